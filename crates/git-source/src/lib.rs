@@ -1,0 +1,1 @@
+//! Configuration trees from git (bare mirrors, no checkout) and from directories.

@@ -1,0 +1,1 @@
+//! Domain types of Fleetwright: clusters, pools, accounts, versions, problems, quantities, durations.

@@ -1,0 +1,1 @@
+//! Contracts between the engine and the world: clock, ids, registry, error classes.

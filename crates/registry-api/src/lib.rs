@@ -1,0 +1,1 @@
+//! Wire types of the registry API, its OpenAPI document and the typed client.

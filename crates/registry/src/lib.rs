@@ -1,0 +1,1 @@
+//! The Cluster Registry: REST operations, access control, change feed.

@@ -1,0 +1,1 @@
+//! Cluster + configuration tree + facts to the desired state of a cluster.

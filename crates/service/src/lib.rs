@@ -1,0 +1,1 @@
+//! What every server of Fleetwright shares: listen, TLS, health, metrics, tasks, shutdown.
