@@ -1,1 +1,43 @@
-//! Domain types of Fleetwright: clusters, pools, accounts, versions, problems, quantities, durations.
+//! The words of Fleetwright as types: clusters, node pools, accounts, versions, problems, quantities, durations.
+//!
+//! Text that a person or another program gave is parsed once, here, into a type; every refusal is an [`Invalid`] that
+//! names the field, the rule and the offending value. Field names in JSON are those of the Cluster Registry API, so the
+//! same types serve the wire, the store, the renderer and the planner.
+//!
+//! What this crate deliberately does not do: it performs no I/O, reads no clock, knows no HTTP and no database, and takes
+//! no decisions about clusters.
+//!
+//! Main types: [`Cluster`], [`NodePool`], [`InfrastructureAccount`], [`ClusterStatus`], [`Problem`], [`ClusterVersion`],
+//! [`quantity::Quantity`], [`duration::GoDuration`].
+//!
+//! ```
+//! use model::{ClusterId, Invalid};
+//!
+//! let id: ClusterId = "aws:123456789012:eu-central-1:kube-1".parse()?;
+//! assert_eq!(id.as_str(), "aws:123456789012:eu-central-1:kube-1");
+//! let refused = "Kube_1".parse::<ClusterId>().unwrap_err();
+//! assert_eq!(refused.field, "id");
+//! # Ok::<(), Invalid>(())
+//! ```
+
+mod account;
+mod cluster;
+pub mod config_tree;
+pub mod duration;
+mod file_registry;
+mod ids;
+mod invalid;
+mod node_pool;
+pub mod quantity;
+pub mod secrets;
+mod status;
+mod version;
+
+pub use account::{AccountLifecycle, InfrastructureAccount, InfrastructureAccountUpdate};
+pub use cluster::{Cluster, ClusterUpdate, ConfigItems, LifecycleStatus};
+pub use file_registry::{FileCluster, FileRegistry};
+pub use ids::{AccountId, Alias, ClusterId, ConfigKey, NodePoolName};
+pub use invalid::{Invalid, Validate};
+pub use node_pool::{NodePool, NodePoolUpdate};
+pub use status::{ClusterStatus, MAX_PROBLEMS, Problem};
+pub use version::{ClusterVersion, version_hash};

@@ -1,1 +1,31 @@
-//! Contracts between the engine and the world: clock, ids, registry, error classes.
+//! Contracts between the engine and the world: small traits that adapters fill and simulations replace.
+//!
+//! Time, ids and randomness reach the engine only through [`Clock`] and [`Ids`]; the list of all clusters only through
+//! [`Registry`]; work is shared between replicas only through [`Leases`]. Every error of an adapter says whose fault it is
+//! and whether trying again helps ([`Classified`]).
+//!
+//! What this crate deliberately does not do: it contains no adapter except the trivial system clock and id source, opens
+//! no socket and no file, and knows no database, no HTTP and no Kubernetes client.
+//!
+//! Main types: [`Clock`], [`Ids`], [`Registry`], [`Leases`], [`WriteContext`], [`RegistryError`], [`Fault`], [`Retry`].
+//!
+//! ```
+//! use ports::{Classified, Fault, RegistryError, Retry};
+//!
+//! let error = RegistryError::NotFound { kind: "cluster", id: "kube-1".to_owned() };
+//! assert_eq!(error.fault(), Fault::User);
+//! assert_eq!(error.retry(), Retry::Never);
+//! ```
+
+mod clock;
+pub mod config_source;
+mod error;
+mod ids;
+mod leases;
+pub mod registry;
+
+pub use clock::{Clock, SimClock, SystemClock};
+pub use error::{Classified, Fault, Retry};
+pub use ids::{Ids, SeededIds, SystemIds};
+pub use leases::{Lease, LeaseError, LeaseName, Leases};
+pub use registry::{Registry, RegistryError, WriteContext};
