@@ -279,7 +279,7 @@ fn written() -> impl Strategy<Value = Written> {
         .prop_map(|(negative, whole, thousandths, (suffix, base, power))| {
             let sign = if negative { "-" } else { "" };
             let point = thousandths.map(|t| format!(".{t:03}")).unwrap_or_default();
-            let mut numerator = BigInt::from(whole) * 1_000 + thousandths.unwrap_or(0);
+            let mut numerator: BigInt = BigInt::from(whole) * 1_000 + thousandths.unwrap_or(0);
             let mut denominator = BigInt::from(1_000);
             let factor = BigInt::from(base).pow(power.unsigned_abs());
             if power < 0 {
