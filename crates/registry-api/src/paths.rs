@@ -1,0 +1,110 @@
+//! Paths of the API: templates as the server routes them, and functions that fill them in for callers.
+//!
+//! Ids and names hold only characters that stand for themselves in a path, so nothing needs to be escaped.
+
+use model::{AccountId, ClusterId, ConfigKey, NodePoolName};
+
+/// Accounts: list, create.
+pub const ACCOUNTS: &str = "/infrastructure-accounts";
+/// One account: get, update.
+pub const ACCOUNT: &str = "/infrastructure-accounts/{account_id}";
+/// Clusters: list, create.
+pub const CLUSTERS: &str = "/kubernetes-clusters";
+/// One cluster: get, update, delete.
+pub const CLUSTER: &str = "/kubernetes-clusters/{cluster_id}";
+/// One config item of a cluster: put, delete.
+pub const CONFIG_ITEM: &str = "/kubernetes-clusters/{cluster_id}/config-items/{config_key}";
+/// Node pools of a cluster: list.
+pub const NODE_POOLS: &str = "/kubernetes-clusters/{cluster_id}/node-pools";
+/// One node pool: put, update, delete.
+pub const NODE_POOL: &str = "/kubernetes-clusters/{cluster_id}/node-pools/{node_pool_name}";
+/// One config item of a node pool: put, delete.
+pub const NODE_POOL_CONFIG_ITEM: &str =
+    "/kubernetes-clusters/{cluster_id}/node-pools/{node_pool_name}/config-items/{config_key}";
+
+/// The change feed.
+pub const CHANGES: &str = "/api/v1/changes";
+/// History of one object.
+pub const HISTORY: &str = "/api/v1/history/{kind}/{id}";
+/// The whole registry as one document.
+pub const EXPORT: &str = "/api/v1/export";
+/// Writes a whole document.
+pub const IMPORT: &str = "/api/v1/import";
+/// The OpenAPI document.
+pub const OPENAPI: &str = "/openapi.json";
+/// The page that shows the OpenAPI document.
+pub const DOCS: &str = "/docs";
+
+/// Path of an account.
+#[must_use]
+pub fn account(id: &AccountId) -> String {
+    format!("{ACCOUNTS}/{id}")
+}
+
+/// Path of a cluster.
+#[must_use]
+pub fn cluster(id: &ClusterId) -> String {
+    format!("{CLUSTERS}/{id}")
+}
+
+/// Path of a config item of a cluster.
+#[must_use]
+pub fn config_item(id: &ClusterId, key: &ConfigKey) -> String {
+    format!("{CLUSTERS}/{id}/config-items/{key}")
+}
+
+/// Path of the node pools of a cluster.
+#[must_use]
+pub fn node_pools(id: &ClusterId) -> String {
+    format!("{CLUSTERS}/{id}/node-pools")
+}
+
+/// Path of a node pool.
+#[must_use]
+pub fn node_pool(id: &ClusterId, name: &NodePoolName) -> String {
+    format!("{CLUSTERS}/{id}/node-pools/{name}")
+}
+
+/// Path of a config item of a node pool.
+#[must_use]
+pub fn node_pool_config_item(id: &ClusterId, name: &NodePoolName, key: &ConfigKey) -> String {
+    format!("{CLUSTERS}/{id}/node-pools/{name}/config-items/{key}")
+}
+
+/// Path of the history of an object; `id` is the text of a [`ClusterId`] or [`AccountId`].
+#[must_use]
+pub fn history(kind: ports::registry::ObjectKind, id: &str) -> String {
+    format!("/api/v1/history/{}/{id}", kind.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fill(template: &str) -> String {
+        template
+            .replace("{cluster_id}", "aws:1:r:kube-1")
+            .replace("{account_id}", "aws:1")
+            .replace("{node_pool_name}", "worker")
+            .replace("{config_key}", "a_key")
+            .replace("{kind}", "cluster")
+            .replace("{id}", "aws:1:r:kube-1")
+    }
+
+    #[test]
+    fn functions_fill_in_the_templates() {
+        let id: ClusterId = "aws:1:r:kube-1".parse().unwrap();
+        let (pool, key) = ("worker".parse().unwrap(), "a_key".parse().unwrap());
+        for (template, path) in [
+            (ACCOUNT, account(&"aws:1".parse().unwrap())),
+            (CLUSTER, cluster(&id)),
+            (CONFIG_ITEM, config_item(&id, &key)),
+            (NODE_POOLS, node_pools(&id)),
+            (NODE_POOL, node_pool(&id, &pool)),
+            (NODE_POOL_CONFIG_ITEM, node_pool_config_item(&id, &pool, &key)),
+            (HISTORY, history(ports::registry::ObjectKind::Cluster, id.as_str())),
+        ] {
+            assert_eq!(path, fill(template));
+        }
+    }
+}
