@@ -171,6 +171,16 @@ impl<'t> Run<'t> {
             }
             _ => {
                 let value = self.deeper(|run| run.evaluate(arg, None, Given::NONE, dot))?;
+                // Go keeps the static type of what a field or function gives; pipelines and variables drop it.
+                let typed = !matches!(&arg.kind, ExprKind::Pipe(_) | ExprKind::Dot)
+                    && !matches!(&arg.kind, ExprKind::Variable(_, fields) if fields.is_empty());
+                if typed && matches!(value, Value::Nil) && wanted != ParamType::Any {
+                    let got = ParamType::Any.name().to_owned();
+                    return Err(self.error(ErrorKind::WrongType {
+                        expected: wanted.name(),
+                        got,
+                    }));
+                }
                 self.validate(value, wanted)
             }
         }

@@ -17,6 +17,8 @@ struct Flags {
     sharp: bool,
     space: bool,
     zero: bool,
+    /// `%+v`: the names of fields instead of a sign.
+    names: bool,
     width: Option<usize>,
     precision: Option<usize>,
 }
@@ -148,8 +150,11 @@ fn conversion(sink: &mut Sink, verb: char, flags: Flags, arguments: &mut Argumen
         None => sink.push(&format!("%!{verb}(MISSING)")),
         Some(value) => {
             arguments.next += 1;
+            let names = flags.plus && verb == 'v';
             let flags = Flags {
                 zero: flags.zero && !flags.minus,
+                plus: flags.plus && !names,
+                names,
                 ..flags
             };
             write_value(sink, value, verb, flags, 0)
@@ -216,16 +221,15 @@ fn write_value(sink: &mut Sink, value: &Value, verb: char, flags: Flags, depth: 
         (_, Value::Nil) => return sink.push(&format!("%!{verb}(<nil>)")),
         _ => {}
     }
-    let written = match value {
-        Value::Bool(value) if matches!(verb, 't' | 'v') => pad(sink, &value.to_string(), flags, flags.zero)?,
-        Value::Int(number) => return write_integer(sink, number.unsigned_abs(), *number < 0, verb, flags, value),
-        Value::Uint(number) => return write_integer(sink, *number, false, verb, flags, value),
-        Value::Float(number) => return write_float(sink, *number, verb, flags, value),
-        Value::String(text) => return write_string(sink, text, verb, flags, value),
-        Value::List(_) | Value::Map(_) | Value::Object(_) => return write_compound(sink, value, verb, flags, depth),
-        _ => return bad_verb(sink, value, verb),
-    };
-    Ok(written)
+    match value {
+        Value::Bool(value) if matches!(verb, 't' | 'v') => pad(sink, &value.to_string(), flags, flags.zero),
+        Value::Int(number) => write_integer(sink, number.unsigned_abs(), *number < 0, verb, flags, value),
+        Value::Uint(number) => write_integer(sink, *number, false, verb, flags, value),
+        Value::Float(number) => write_float(sink, *number, verb, flags, value),
+        Value::String(text) => write_string(sink, text, verb, flags, value),
+        Value::List(_) | Value::Map(_) | Value::Object(_) => write_compound(sink, value, verb, flags, depth),
+        _ => bad_verb(sink, value, verb),
+    }
 }
 
 fn bad_verb(sink: &mut Sink, value: &Value, verb: char) -> Result<(), LimitExceeded> {
@@ -332,7 +336,7 @@ fn write_float(sink: &mut Sink, number: f64, verb: char, flags: Flags, value: &V
     let sign = if number.is_nan() {
         if flags.plus { "+" } else { "" }
     } else if infinite && number > 0.0 && !flags.space {
-        if flags.plus || verb == 'v' { "+" } else { "+" }
+        "+"
     } else {
         sign(number.is_sign_negative(), flags)
     };
@@ -407,13 +411,7 @@ fn write_compound(sink: &mut Sink, value: &Value, verb: char, flags: Flags, dept
     }
     let go_syntax = verb == 'v' && flags.sharp;
     let element = |sink: &mut Sink, item: &Value| match item {
-        Value::Nil => sink.push(if verb == 'v' { "<nil>" } else { "%!" }).and_then(|()| {
-            if verb == 'v' {
-                Ok(())
-            } else {
-                sink.push(&format!("{verb}(<nil>)"))
-            }
-        }),
+        Value::Nil => sink.push("<nil>"),
         item => write_value(sink, item, verb, flags, depth + 1),
     };
     let separator = if go_syntax { ", " } else { " " };
@@ -450,7 +448,7 @@ fn write_compound(sink: &mut Sink, value: &Value, verb: char, flags: Flags, dept
         Value::Object(object) => {
             for name in object.field_names() {
                 next(sink)?;
-                if go_syntax || (flags.plus && verb == 'v') {
+                if go_syntax || flags.names {
                     sink.push(name)?;
                     sink.push(":")?;
                 }

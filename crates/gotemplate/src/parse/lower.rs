@@ -5,7 +5,7 @@ use std::sync::Arc;
 use gotmpl::parse::{CommandNode, Expr as Parsed, Node as ParsedNode, Number, Parser, PipeNode, Pos};
 
 use super::Source;
-use super::scan::operand_end;
+use super::scan::{is_space, operand_end};
 use super::tree::{Command, Expr, ExprKind, Pipe, Variable};
 use crate::builtins::Builtin;
 use crate::error::{ParseError, ParseErrorKind};
@@ -222,6 +222,7 @@ impl<'a> Action<'a> {
 
     fn command(&self, command: &CommandNode, scope: &mut Scope) -> Result<Command, ParseError> {
         let at = self.place(command.pos);
+        self.check_terms(command)?;
         let mut args = command.args.iter().map(|arg| self.expr(arg, scope));
         let Some(first) = args.next().transpose()? else {
             return Err(self.source.syntax(at, "empty command"));
@@ -231,6 +232,25 @@ impl<'a> Action<'a> {
             first,
             rest: args.collect::<Result<_, _>>()?,
         })
+    }
+
+    /// A field glued to a constant (`true.x`) is two arguments for `gotmpl` and an error in Go.
+    fn check_terms(&self, command: &CommandNode) -> Result<(), ParseError> {
+        for (term, next) in command.args.iter().zip(command.args.iter().skip(1)) {
+            let (start, end) = (term.pos().offset, next.pos().offset);
+            let glued = matches!(next, Parsed::Field(..) | Parsed::Dot(_))
+                && end
+                    .checked_sub(1)
+                    .and_then(|before| self.text.as_bytes().get(before))
+                    .is_some_and(|b| !is_space(*b));
+            if glued {
+                let term = self.text.get(start..end).unwrap_or_default();
+                return Err(self
+                    .source
+                    .syntax(self.offset(end), format!("unexpected . after term {term:?}")));
+            }
+        }
+        Ok(())
     }
 
     fn expr(&self, expr: &Parsed, scope: &mut Scope) -> Result<Expr, ParseError> {

@@ -175,10 +175,11 @@ pub(super) fn operand_end(text: &str, start: usize) -> usize {
                 continue;
             }
             b'(' => depth += 1,
+            b')' if depth == 0 => return at,
             b')' => {
-                depth = depth.saturating_sub(1);
+                depth -= 1;
                 if depth == 0 {
-                    return at + usize::from(at > start || bytes.get(start) == Some(&b'('));
+                    return at + 1;
                 }
             }
             b'|' | b'}' | b',' | b'=' if depth == 0 => return at,

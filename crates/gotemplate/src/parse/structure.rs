@@ -194,7 +194,8 @@ impl<'a> Builder<'a> {
     }
 
     fn otherwise(&mut self, at: usize, rest: &str) -> Result<(), ParseError> {
-        let stray = self.source.syntax(at.saturating_sub(4), "unexpected {{else}}");
+        let source = self.source;
+        let stray = |text: &str| source.syntax(at.saturating_sub(4), text);
         let Some(Frame {
             opened:
                 Opened::Branch {
@@ -206,10 +207,10 @@ impl<'a> Builder<'a> {
             ..
         }) = self.frames.last_mut()
         else {
-            return Err(stray);
+            return Err(stray("unexpected {{else}}"));
         };
         let Some(finished) = pipe.take() else {
-            return Err(stray);
+            return Err(stray("expected end; found {{else}}"));
         };
         arms.push((finished, std::mem::take(&mut self.nodes)));
         self.scope.release(*inner_mark);
@@ -288,6 +289,7 @@ impl<'a> Builder<'a> {
     }
 
     fn named(&mut self, word: &str, at: usize, inside: &str, place: usize) -> Result<(), ParseError> {
+        self.starts_with_name(word, at, inside)?;
         let close = if word == "template" { "" } else { "{{end}}" };
         let action = Action::new(self.source, self.functions, at, inside, close);
         let name = if word == "define" {
@@ -313,6 +315,19 @@ impl<'a> Builder<'a> {
         let mark = self.scope.mark();
         let outer = std::mem::replace(&mut self.scope, Scope::new());
         self.push_frame(at, Opened::Definition { name, outer }, mark)
+    }
+
+    /// `define`, `block` and `template` are followed by a string.
+    fn starts_with_name(&self, word: &str, at: usize, inside: &str) -> Result<(), ParseError> {
+        let (_, after) = keyword(inside);
+        let rest = inside.get(after..).unwrap_or_default().trim();
+        if rest.starts_with(['"', '`']) {
+            return Ok(());
+        }
+        let found = rest.split_whitespace().next().unwrap_or("}}");
+        Err(self
+            .source
+            .syntax(at + after, format!("unexpected {found:?} in {word} clause")))
     }
 
     fn leave_loop(

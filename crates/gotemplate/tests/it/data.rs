@@ -2,7 +2,7 @@
 
 use gotemplate::{ElementType, Function, FunctionError, Functions, List, Map, ParamType, Record, Value};
 
-pub fn root() -> Value {
+pub(crate) fn root() -> Value {
     let items = Map::strings([("a", "false"), ("b", ""), ("list", "x=1,y=2"), ("cpu", "100m")]);
     let cluster = Map::new([("Environment", Value::from("test")), ("ConfigItems", items.into())]);
     let any = [
@@ -65,7 +65,7 @@ fn pool() -> Record {
         .method("Scale", scale)
 }
 
-pub fn functions() -> Functions {
+pub(crate) fn functions() -> Functions {
     let text = |args: &[Value], at: usize| args.get(at).and_then(Value::as_str).unwrap_or_default().to_owned();
     let int = |args: &[Value], at: usize| args.get(at).and_then(Value::as_int).unwrap_or_default();
     let range = |from: i64, to: i64| Value::from(Record::new("main.Range").field("From", from).field("To", to));

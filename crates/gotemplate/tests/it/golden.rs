@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 use crate::data::{functions, root};
 
 /// Where our wording differs from Go's on purpose: Go's shows data, an accident of its reflection, or less than we know.
-const OTHER_WORDS: [(&str, &str); 18] = [
+const OTHER_WORDS: &[(&str, &str)] = &[
     ("index out of range: 9", "index out of range"),
     ("index out of range: -1", "index out of range"),
     ("reflect: slice index out of range", "index out of range"),
@@ -55,6 +55,14 @@ const OTHER_WORDS: [(&str, &str); 18] = [
         "expected closing delimiter, got Comma (\",\")",
     ),
     ("unclosed left paren", "expected RightParen, got RightDelim (\"\")"),
+    (
+        "unexpected right paren",
+        "expected closing delimiter, got RightParen (\")\")",
+    ),
+    (
+        "too many declarations in command",
+        "cannot assign 2 variables outside a range pipeline",
+    ),
 ];
 
 fn render(template: &str) -> Result<String, String> {
