@@ -117,8 +117,7 @@ fn directive<'a>(sink: &mut Sink, mut rest: &'a str, arguments: &mut Arguments<'
             rest = after;
             match star(arguments) {
                 Some(precision) if precision >= 0 => flags.precision = usize::try_from(precision).ok(),
-                Some(_) => {}
-                None => sink.push("%!(BADPREC)")?,
+                _ => sink.push("%!(BADPREC)")?,
             }
             after_index = false;
         } else {
@@ -411,7 +410,7 @@ fn write_compound(sink: &mut Sink, value: &Value, verb: char, flags: Flags, dept
     }
     let go_syntax = verb == 'v' && flags.sharp;
     let element = |sink: &mut Sink, item: &Value| match item {
-        Value::Nil => sink.push("<nil>"),
+        Value::Nil => sink.push(if go_syntax { "interface {}(nil)" } else { "<nil>" }),
         item => write_value(sink, item, verb, flags, depth + 1),
     };
     let separator = if go_syntax { ", " } else { " " };

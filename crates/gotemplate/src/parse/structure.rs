@@ -299,6 +299,9 @@ impl<'a> Builder<'a> {
             action.definition()?
         } else {
             let named = action.template(&mut self.scope)?;
+            if word == "block" && named.pipe.is_none() {
+                return Err(self.source.syntax(place, "missing value for block clause"));
+            }
             let name = Arc::clone(&named.name);
             // Go places the call at its name.
             let at = place + word.len() + inside_spaces(inside, word);
