@@ -135,11 +135,19 @@ fn quoted_end(source: Source<'_>, start: usize, quote: u8, complaint: &str) -> R
     loop {
         match (bytes.get(at), bytes.get(at + 1)) {
             (None | Some(b'\n'), _) | (Some(b'\\'), None | Some(b'\n')) => return Err(source.syntax(start, complaint)),
+            (Some(b'\\'), Some(escape)) if !is_escape(*escape, quote) => {
+                return Err(source.syntax(start, "invalid syntax"));
+            }
             (Some(b'\\'), _) => at += 2,
             (Some(byte), _) if *byte == quote => return Ok(at + 1),
             _ => at += 1,
         }
     }
+}
+
+/// Whether the character may follow a backslash; `gotmpl` would keep an unknown one silently.
+fn is_escape(byte: u8, quote: u8) -> bool {
+    byte == quote || b"abfnrtv\\xuU01234567".contains(&byte)
 }
 
 fn raw_end(source: Source<'_>, start: usize) -> Result<usize, ParseError> {
@@ -228,6 +236,7 @@ mod tests {
     fn says_what_is_not_closed() {
         check("x\n {{ .a", &["template: t:2:1: unclosed action"]);
         check("{{ \"a\n\" }}", &["template: t:1:3: unterminated quoted string"]);
+        check("{{ \"\\q\" }}", &["template: t:1:3: invalid syntax"]);
         check("{{ `a }}", &["template: t:1:3: unterminated raw quoted string"]);
         check("{{/* a }}", &["template: t:1:2: unclosed comment"]);
         check(
