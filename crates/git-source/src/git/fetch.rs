@@ -150,31 +150,35 @@ impl Shared {
         }
     }
 
-    /// Answers a server that asks who we are. There is nobody to ask for a password, and no helper is started.
+    /// Answers a server that asks who we are. There is nobody to ask for a password, and no helper is started. The network
+    /// library itself refuses to send an answer over plain `http`.
     fn credentials(&self, action: Action) -> gix::Result<Option<Outcome>> {
+        // What was good is not stored, and what was bad is not erased: the file belongs to the operator.
         let Action::Get(context) = action else { return Ok(None) };
+        let refuse = |text: String| Err(gix::Error::from_error(std::io::Error::other(text)));
         let url = self.location.url();
-        let from_url = url.password().map(str::to_owned);
+        if url.scheme == gix::url::Scheme::Ssh {
+            return refuse("ssh was denied permission: the server knows no key that was offered".to_owned());
+        }
         let password = match &self.options.token_file {
-            Some(path) => {
-                let text = std::fs::read_to_string(path).map_err(|error| {
-                    gix::Error::from_error(std::io::Error::new(
-                        error.kind(),
-                        format!("cannot read the token file: {error}"),
-                    ))
-                })?;
-                Some(text.trim().to_owned())
-            }
-            None => from_url,
+            Some(path) => match std::fs::read_to_string(path) {
+                Ok(text) => text.trim().to_owned(),
+                Err(error) => return refuse(format!("cannot read the token file {}: {error}", path.display())),
+            },
+            None => match url.password() {
+                Some(password) => password.to_owned(),
+                None => return refuse("the server asks for credentials, and no token file is set".to_owned()),
+            },
         };
         // Services that take a token accept any user name with it; this one is the most usual.
         let username = url.user().unwrap_or("x-access-token").to_owned();
-        Ok(password.map(|password| Outcome {
-            identity: Account {
-                username,
-                password,
-                oauth_refresh_token: None,
-            },
+        let identity = Account {
+            username,
+            password,
+            oauth_refresh_token: None,
+        };
+        Ok(Some(Outcome {
+            identity,
             next: context.into(),
         }))
     }
