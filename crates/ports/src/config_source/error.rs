@@ -228,7 +228,10 @@ impl Classified for ConfigSourceError {
     fn retry(&self) -> Retry {
         match self {
             Self::Changed { .. } => Retry::Now,
-            Self::Unreachable { .. } | Self::Timeout { .. } => Retry::After(Duration::from_secs(15)),
+            // A version that another replica resolved is known here after the next refresh.
+            Self::Unreachable { .. } | Self::Timeout { .. } | Self::UnknownVersion { .. } => {
+                Retry::After(Duration::from_secs(15))
+            }
             Self::Read { .. } | Self::LocalCopy { .. } => Retry::After(Duration::from_secs(5)),
             // All others last until somebody changes the cluster or the source, which is noticed by itself.
             _ => Retry::Never,
