@@ -8,25 +8,20 @@
 //! (`-`, `.`, `Ki`) is refused, where the original reads zero, and the canonical form is always printed, where the original
 //! echoes some spellings (`1.500`) that it was given. Missing data must never look like "none".
 
-use std::borrow::Cow;
-use std::cmp::Ordering;
-use std::fmt;
-use std::hash::{Hash, Hasher};
-use std::ops::{Add, AddAssign, Mul, Neg, Sub, SubAssign};
-use std::str::FromStr;
-
-use num_bigint::{BigInt, Sign};
-use num_traits::{Signed, ToPrimitive, Zero};
-use serde::de::{self, Deserialize, Deserializer, Visitor};
-use serde::ser::{Serialize, Serializer};
-
+mod arithmetic;
+mod parse;
+mod serde_text;
 #[cfg(test)]
 mod tests;
 
-/// Longest text that is read. Real quantities have a dozen characters; the bound keeps hostile input from costing anything.
-const MAX_TEXT: usize = 256;
-/// Largest exponent, up or down, that is read.
-const MAX_EXPONENT: i32 = 1_000;
+use std::cmp::Ordering;
+use std::fmt;
+
+use num_bigint::{BigInt, Sign};
+use num_traits::{Signed, ToPrimitive, Zero};
+
+pub use parse::QuantityError;
+
 /// Decimal places of the stored number.
 const NANO_PLACES: i32 = 9;
 const NANOS_PER_UNIT: i64 = 1_000_000_000;
@@ -57,56 +52,6 @@ pub enum Format {
     BinarySi,
     /// An exponent: `12e6`.
     DecimalExponent,
-}
-
-/// Why a text is not a quantity. Positions count characters from 1; the text itself is not repeated, since it may come
-/// from a config item whose value must not be shown.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum QuantityError {
-    /// The text is empty.
-    #[error("a quantity cannot be empty: write digits and an optional suffix, such as 500m or 2Gi")]
-    Empty,
-    /// The text is longer than any quantity.
-    #[error("a quantity has at most {MAX_TEXT} characters, this text has {length}")]
-    TooLong {
-        /// Length of the text in bytes.
-        length: usize,
-    },
-    /// There is no digit where the number must be.
-    #[error("expected a digit at position {position}")]
-    NoDigits {
-        /// Where the digit was expected.
-        position: usize,
-    },
-    /// A character that cannot be part of a quantity.
-    #[error("unexpected character {found:?} at position {position}")]
-    UnexpectedCharacter {
-        /// Where it stands.
-        position: usize,
-        /// The character.
-        found: char,
-    },
-    /// The letters after the number are no suffix.
-    #[error(
-        "unknown suffix at position {position}: known are n u m k M G T P E, Ki Mi Gi Ti Pi Ei (upper and lower case matter), and an exponent such as e3"
-    )]
-    UnknownSuffix {
-        /// Where the suffix begins.
-        position: usize,
-    },
-    /// `e` or `E` is followed by something that is no whole number.
-    #[error("the exponent at position {position} must be a whole number")]
-    BadExponent {
-        /// Where the exponent's number begins.
-        position: usize,
-    },
-    /// The exponent is absurd.
-    #[error("the exponent at position {position} is out of range: at most {MAX_EXPONENT} up or down")]
-    ExponentOutOfRange {
-        /// Where the exponent's number begins.
-        position: usize,
-    },
 }
 
 /// Why a quantity cannot be scaled.
@@ -313,138 +258,6 @@ impl fmt::Display for Quantity {
     }
 }
 
-impl FromStr for Quantity {
-    type Err = QuantityError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text.is_empty() {
-            return Err(QuantityError::Empty);
-        }
-        if text.len() > MAX_TEXT {
-            return Err(QuantityError::TooLong { length: text.len() });
-        }
-        let parts = Parts::split(text)?;
-        let (multiplier, format) = parts.multiplier()?;
-        let mut nanos = multiplier.apply(parts.digits()?, parts.fraction.len());
-        if format == Format::BinarySi {
-            nanos = nanos.min(BigInt::from(i64::MAX) * NANOS_PER_UNIT);
-        }
-        let below_one = !nanos.is_zero() && nanos < BigInt::from(NANOS_PER_UNIT);
-        // A part of a byte has no binary suffix to print with.
-        let format = if format == Format::BinarySi && below_one {
-            Format::DecimalSi
-        } else {
-            format
-        };
-        Ok(Self {
-            nanos: if parts.negative { -nanos } else { nanos },
-            format,
-        })
-    }
-}
-
-/// A text cut into sign, digits before and after the point, and suffix.
-struct Parts<'a> {
-    negative: bool,
-    whole: &'a str,
-    fraction: &'a str,
-    suffix: &'a str,
-    /// Bytes before the suffix.
-    suffix_start: usize,
-}
-
-impl<'a> Parts<'a> {
-    fn split(text: &'a str) -> Result<Self, QuantityError> {
-        let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
-        let (whole, rest) = split_digits(unsigned);
-        let (fraction, suffix) = match rest.strip_prefix('.') {
-            Some(after) => split_digits(after),
-            None => ("", rest),
-        };
-        if whole.is_empty() && fraction.is_empty() {
-            return Err(QuantityError::NoDigits {
-                position: text.len() - unsigned.len() + 1,
-            });
-        }
-        let suffix_start = text.len() - suffix.len();
-        for (offset, found) in suffix.char_indices() {
-            if !found.is_ascii_alphanumeric() && !matches!(found, '+' | '-') {
-                // Everything before this place is ASCII, so bytes and characters count alike.
-                return Err(QuantityError::UnexpectedCharacter {
-                    position: suffix_start + offset + 1,
-                    found,
-                });
-            }
-        }
-        Ok(Self {
-            negative: text.starts_with('-'),
-            whole,
-            fraction,
-            suffix,
-            suffix_start,
-        })
-    }
-
-    /// The digits without the point as one number.
-    fn digits(&self) -> Result<BigInt, QuantityError> {
-        let digits = format!("{}{}", self.whole, self.fraction);
-        BigInt::parse_bytes(digits.as_bytes(), 10).ok_or(QuantityError::NoDigits { position: 1 })
-    }
-
-    fn multiplier(&self) -> Result<(Multiplier, Format), QuantityError> {
-        if let Some((_, power)) = DECIMAL_SUFFIXES.iter().find(|(suffix, _)| *suffix == self.suffix) {
-            return Ok((Multiplier::Ten(*power), Format::DecimalSi));
-        }
-        if let Some(power) = BINARY_SUFFIXES.iter().position(|suffix| *suffix == self.suffix) {
-            return Ok((Multiplier::Kibi(power), Format::BinarySi));
-        }
-        let unknown = QuantityError::UnknownSuffix {
-            position: self.suffix_start + 1,
-        };
-        let exponent = self.suffix.strip_prefix(['e', 'E']).ok_or(unknown)?;
-        let position = self.suffix_start + 2;
-        let digits = exponent.strip_prefix(['+', '-']).unwrap_or(exponent);
-        if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(QuantityError::BadExponent { position });
-        }
-        match exponent.parse::<i32>() {
-            Ok(power) if power.abs() <= MAX_EXPONENT => Ok((Multiplier::Ten(power), Format::DecimalExponent)),
-            _ => Err(QuantityError::ExponentOutOfRange { position }),
-        }
-    }
-}
-
-/// What a suffix multiplies the number with.
-enum Multiplier {
-    /// A power of ten.
-    Ten(i32),
-    /// A power of 1024.
-    Kibi(usize),
-}
-
-impl Multiplier {
-    /// The value in billionths of `digits` with `places` of them after the point; a finer rest rounds up, because a wish for
-    /// something must not turn into nothing.
-    fn apply(&self, digits: BigInt, places: usize) -> BigInt {
-        // The text is at most 256 bytes long, so the conversion cannot fail.
-        let places = i32::try_from(places).unwrap_or(i32::MAX);
-        let (digits, shift) = match self {
-            Self::Ten(power) => (digits, NANO_PLACES + power - places),
-            Self::Kibi(power) => (digits << (power * 10), NANO_PLACES - places),
-        };
-        let ten_power = BigInt::from(10).pow(shift.unsigned_abs());
-        if shift >= 0 {
-            digits * ten_power
-        } else {
-            divide_away_from_zero(&digits, &ten_power)
-        }
-    }
-}
-
-fn split_digits(text: &str) -> (&str, &str) {
-    text.split_at(text.bytes().take_while(u8::is_ascii_digit).count())
-}
-
 fn divide_away_from_zero(number: &BigInt, divisor: &BigInt) -> BigInt {
     let quotient = number / divisor;
     if (number % divisor).is_zero() {
@@ -460,146 +273,4 @@ fn divide_away_from_zero(number: &BigInt, divisor: &BigInt) -> BigInt {
 fn multiply_float32(number: i64, factor: f32) -> Result<i64, ScaleError> {
     let rounded = number.to_f32().ok_or(ScaleError::Overflow)?;
     (rounded * factor).to_i64().ok_or(ScaleError::Overflow)
-}
-
-impl PartialEq for Quantity {
-    fn eq(&self, other: &Self) -> bool {
-        self.nanos == other.nanos
-    }
-}
-
-impl Eq for Quantity {}
-
-impl PartialOrd for Quantity {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Quantity {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.nanos.cmp(&other.nanos)
-    }
-}
-
-impl Hash for Quantity {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.nanos.hash(state);
-    }
-}
-
-impl AddAssign<&Quantity> for Quantity {
-    fn add_assign(&mut self, other: &Quantity) {
-        self.accumulate(other.nanos.clone(), other.format);
-    }
-}
-
-impl SubAssign<&Quantity> for Quantity {
-    fn sub_assign(&mut self, other: &Quantity) {
-        self.accumulate(-&other.nanos, other.format);
-    }
-}
-
-impl Add for Quantity {
-    type Output = Quantity;
-
-    fn add(mut self, other: Quantity) -> Quantity {
-        self += &other;
-        self
-    }
-}
-
-impl Sub for Quantity {
-    type Output = Quantity;
-
-    fn sub(mut self, other: Quantity) -> Quantity {
-        self -= &other;
-        self
-    }
-}
-
-impl Mul<i64> for Quantity {
-    type Output = Quantity;
-
-    /// The exact product, as for "so many replicas of this request".
-    fn mul(self, count: i64) -> Quantity {
-        Quantity {
-            nanos: self.nanos * count,
-            format: self.format,
-        }
-    }
-}
-
-impl Neg for Quantity {
-    type Output = Quantity;
-
-    fn neg(self) -> Quantity {
-        Quantity {
-            nanos: -self.nanos,
-            format: self.format,
-        }
-    }
-}
-
-impl std::iter::Sum for Quantity {
-    /// The sum, printed like its first non-zero part; nothing sums up to `0` (fact 31).
-    fn sum<I: Iterator<Item = Quantity>>(parts: I) -> Quantity {
-        parts.fold(Quantity::zero(), Add::add)
-    }
-}
-
-impl<'a> std::iter::Sum<&'a Quantity> for Quantity {
-    fn sum<I: Iterator<Item = &'a Quantity>>(parts: I) -> Quantity {
-        parts.fold(Quantity::zero(), |mut sum, part| {
-            sum += part;
-            sum
-        })
-    }
-}
-
-impl Serialize for Quantity {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Quantity {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(QuantityVisitor)
-    }
-}
-
-/// Reads texts and, as the Kubernetes API does, bare numbers.
-struct QuantityVisitor;
-
-impl Visitor<'_> for QuantityVisitor {
-    type Value = Quantity;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a quantity such as \"500m\" or \"2Gi\", or a number")
-    }
-
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<Quantity, E> {
-        text.parse().map_err(E::custom)
-    }
-
-    fn visit_i64<E: de::Error>(self, number: i64) -> Result<Quantity, E> {
-        Ok(Quantity::from_units(number, Format::DecimalSi))
-    }
-
-    fn visit_u64<E: de::Error>(self, number: u64) -> Result<Quantity, E> {
-        Ok(Quantity::from_nanos(
-            BigInt::from(number) * NANOS_PER_UNIT,
-            Format::DecimalSi,
-        ))
-    }
-
-    fn visit_f64<E: de::Error>(self, number: f64) -> Result<Quantity, E> {
-        // The shortest text that reads back as this number is what the author wrote, so 0.1 means exactly one tenth.
-        let text: Cow<'static, str> = match number {
-            number if number.is_finite() => number.to_string().into(),
-            _ => return Err(E::custom("a quantity cannot be infinite")),
-        };
-        text.parse().map_err(E::custom)
-    }
 }
