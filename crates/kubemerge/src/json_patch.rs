@@ -70,8 +70,9 @@ pub fn apply(doc: &Value, patch: &Value) -> Result<Value, PatchError> {
     if count > MAX_OPERATIONS {
         return Err(PatchError::TooManyOperations { count });
     }
-    let Patch(operations) =
-        serde_json::from_value(patch.clone()).map_err(|error| PatchError::Malformed { reason: error.to_string() })?;
+    let Patch(operations) = serde_json::from_value(patch.clone()).map_err(|error| PatchError::Malformed {
+        reason: error.to_string(),
+    })?;
     let mut out = doc.clone();
     let mut copied = 0;
     for operation in operations {

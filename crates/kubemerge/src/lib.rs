@@ -4,6 +4,8 @@
 //! [`serde_json::Value`]s. It reads no clock, does no I/O and knows no client: times and type descriptions are given to it.
 //!
 //! - [`json_patch`], [`merge_patch`]: the two generic patches, bounded.
+//! - [`apply`]: server-side apply and managed fields ([`apply::apply`], [`apply::update`], [`apply::adopt`]); [`fields`]: sets of
+//!   field paths.
 //! - [`schema`]: the structure of built-in kinds ([`schema::builtin`]) and of custom resources ([`schema::from_crd`]).
 //!
 //! It does not evaluate CEL rules, does not run admission and does not know defaults that only the server's code knows.
@@ -15,6 +17,8 @@
 //! assert_eq!(out, json!({"spec": {"replicas": 1}}));
 //! ```
 
+pub mod apply;
+pub mod fields;
 pub mod json_patch;
 pub mod limits;
 pub mod merge_patch;

@@ -14,10 +14,17 @@ struct Builtin {
 static BUILTIN: LazyLock<Builtin> = LazyLock::new(|| {
     let table = table::Table::parse(table::TEXT);
     let graph = Arc::new(table.graph);
-    let schema = |root| Schema { graph: Arc::clone(&graph), root };
+    let schema = |root| Schema {
+        graph: Arc::clone(&graph),
+        root,
+    };
     Builtin {
         kinds: table.kinds.into_iter().map(|(kind, id)| (kind, schema(id))).collect(),
-        names: table.names.into_iter().map(|(name, id)| (table::full_name(&name), schema(id))).collect(),
+        names: table
+            .names
+            .into_iter()
+            .map(|(name, id)| (table::full_name(&name), schema(id)))
+            .collect(),
     }
 });
 
@@ -30,12 +37,17 @@ static BUILTIN: LazyLock<Builtin> = LazyLock::new(|| {
 /// ```
 #[must_use]
 pub fn builtin(group: &str, version: &str, kind: &str) -> Option<&'static Schema> {
-    BUILTIN.kinds.get(&(group.to_owned(), version.to_owned(), kind.to_owned()))
+    BUILTIN
+        .kinds
+        .get(&(group.to_owned(), version.to_owned(), kind.to_owned()))
 }
 
 /// Group, version and kind of all built-in kinds, sorted.
 pub fn builtin_kinds() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
-    BUILTIN.kinds.keys().map(|(group, version, kind)| (group.as_str(), version.as_str(), kind.as_str()))
+    BUILTIN
+        .kinds
+        .keys()
+        .map(|(group, version, kind)| (group.as_str(), version.as_str(), kind.as_str()))
 }
 
 /// The schema of a type by its full name, such as `io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta`.

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 use thiserror::Error;
 
-use super::{Field, Graph, Junctor, JunctorKind, ListKey, ListKind, Node, NodeId, Rules, Scalar, Schema, Shape, Strategic};
+use super::{
+    Field, Graph, Junctor, JunctorKind, ListKey, ListKind, Node, NodeId, Rules, Scalar, Schema, Shape, Strategic,
+};
 use crate::limits;
 
 /// Longest pattern that is compiled; a compiled one may take this many bytes times a hundred.
@@ -40,12 +42,20 @@ pub struct SchemaError {
 /// assert!(schema.at(&["spec", "size"]).is_some());
 /// ```
 pub fn from_crd(open_api_v3_schema: &Value) -> Result<Schema, SchemaError> {
-    let fail = |reason: &str| SchemaError { path: String::new(), reason: reason.to_owned() };
+    let fail = |reason: &str| SchemaError {
+        path: String::new(),
+        reason: reason.to_owned(),
+    };
     limits::check_depth(open_api_v3_schema).map_err(|error| fail(&error.to_string()))?;
-    let mut reader = Reader { graph: Graph::default() };
+    let mut reader = Reader {
+        graph: Graph::default(),
+    };
     let root = reader.node(open_api_v3_schema, "", true)?;
     reader.add_object_fields(root, true);
-    Ok(Schema { graph: Arc::new(reader.graph), root })
+    Ok(Schema {
+        graph: Arc::new(reader.graph),
+        root,
+    })
 }
 
 struct Reader {
@@ -55,7 +65,10 @@ struct Reader {
 impl Reader {
     /// Reads one schema. `structural` is off below junctors, where types are optional.
     fn node(&mut self, schema: &Value, path: &str, structural: bool) -> Result<NodeId, SchemaError> {
-        let fail = |reason: &str| SchemaError { path: path.to_owned(), reason: reason.to_owned() };
+        let fail = |reason: &str| SchemaError {
+            path: path.to_owned(),
+            reason: reason.to_owned(),
+        };
         if self.graph.nodes.len() >= MAX_NODES {
             return Err(fail("the schema has too many parts"));
         }
@@ -74,8 +87,18 @@ impl Reader {
                 "number" => Shape::Scalar(Scalar::Number),
                 "boolean" => Shape::Scalar(Scalar::Boolean),
                 "" if preserve || !structural => self.untyped(map, path, structural)?,
-                "" => return Err(SchemaError { path: format!("{path}.type"), reason: "Required value: must not be empty for specified object fields".to_owned() }),
-                other => return Err(SchemaError { path: format!("{path}.type"), reason: format!("Unsupported value: {other:?}") }),
+                "" => {
+                    return Err(SchemaError {
+                        path: format!("{path}.type"),
+                        reason: "Required value: must not be empty for specified object fields".to_owned(),
+                    });
+                }
+                other => {
+                    return Err(SchemaError {
+                        path: format!("{path}.type"),
+                        reason: format!("Unsupported value: {other:?}"),
+                    });
+                }
             }
         };
         let mut node = Node::plain(shape);
@@ -108,10 +131,20 @@ impl Reader {
         let mut fields = BTreeMap::new();
         for (name, schema) in map.get("properties").and_then(Value::as_object).into_iter().flatten() {
             let node = self.node(schema, &format!("{path}.properties[{name}]"), structural)?;
-            fields.insert(name.clone(), Field { node, default: None, atomic: false, strategic: Strategic::default() });
+            fields.insert(
+                name.clone(),
+                Field {
+                    node,
+                    default: None,
+                    atomic: false,
+                    strategic: Strategic::default(),
+                },
+            );
         }
         let values = match map.get("additionalProperties") {
-            Some(schema @ Value::Object(_)) => Some(self.node(schema, &format!("{path}.additionalProperties"), structural)?),
+            Some(schema @ Value::Object(_)) => {
+                Some(self.node(schema, &format!("{path}.additionalProperties"), structural)?)
+            }
             Some(Value::Bool(true)) => {
                 let mut any = Node::plain(Shape::Any);
                 any.preserve_unknown = true;
@@ -119,11 +152,18 @@ impl Reader {
             }
             _ => None,
         };
-        Ok(Shape::Object { fields, required: strings(map.get("required")), values })
+        Ok(Shape::Object {
+            fields,
+            required: strings(map.get("required")),
+            values,
+        })
     }
 
     fn list(&mut self, map: &Map<String, Value>, path: &str, structural: bool) -> Result<Shape, SchemaError> {
-        let fail = |field: &str, reason: &str| SchemaError { path: format!("{path}.{field}"), reason: reason.to_owned() };
+        let fail = |field: &str, reason: &str| SchemaError {
+            path: format!("{path}.{field}"),
+            reason: reason.to_owned(),
+        };
         let element = match map.get("items") {
             Some(items) => self.node(items, &format!("{path}.items"), structural)?,
             None if structural => return Err(fail("items", "Required value: must be specified")),
@@ -135,12 +175,18 @@ impl Reader {
             Some("map") => {
                 let names = strings(map.get("x-kubernetes-list-map-keys"));
                 if names.is_empty() {
-                    return Err(fail("x-kubernetes-list-map-keys", "Required value: must not be empty if x-kubernetes-list-type is map"));
+                    return Err(fail(
+                        "x-kubernetes-list-map-keys",
+                        "Required value: must not be empty if x-kubernetes-list-type is map",
+                    ));
                 }
                 ListKind::Map(names.into_iter().map(|name| self.list_key(element, name)).collect())
             }
             Some(other) => {
-                return Err(fail("x-kubernetes-list-type", &format!("Unsupported value: {other:?}: supported values: \"atomic\", \"map\", \"set\"")));
+                return Err(fail(
+                    "x-kubernetes-list-type",
+                    &format!("Unsupported value: {other:?}: supported values: \"atomic\", \"map\", \"set\""),
+                ));
             }
         };
         Ok(Shape::List { element, kind })
@@ -149,9 +195,10 @@ impl Reader {
     /// A key with the default its field has in the items.
     fn list_key(&self, element: NodeId, name: String) -> ListKey {
         let default = match self.graph.nodes.get(element).map(|node| &node.shape) {
-            Some(Shape::Object { fields, .. }) => {
-                fields.get(&name).and_then(|field| self.graph.nodes.get(field.node)).and_then(|node| node.default.clone())
-            }
+            Some(Shape::Object { fields, .. }) => fields
+                .get(&name)
+                .and_then(|field| self.graph.nodes.get(field.node))
+                .and_then(|node| node.default.clone()),
             _ => None,
         };
         ListKey { name, default }
@@ -161,9 +208,22 @@ impl Reader {
     /// schema says about it; an embedded object keeps what is written.
     fn add_object_fields(&mut self, id: NodeId, root: bool) {
         let text = self.graph.add(Node::plain(Shape::Scalar(Scalar::String)));
-        let metadata = if root { self.object_meta() } else { self.graph.add(super::ANYTHING.clone()) };
-        let plain = |node| Field { node, default: None, atomic: false, strategic: Strategic::default() };
-        if let Some(Node { shape: Shape::Object { fields, .. }, .. }) = self.graph.nodes.get_mut(id) {
+        let metadata = if root {
+            self.object_meta()
+        } else {
+            self.graph.add(super::ANYTHING.clone())
+        };
+        let plain = |node| Field {
+            node,
+            default: None,
+            atomic: false,
+            strategic: Strategic::default(),
+        };
+        if let Some(Node {
+            shape: Shape::Object { fields, .. },
+            ..
+        }) = self.graph.nodes.get_mut(id)
+        {
             for name in ["apiVersion", "kind"] {
                 fields.entry(name.to_owned()).or_insert_with(|| plain(text));
             }
@@ -207,8 +267,25 @@ impl Reader {
     /// The value rules of a schema; `None` when it has none.
     fn rules(&mut self, map: &Map<String, Value>, path: &str) -> Result<Option<Rules>, SchemaError> {
         const NAMES: [&str; 19] = [
-            "format", "enum", "minimum", "maximum", "multipleOf", "minLength", "maxLength", "pattern", "minItems", "maxItems",
-            "uniqueItems", "minProperties", "maxProperties", "allOf", "anyOf", "oneOf", "not", "description", "title",
+            "format",
+            "enum",
+            "minimum",
+            "maximum",
+            "multipleOf",
+            "minLength",
+            "maxLength",
+            "pattern",
+            "minItems",
+            "maxItems",
+            "uniqueItems",
+            "minProperties",
+            "maxProperties",
+            "allOf",
+            "anyOf",
+            "oneOf",
+            "not",
+            "description",
+            "title",
         ];
         if !NAMES.iter().any(|name| map.contains_key(*name)) {
             return Ok(None);
@@ -219,8 +296,10 @@ impl Reader {
         let number = |name: &str| map.get(name).and_then(Value::as_f64);
         let pattern = match text("pattern") {
             Some(pattern) => {
-                let compiled = compile(&pattern)
-                    .map_err(|reason| SchemaError { path: format!("{path}.pattern"), reason })?;
+                let compiled = compile(&pattern).map_err(|reason| SchemaError {
+                    path: format!("{path}.pattern"),
+                    reason,
+                })?;
                 Some((pattern, compiled))
             }
             None => None,
@@ -246,8 +325,12 @@ impl Reader {
 
     fn junctors(&mut self, map: &Map<String, Value>, path: &str) -> Result<Vec<Junctor>, SchemaError> {
         let mut out = Vec::new();
-        let kinds =
-            [("allOf", JunctorKind::AllOf), ("anyOf", JunctorKind::AnyOf), ("oneOf", JunctorKind::OneOf), ("not", JunctorKind::Not)];
+        let kinds = [
+            ("allOf", JunctorKind::AllOf),
+            ("anyOf", JunctorKind::AnyOf),
+            ("oneOf", JunctorKind::OneOf),
+            ("not", JunctorKind::Not),
+        ];
         for (name, kind) in kinds {
             let members = match map.get(name) {
                 Some(Value::Array(members)) => members.iter().collect(),
@@ -257,9 +340,14 @@ impl Reader {
             let mut schemas = Vec::with_capacity(members.len());
             for (index, member) in members.into_iter().enumerate() {
                 // A graph of its own: what is below a junctor says nothing about structure, so nothing else may refer to it.
-                let mut reader = Reader { graph: Graph::default() };
+                let mut reader = Reader {
+                    graph: Graph::default(),
+                };
                 let root = reader.node(member, &format!("{path}.{name}[{index}]"), false)?;
-                schemas.push(Schema { graph: Arc::new(reader.graph), root });
+                schemas.push(Schema {
+                    graph: Arc::new(reader.graph),
+                    root,
+                });
             }
             out.push(Junctor { kind, members: schemas });
         }
@@ -276,7 +364,13 @@ fn string_format(map: &Map<String, Value>) -> Scalar {
 }
 
 fn strings(value: Option<&Value>) -> Vec<String> {
-    value.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+    value
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .map(str::to_owned)
+        .collect()
 }
 
 /// Compiles a pattern with a bound on its compiled size. The API server's patterns are Go's, whose syntax is close to that of the

@@ -13,6 +13,8 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use crate::limits;
+
 pub use builtin::{builtin, builtin_kinds, definition};
 pub use crd::{SchemaError, from_crd};
 
@@ -36,6 +38,32 @@ static ANYTHING: Node = Node {
     default: None,
     rules: None,
 };
+
+static NOTHING: Graph = Graph { nodes: Vec::new() };
+
+/// See [`Schema::zero_object`]. Only built-in types have marked structs, none of which contains itself.
+fn zero(at: TypeRef<'_>, depth: usize) -> Value {
+    let Shape::Object { fields, required, .. } = &at.node.shape else {
+        return Value::Null;
+    };
+    let mut out = serde_json::Map::new();
+    for (name, field) in fields {
+        let always = field.default.as_ref().is_some_and(Value::is_object);
+        let child = at.enter(field);
+        if always && depth < limits::MAX_DEPTH {
+            out.insert(name.clone(), zero(child, depth + 1));
+        } else if at.name().is_some() && required.contains(name) {
+            let value = match child.kind() {
+                Kind::Scalar(Scalar::String) => Value::from(""),
+                Kind::Scalar(Scalar::Boolean) => Value::from(false),
+                Kind::Scalar(Scalar::Int32 | Scalar::Integer | Scalar::Number | Scalar::IntOrString) => Value::from(0),
+                _ => Value::Null,
+            };
+            out.insert(name.clone(), value);
+        }
+    }
+    Value::Object(out)
+}
 
 impl Graph {
     /// Adds a node and returns its place.
@@ -84,8 +112,15 @@ pub(crate) enum Shape {
     /// No type is known: maps are granular, lists atomic.
     Any,
     Scalar(Scalar),
-    List { element: NodeId, kind: ListKind },
-    Object { fields: BTreeMap<String, Field>, required: Vec<String>, values: Option<NodeId> },
+    List {
+        element: NodeId,
+        kind: ListKind,
+    },
+    Object {
+        fields: BTreeMap<String, Field>,
+        required: Vec<String>,
+        values: Option<NodeId>,
+    },
 }
 
 /// A field of a struct.
@@ -253,13 +288,38 @@ impl Schema {
     pub fn untyped() -> Self {
         let mut graph = Graph::default();
         let root = graph.add(ANYTHING.clone());
-        Self { graph: Arc::new(graph), root }
+        Self {
+            graph: Arc::new(graph),
+            root,
+        }
+    }
+
+    /// The view of a type that nothing is known about.
+    pub(crate) fn untyped_root() -> TypeRef<'static> {
+        TypeRef {
+            graph: &NOTHING,
+            node: &ANYTHING,
+            atomic: false,
+            default: None,
+        }
+    }
+
+    /// What Go writes for an object of this kind with nothing set: structs that are no pointers, and zero values of fields
+    /// that are always written. A new object's owner is found by comparing with it. Empty for custom resources.
+    #[must_use]
+    pub fn zero_object(&self) -> Value {
+        zero(self.root(), 0)
     }
 
     /// The type of the whole object.
     #[must_use]
     pub fn root(&self) -> TypeRef<'_> {
-        TypeRef { graph: &self.graph, node: self.graph.node(self.root), atomic: false, default: None }
+        TypeRef {
+            graph: &self.graph,
+            node: self.graph.node(self.root),
+            atomic: false,
+            default: None,
+        }
     }
 
     /// The type at a path of field names; list elements and map values are entered with an empty name or any index.
@@ -361,7 +421,10 @@ impl<'a> TypeRef<'a> {
             Shape::Object { fields, .. } => Some(fields),
             _ => None,
         };
-        fields.into_iter().flatten().map(move |(name, field)| (name.as_str(), self.enter(field)))
+        fields
+            .into_iter()
+            .flatten()
+            .map(move |(name, field)| (name.as_str(), self.enter(field)))
     }
 
     /// Whether it is a struct: it has named fields.
@@ -385,7 +448,12 @@ impl<'a> TypeRef<'a> {
         match &self.node.shape {
             Shape::Object { values: Some(id), .. } => Some(self.go(*id)),
             Shape::Any => Some(self),
-            Shape::Object { .. } if self.node.preserve_unknown => Some(TypeRef { node: &ANYTHING, atomic: false, default: None, ..self }),
+            Shape::Object { .. } if self.node.preserve_unknown => Some(TypeRef {
+                node: &ANYTHING,
+                atomic: false,
+                default: None,
+                ..self
+            }),
             _ => None,
         }
     }
@@ -425,10 +493,20 @@ impl<'a> TypeRef<'a> {
     }
 
     fn go(self, id: NodeId) -> TypeRef<'a> {
-        TypeRef { graph: self.graph, node: self.graph.node(id), atomic: false, default: None }
+        TypeRef {
+            graph: self.graph,
+            node: self.graph.node(id),
+            atomic: false,
+            default: None,
+        }
     }
 
     fn enter(self, field: &'a Field) -> TypeRef<'a> {
-        TypeRef { graph: self.graph, node: self.graph.node(field.node), atomic: field.atomic, default: field.default.as_ref() }
+        TypeRef {
+            graph: self.graph,
+            node: self.graph.node(field.node),
+            atomic: field.atomic,
+            default: field.default.as_ref(),
+        }
     }
 }

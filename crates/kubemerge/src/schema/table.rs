@@ -26,7 +26,10 @@ pub(super) struct Table {
 /// Package paths that the table leaves out, and what stands for them.
 const PACKAGES: [(&str, &str); 3] = [
     ("meta.", "io.k8s.apimachinery.pkg.apis.meta."),
-    ("apiextensions.", "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions."),
+    (
+        "apiextensions.",
+        "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.",
+    ),
     ("apiregistration.", "io.k8s.kube-aggregator.pkg.apis.apiregistration."),
 ];
 
@@ -68,7 +71,11 @@ impl Table {
     fn declare(&mut self, line: &str) {
         let mut words = line.split(' ');
         let Some(name) = words.next() else { return };
-        let mut node = Node::plain(Shape::Object { fields: BTreeMap::new(), required: Vec::new(), values: None });
+        let mut node = Node::plain(Shape::Object {
+            fields: BTreeMap::new(),
+            required: Vec::new(),
+            values: None,
+        });
         node.name = Some(Arc::from(full_name(name)));
         let mut gvk = None;
         for word in words {
@@ -87,10 +94,16 @@ impl Table {
 
     fn field(&mut self, owner: NodeId, line: &str) {
         let mut words = line.split(' ');
-        let (Some(name), Some(notation)) = (words.next(), words.next()) else { return };
+        let (Some(name), Some(notation)) = (words.next(), words.next()) else {
+            return;
+        };
         let mut kind = ListKind::Atomic;
-        let mut field =
-            Field { node: 0, default: None, atomic: false, strategic: Strategic::default() };
+        let mut field = Field {
+            node: 0,
+            default: None,
+            atomic: false,
+            strategic: Strategic::default(),
+        };
         let mut must = false;
         for flag in words {
             if flag == "!" {
@@ -100,7 +113,10 @@ impl Table {
             } else if flag == "@s" {
                 kind = ListKind::Set;
             } else if let Some(keys) = flag.strip_prefix("@m:") {
-                let key = |name: &str| ListKey { name: name.to_owned(), default: None };
+                let key = |name: &str| ListKey {
+                    name: name.to_owned(),
+                    default: None,
+                };
                 kind = ListKind::Map(keys.split(',').map(key).collect());
             } else if let Some(json) = flag.strip_prefix('=') {
                 field.default = serde_json::from_str::<Value>(json).ok();
@@ -116,7 +132,11 @@ impl Table {
             }
         }
         field.node = self.node_of(notation, kind);
-        if let Some(Node { shape: Shape::Object { fields, required, .. }, .. }) = self.graph.nodes.get_mut(owner) {
+        if let Some(Node {
+            shape: Shape::Object { fields, required, .. },
+            ..
+        }) = self.graph.nodes.get_mut(owner)
+        {
             fields.insert(name.to_owned(), field);
             if must {
                 required.push(name.to_owned());
@@ -134,10 +154,17 @@ impl Table {
             return *id;
         }
         let shape = if let Some(element) = notation.strip_prefix('[') {
-            Shape::List { element: self.node_of(element, ListKind::Atomic), kind }
+            Shape::List {
+                element: self.node_of(element, ListKind::Atomic),
+                kind,
+            }
         } else if let Some(value) = notation.strip_prefix('{') {
             let values = Some(self.node_of(value, ListKind::Atomic));
-            Shape::Object { fields: BTreeMap::new(), required: Vec::new(), values }
+            Shape::Object {
+                fields: BTreeMap::new(),
+                required: Vec::new(),
+                values,
+            }
         } else {
             scalar(notation).map_or(Shape::Any, Shape::Scalar)
         };
@@ -152,8 +179,20 @@ impl Table {
     fn keys(&mut self) {
         let mut found = Vec::new();
         for (id, node) in self.graph.nodes.iter().enumerate() {
-            let Shape::List { element, kind: ListKind::Map(keys) } = &node.shape else { continue };
-            let Some(Node { shape: Shape::Object { fields, .. }, .. }) = self.graph.nodes.get(*element) else { continue };
+            let Shape::List {
+                element,
+                kind: ListKind::Map(keys),
+            } = &node.shape
+            else {
+                continue;
+            };
+            let Some(Node {
+                shape: Shape::Object { fields, .. },
+                ..
+            }) = self.graph.nodes.get(*element)
+            else {
+                continue;
+            };
             let with_default = |key: &ListKey| ListKey {
                 name: key.name.clone(),
                 default: fields.get(&key.name).and_then(|field| field.default.clone()),
@@ -161,7 +200,11 @@ impl Table {
             found.push((id, keys.iter().map(with_default).collect::<Vec<_>>()));
         }
         for (id, keys) in found {
-            if let Some(Node { shape: Shape::List { kind, .. }, .. }) = self.graph.nodes.get_mut(id) {
+            if let Some(Node {
+                shape: Shape::List { kind, .. },
+                ..
+            }) = self.graph.nodes.get_mut(id)
+            {
                 *kind = ListKind::Map(keys);
             }
         }
