@@ -1,1 +1,137 @@
-//! The command-line grammar, and nothing else.
+//! The command line of `fleetwright` as a grammar: commands, flags, values, help texts, environment variables.
+//!
+//! It stands in a crate of its own so that shell completions, man pages and the reference in the documentation come from
+//! the same source as the parser: whoever adds a flag has documented it. Values that a person types are parsed here into
+//! types once ([`Output`], [`ItemAssignment`]), with an error that says what would have been right.
+//!
+//! What this crate deliberately does not do: it runs no command, opens no file, reads no environment variable and knows
+//! no server. What the flags mean is decided in the binary; which environment variable stands behind which flag is
+//! written down in [`env_vars`].
+//!
+//! Each command is one module with one `Args` type, so adding a command adds a file and a line in [`Command`].
+//!
+//! ```
+//! use clap::Parser;
+//! use cli_args::{Cli, Command, Output};
+//!
+//! let cli = Cli::try_parse_from(["fleetwright", "get", "clusters", "-o", "wide"])?;
+//! let Command::Get(get) = cli.command else { unreachable!() };
+//! assert_eq!(get.output, Some(Output::Wide));
+//! # Ok::<(), clap::Error>(())
+//! ```
+
+mod apply;
+mod assignment;
+mod completion;
+mod config;
+mod create;
+mod delete;
+mod describe;
+pub mod env_vars;
+mod export;
+mod generate;
+mod get;
+mod global;
+mod history;
+mod import;
+mod output;
+mod registry;
+mod set;
+mod unset;
+mod up;
+mod version;
+
+pub use apply::ApplyArgs;
+pub use assignment::ItemAssignment;
+pub use completion::{CompletionArgs, ShellName};
+pub use config::{ConfigArgs, ConfigCommand, GetContextsArgs, SetContextArgs, UseContextArgs, ViewArgs};
+pub use create::CreateArgs;
+pub use delete::DeleteArgs;
+pub use describe::{DescribeArgs, DescribeClusterArgs, DescribeCommand};
+pub use export::{DocumentFormat, ExportArgs};
+pub use generate::{ManPage, command, completion_script, man_pages};
+pub use get::{GetArgs, Kind};
+pub use global::{ColorChoice, GlobalArgs};
+pub use history::{HistoryArgs, HistoryCommand, HistoryObjectArgs};
+pub use import::{ImportArgs, ImportModeName};
+pub use output::Output;
+pub use registry::{LogFormat, RegistryArgs, RegistryCommand, ServeArgs};
+pub use set::{SetArgs, SetCommand, SetConfigItemArgs};
+pub use unset::{UnsetArgs, UnsetCommand, UnsetConfigItemArgs};
+pub use up::UpArgs;
+pub use version::VersionArgs;
+
+use clap::{Parser, Subcommand};
+
+/// Runs a fleet of Kubernetes clusters
+///
+/// Fleetwright keeps the list of all clusters (the Cluster Registry), answers questions about them, and changes them.
+/// Results go to standard output, everything else to standard error.
+#[derive(Debug, Parser)]
+#[command(
+    name = "fleetwright",
+    version,
+    propagate_version = false,
+    disable_help_subcommand = false,
+    after_help = "Use \"fleetwright <command> --help\" for more about a command.",
+    after_long_help = TOP_HELP.as_str()
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+
+    /// Flags that every command takes.
+    #[command(flatten)]
+    pub global: GlobalArgs,
+}
+
+/// Everything below the list of commands, made from the declarations so that it cannot go stale.
+static TOP_HELP: std::sync::LazyLock<String> = std::sync::LazyLock::new(|| {
+    let mut text = String::from(
+        "Exit codes:\n  0    success\n  1    the command failed; the reason is on standard error\n  2    the command line is wrong\n\nEnvironment variables:\n",
+    );
+    for variable in env_vars::ALL {
+        text.push_str(&format!("  {:<36} {}\n", variable.name, variable.help));
+    }
+    text.push_str("\nA flag wins over its environment variable, which wins over the configuration file, which wins over the default.\n\"fleetwright config view\" prints the values in force and where each comes from.\n\nUse \"fleetwright <command> --help\" for more about a command.");
+    text
+});
+
+/// The commands, in the order in which help lists them.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Start everything here: a registry with an example fleet
+    Up(UpArgs),
+    /// Show clusters, node pools or accounts
+    Get(GetArgs),
+    /// Show one object in detail
+    Describe(DescribeArgs),
+    /// Add objects from files
+    Create(CreateArgs),
+    /// Bring objects to what files say
+    Apply(ApplyArgs),
+    /// Remove objects
+    Delete(DeleteArgs),
+    /// Set config items
+    Set(SetArgs),
+    /// Remove config items
+    Unset(UnsetArgs),
+    /// Show who changed an object, when, and what
+    History(HistoryArgs),
+    /// Write a whole registry document in one transaction
+    Import(ImportArgs),
+    /// Print the whole registry as one document
+    Export(ExportArgs),
+    /// Run the Cluster Registry
+    Registry(RegistryArgs),
+    /// Show and change the configuration of this program
+    Config(ConfigArgs),
+    /// Print a completion script for a shell
+    Completion(CompletionArgs),
+    /// Print the versions of client and server
+    Version(VersionArgs),
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,90 @@
+//! `get`.
+
+use clap::{Args, ValueEnum};
+
+use crate::Output;
+
+/// Kinds of objects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub enum Kind {
+    /// Clusters
+    #[value(name = "clusters", alias = "cluster", alias = "cl")]
+    Clusters,
+    /// Node pools
+    #[value(
+        name = "nodepools",
+        alias = "nodepool",
+        alias = "np",
+        alias = "node-pools",
+        alias = "node-pool"
+    )]
+    NodePools,
+    /// Infrastructure accounts
+    #[value(
+        name = "accounts",
+        alias = "account",
+        alias = "ac",
+        alias = "infrastructure-accounts",
+        alias = "infrastructure-account"
+    )]
+    Accounts,
+}
+
+/// Show clusters, node pools or accounts
+///
+/// Prints a table of the objects, of all of them or of those that are named. A cluster is named by its id or by its
+/// alias. Selectors look at fields: channel=beta, environment!=test, "region in (eu-central-1, eu-west-1)",
+/// config_items.key=value, status.next_version!= (not empty). Several, separated by commas, must all hold.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  # All clusters
+  fleetwright get clusters
+
+  # One cluster as YAML, by its alias
+  fleetwright get cluster kube-1 -o yaml
+
+  # Production clusters that are not on stable, and every change to them from now on
+  fleetwright get clusters -l 'environment=production,channel!=stable' --watch
+
+  # Ids of all clusters that are being updated
+  fleetwright get clusters -l 'status.next_version!=' -o 'jsonpath={range .items[*]}{.id}{\"\\n\"}{end}'
+
+  # Node pools of one cluster, of all clusters
+  fleetwright get nodepools --cluster kube-1
+  fleetwright get nodepools
+
+  # Columns of one's own
+  fleetwright get clusters -o custom-columns=ALIAS:.alias,BLOCK:.config_items.cluster_update_block")]
+pub struct GetArgs {
+    /// What to show: clusters (cl), nodepools (np) or accounts (ac); singular works too
+    #[arg(value_enum, value_name = "KIND")]
+    pub kind: Kind,
+
+    /// Names of objects; for clusters ids or aliases
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
+
+    /// Output format: table, wide, json, yaml, name, jsonpath=TEMPLATE, custom-columns=SPEC
+    #[arg(short, long, value_name = "FORMAT")]
+    pub output: Option<Output>,
+
+    /// Show only objects whose fields fit: =, ==, !=, in (a,b), notin (a,b)
+    #[arg(short = 'l', long, value_name = "SELECTOR")]
+    pub selector: Option<String>,
+
+    /// Go on after the list: print each object again whenever it changes
+    #[arg(short, long)]
+    pub watch: bool,
+
+    /// Leave out the line with the column names
+    #[arg(long)]
+    pub no_headers: bool,
+
+    /// Sort by a field, such as .channel or {.status.current_version}
+    #[arg(long, value_name = "PATH")]
+    pub sort_by: Option<String>,
+
+    /// Cluster whose node pools to show, by id or alias
+    #[arg(short = 'c', long, value_name = "CLUSTER")]
+    pub cluster: Option<String>,
+}
