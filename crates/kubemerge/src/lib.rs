@@ -6,7 +6,9 @@
 //! - [`json_patch`], [`merge_patch`]: the two generic patches, bounded.
 //! - [`apply`]: server-side apply and managed fields ([`apply::apply`], [`apply::update`], [`apply::adopt`]); [`fields`]: sets of
 //!   field paths.
-//! - [`schema`]: the structure of built-in kinds ([`schema::builtin`]) and of custom resources ([`schema::from_crd`]).
+//! - [`schema`]: the structure of built-in kinds ([`schema::builtin()`]) and of custom resources ([`schema::from_crd`]).
+//! - [`strategic`]: strategic merge patch of built-in kinds.
+//! - [`structural`]: pruning, defaulting, validation and unknown fields of custom resources.
 //!
 //! It does not evaluate CEL rules, does not run admission and does not know defaults that only the server's code knows.
 //!
@@ -23,3 +25,5 @@ pub mod json_patch;
 pub mod limits;
 pub mod merge_patch;
 pub mod schema;
+pub mod strategic;
+pub mod structural;

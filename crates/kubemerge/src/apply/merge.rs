@@ -10,9 +10,7 @@ use crate::schema::{ListKind, Schema, TypeRef};
 
 /// `live` with everything that `config` sets; `None` when both are empty.
 pub(super) fn merge(live: Option<&Value>, config: Option<&Value>, at: TypeRef<'_>) -> Option<Value> {
-    let Some(shape) = config.filter(|config| !config.is_null()).or(live).or(config) else {
-        return None;
-    };
+    let shape = config.filter(|config| !config.is_null()).or(live).or(config)?;
     let leaf = || config.or(live).cloned();
     match place(at, shape) {
         Place::Leaf => leaf(),

@@ -20,9 +20,11 @@ pub use managed::{
 };
 pub use walk::{Comparison, TypedError};
 
-use crate::fields::FieldSet;
+pub(crate) use walk::same;
+
+use crate::fields::{FieldSet, PathElement};
 use crate::limits::{self, TooDeep};
-use crate::schema::Schema;
+use crate::schema::{ListKind, Schema};
 
 /// Who writes, what, and when.
 #[derive(Debug, Clone, Copy)]
@@ -219,6 +221,11 @@ pub fn update(old: Option<&Value>, new: &Value, writer: &Writer<'_>) -> Result<V
     managed.cap();
     managed.write(&mut object);
     Ok(object)
+}
+
+/// The identity of a list item; none in atomic lists and for items without a key.
+pub(crate) fn item_key(kind: &ListKind, item: &Value) -> Option<PathElement> {
+    walk::item_element(kind, item).ok()
 }
 
 /// The object without its managedFields.

@@ -284,7 +284,7 @@ fn other_kind(a: &Value, b: &Value) -> bool {
 }
 
 /// Equality as Go sees it: 1 and 1.0 are the same number.
-pub(super) fn same(a: &Value, b: &Value) -> bool {
+pub(crate) fn same(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::Number(_), Value::Number(_)) => Scalar::new(a.clone()) == Scalar::new(b.clone()),
         (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b)),
@@ -379,6 +379,16 @@ pub(super) fn index<'v>(kind: &ListKind, items: Option<&'v Vec<Value>>) -> BTree
     out
 }
 
+/// What stands for a map or list that has lost all it had but stays itself. Go writes null here, which its typed decoder then
+/// takes for empty; there is no such decoder behind this crate.
+fn emptied(value: &Value) -> Value {
+    if value.is_array() {
+        Value::Array(Vec::new())
+    } else {
+        Value::Object(Map::new())
+    }
+}
+
 /// What remains of a value without the given fields; `None` when nothing does.
 pub(super) fn remove(value: &Value, gone: &FieldSet, at: TypeRef<'_>) -> Option<Value> {
     match (place(at, value), value) {
@@ -391,7 +401,9 @@ pub(super) fn remove(value: &Value, gone: &FieldSet, at: TypeRef<'_>) -> Option<
                     continue;
                 }
                 let rest = match gone.below(&element) {
-                    Some(below) => remove(value, below, at.child(name).unwrap_or(untyped)).unwrap_or(Value::Null),
+                    Some(below) => {
+                        remove(value, below, at.child(name).unwrap_or(untyped)).unwrap_or_else(|| emptied(value))
+                    }
                     None => value.clone(),
                 };
                 out.insert(name.clone(), rest);
@@ -404,7 +416,7 @@ pub(super) fn remove(value: &Value, gone: &FieldSet, at: TypeRef<'_>) -> Option<
                 let rest = match (item_element(kind, item), at.element()) {
                     (Ok(element), _) if gone.has(&element) => continue,
                     (Ok(element), Some(child)) => match gone.below(&element) {
-                        Some(below) => remove(item, below, child).unwrap_or(Value::Null),
+                        Some(below) => remove(item, below, child).unwrap_or_else(|| emptied(item)),
                         None => item.clone(),
                     },
                     _ => item.clone(),

@@ -409,6 +409,11 @@ impl<'a> TypeRef<'a> {
         self.default.or(self.node.default.as_ref())
     }
 
+    /// The default that a custom resource's schema gives.
+    pub(crate) fn own_default(self) -> Option<&'a Value> {
+        self.node.default.as_ref()
+    }
+
     /// The value rules, when there are any.
     #[must_use]
     pub fn rules(self) -> Option<&'a Rules> {

@@ -1,0 +1,8 @@
+//! Tests of the crate's public interface.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+mod laws;
+mod patches;
+mod ssa;
+mod structure;
+mod table;

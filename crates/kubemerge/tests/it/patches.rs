@@ -1,0 +1,142 @@
+//! JSON, merge and strategic merge patches.
+
+use kubemerge::{json_patch, merge_patch, schema, strategic};
+use serde_json::{Value, json};
+
+#[test]
+fn merge_patch_follows_the_rfc() {
+    // Cases of RFC 7386, appendix A.
+    let cases = [
+        (json!({"a": "b"}), json!({"a": "c"}), json!({"a": "c"})),
+        (json!({"a": "b"}), json!({"a": null}), json!({})),
+        (json!({"a": ["b"]}), json!({"a": "c"}), json!({"a": "c"})),
+        (
+            json!({"a": {"b": "c"}}),
+            json!({"a": {"b": "d", "c": null}}),
+            json!({"a": {"b": "d"}}),
+        ),
+        (json!(["a", "b"]), json!(["c"]), json!(["c"])),
+        (json!({"e": null}), json!({"a": 1}), json!({"e": null, "a": 1})),
+        (json!([1, 2]), json!({"a": "b", "c": null}), json!({"a": "b"})),
+        (json!({}), json!({"a": {"bb": {"ccc": null}}}), json!({"a": {"bb": {}}})),
+    ];
+    for (doc, patch, expected) in cases {
+        assert_eq!(merge_patch::apply(&doc, &patch).unwrap(), expected, "{doc} + {patch}");
+    }
+}
+
+#[test]
+fn json_patch_applies_all_or_nothing() {
+    let doc = json!({"a": 1, "l": [1, 2]});
+    let ok = json!([{"op": "test", "path": "/a", "value": 1}, {"op": "add", "path": "/l/-", "value": 3}, {"op": "move", "from": "/a", "path": "/b"}]);
+    assert_eq!(json_patch::apply(&doc, &ok).unwrap(), json!({"b": 1, "l": [1, 2, 3]}));
+    let error = |patch: Value| json_patch::apply(&doc, &patch).unwrap_err().to_string();
+    assert_eq!(
+        error(json!([{"op": "test", "path": "/a", "value": "secret"}])),
+        "testing path /a failed"
+    );
+    assert_eq!(
+        error(json!([{"op": "remove", "path": "/x"}])),
+        "remove operation does not apply: doc is missing path: /x"
+    );
+    assert!(error(json!({"op": "remove"})).starts_with("error decoding patch: "));
+}
+
+#[test]
+fn json_patch_is_bounded() {
+    let many: Vec<Value> = (0..=json_patch::MAX_OPERATIONS)
+        .map(|_| json!({"op": "test", "path": "/a", "value": 1}))
+        .collect();
+    let error = json_patch::apply(&json!({"a": 1}), &Value::Array(many)).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "The allowed maximum operations in a JSON patch is 10000, got 10001"
+    );
+    let doubling: Vec<Value> = (0..60)
+        .map(|_| json!({"op": "copy", "from": "/l", "path": "/l/-"}))
+        .collect();
+    assert!(json_patch::apply(&json!({"l": [1, 2, 3]}), &Value::Array(doubling)).is_err());
+}
+
+fn pod(spec: Value) -> Value {
+    json!({"spec": spec})
+}
+
+fn check(doc: Value, patch: Value, expected: Value) {
+    let schema = schema::builtin("", "v1", "Pod").unwrap();
+    assert_eq!(strategic::apply(&pod(doc), &pod(patch), schema).unwrap(), pod(expected));
+}
+
+#[test]
+fn strategic_lists_merge_by_key() {
+    let two = json!({"containers": [{"name": "a", "image": "1"}, {"name": "b", "image": "1"}]});
+    check(
+        two.clone(),
+        json!({"containers": [{"name": "b", "image": "2"}, {"name": "c"}]}),
+        json!({"containers": [{"name": "a", "image": "1"}, {"name": "b", "image": "2"}, {"name": "c"}]}),
+    );
+    check(
+        two.clone(),
+        json!({"containers": [{"name": "a", "$patch": "delete"}]}),
+        json!({"containers": [{"name": "b", "image": "1"}]}),
+    );
+    check(
+        two.clone(),
+        json!({"containers": [{"$patch": "replace"}, {"name": "z"}]}),
+        json!({"containers": [{"name": "z"}]}),
+    );
+    check(
+        two.clone(),
+        json!({"containers": [{"name": "a", "$patch": "replace", "image": "9"}]}).clone(),
+        json!({"containers": []}),
+    );
+    check(
+        two.clone(),
+        json!({"$setElementOrder/containers": [{"name": "b"}, {"name": "a"}], "containers": [{"name": "a", "image": "3"}]}),
+        json!({"containers": [{"name": "b", "image": "1"}, {"name": "a", "image": "3"}]}),
+    );
+    // The strategic key of container ports is the number alone, unlike in server-side apply.
+    check(
+        json!({"containers": [{"name": "a", "ports": [{"containerPort": 1, "protocol": "TCP"}]}]}),
+        json!({"containers": [{"name": "a", "ports": [{"containerPort": 1, "protocol": "UDP"}]}]}),
+        json!({"containers": [{"name": "a", "ports": [{"containerPort": 1, "protocol": "UDP"}]}]}),
+    );
+    // Tolerations have no strategy: the list is replaced.
+    check(
+        json!({"tolerations": [{"key": "a"}]}),
+        json!({"tolerations": [{"key": "b"}]}),
+        json!({"tolerations": [{"key": "b"}]}),
+    );
+}
+
+#[test]
+fn strategic_maps_and_directives() {
+    check(
+        json!({"nodeSelector": {"a": "1"}}),
+        json!({"nodeSelector": {"b": "2", "a": null}}),
+        json!({"nodeSelector": {"b": "2"}}),
+    );
+    check(
+        json!({"nodeSelector": {"a": "1"}}),
+        json!({"nodeSelector": {"$patch": "replace", "b": "2"}}),
+        json!({"nodeSelector": {"b": "2"}}),
+    );
+    check(
+        json!({"volumes": [{"name": "v", "emptyDir": {}}]}),
+        json!({"volumes": [{"name": "v", "$retainKeys": ["name", "hostPath"], "hostPath": {"path": "/x"}}]}),
+        json!({"volumes": [{"name": "v", "hostPath": {"path": "/x"}}]}),
+    );
+    let schema = schema::builtin("", "v1", "Pod").unwrap();
+    let doc = json!({"metadata": {"finalizers": ["a", "b"]}});
+    let patch = json!({"metadata": {"$deleteFromPrimitiveList/finalizers": ["a"], "finalizers": ["c"]}});
+    assert_eq!(
+        strategic::apply(&doc, &patch, schema).unwrap(),
+        json!({"metadata": {"finalizers": ["b", "c"]}})
+    );
+    let bad = json!({"spec": {"containers": [{"image": "x"}]}});
+    let error = strategic::apply(&doc, &bad, schema).unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "map: does not contain declared merge key: name (in spec.containers)"
+    );
+}
