@@ -1,1 +1,64 @@
 //! A Kubernetes API in memory.
+//!
+//! An [`ApiServer`] answers the Kubernetes API as kube-apiserver does: discovery, all built-in kinds that platforms use,
+//! CustomResourceDefinitions, watches, server-side apply, evictions, tables for kubectl, and errors in the real server's
+//! words. It is a `tower::Service`, so kube-rs calls it in process, and [`serve`] offers it over HTTP to kubectl and
+//! everything else. Servers are small: hundreds fit into one process.
+//!
+//! It is the bench of tests and rehearsals, so it must be honest and must replay: it reads no wall clock and draws no
+//! random numbers of its own ([`ports::Clock`], [`ports::Ids`]), iterates in order, and does what follows from a write
+//! (garbage collection, namespace deletion) before it answers.
+//!
+//! What this crate deliberately does not do: it runs no pods and no controllers, keeps nothing on disk, speaks no
+//! protobuf, and evaluates no CEL. Authentication, authorization and admission are traits ([`Authenticator`],
+//! [`Authorizer`], [`Admission`]); by default everybody may do everything.
+//!
+//! Main types: [`ApiServer`], [`Config`], [`ApiError`], [`RequestInfo`], [`Review`].
+//!
+//! ```
+//! use std::sync::Arc;
+//! use kube_sim::ApiServer;
+//! use ports::{SeededIds, SystemClock};
+//! use tower::ServiceExt;
+//!
+//! let server = ApiServer::new(Arc::new(SystemClock), Arc::new(SeededIds::new(1)));
+//! let request = http::Request::get("/api/v1/namespaces/default").body(String::new()).unwrap();
+//! let response = futures::executor::block_on(server.clone().oneshot(request)).unwrap();
+//! assert_eq!(response.status(), 200);
+//! assert!(server.read("", "namespaces", "", "kube-system").is_some());
+//! ```
+
+mod admission;
+mod auth;
+mod body;
+mod bootstrap;
+mod convert;
+mod crd;
+mod discovery;
+mod gc;
+mod handlers;
+mod jsonpath;
+mod openapi;
+mod printers;
+mod registry;
+mod request;
+mod schema;
+mod selector;
+mod serve;
+mod server;
+mod snapshot;
+mod status;
+mod store;
+mod strategy;
+mod value;
+mod view;
+mod watch;
+
+pub use admission::{Admission, Operation, Review};
+pub use auth::{AllowAll, AnyoneIsAdmin, Authenticator, Authorizer, Decision, TokenRequest, UserInfo};
+pub use body::ReplyBody;
+pub use request::RequestInfo;
+pub use serve::serve;
+pub use server::{ApiServer, ApiServerBuilder, Config};
+pub use snapshot::{Identity, SnapshotError};
+pub use status::{ApiError, Cause, Details, FieldError, FieldErrorKind};

@@ -1,0 +1,121 @@
+//! Reading the object in a body: format, kind, types and unknown fields.
+
+use serde_json::Value;
+
+use super::Target;
+use crate::registry::{api_version, split_api_version};
+use crate::request::FieldValidation;
+use crate::schema;
+use crate::server::Context;
+use crate::status::ApiError;
+use crate::value::{as_map, set, text};
+
+const ACCEPTED: &[&str] = &["application/json", "application/yaml"];
+
+/// The media type of a header, without parameters.
+pub(super) fn media_type(text: &str) -> &str {
+    text.split(';').next().unwrap_or_default().trim()
+}
+
+/// The body as a tree. Nesting is bounded by the readers.
+pub(super) fn body(context: &Context) -> Result<Value, ApiError> {
+    match media_type(&context.content_type) {
+        "" | "application/json" => json(&context.body),
+        "application/yaml" | "application/apply-patch+yaml" => yaml_or_json(&context.body),
+        _ => Err(ApiError::unsupported_media_type(ACCEPTED)),
+    }
+}
+
+/// Reads JSON.
+pub(super) fn json(bytes: &[u8]) -> Result<Value, ApiError> {
+    serde_json::from_slice(bytes).map_err(|error| {
+        ApiError::bad_request(format!(
+            "the object provided is unrecognized: couldn't get version/kind; json parse error: {error}"
+        ))
+    })
+}
+
+/// Reads YAML; JSON is tried first because it is what most clients send and costs less.
+pub(super) fn yaml_or_json(bytes: &[u8]) -> Result<Value, ApiError> {
+    serde_json::from_slice(bytes).or_else(|_| {
+        let text = std::str::from_utf8(bytes)
+            .map_err(|_| ApiError::bad_request("error decoding YAML: the body is not UTF-8"))?;
+        crate::schema::parse_yaml(text).map_err(|why| ApiError::bad_request(format!("error decoding YAML: {why}")))
+    })
+}
+
+/// The object in the body of a create or update, in the version of the request.
+pub(super) fn object(context: &mut Context, target: &Target) -> Result<Value, ApiError> {
+    let mut value = body(context)?;
+    check_kind(context, target, &mut value)?;
+    check_fields(context, target, &mut value)?;
+    Ok(value)
+}
+
+/// Holds the object's kind to the path's; a missing one is filled in, as the real decoder does.
+pub(super) fn check_kind(context: &Context, target: &Target, value: &mut Value) -> Result<(), ApiError> {
+    if !value.is_object() {
+        return Err(ApiError::bad_request(format!(
+            "the object provided is unrecognized (must be of type {}): couldn't get version/kind",
+            target.resource.kind
+        )));
+    }
+    let expected = api_version(&context.info.group, &context.info.version);
+    match text(value, &["apiVersion"]).unwrap_or_default() {
+        "" => set(value, &["apiVersion"], expected.as_str()),
+        found if found == expected => {}
+        found => {
+            let (group, version) = split_api_version(found);
+            return Err(ApiError::bad_request(format!(
+                "the API version in the data ({}) does not match the expected API version ({expected})",
+                api_version(group, version)
+            )));
+        }
+    }
+    match text(value, &["kind"]).unwrap_or_default() {
+        "" => set(value, &["kind"], target.resource.kind.as_str()),
+        found if found == target.resource.kind => {}
+        found => {
+            return Err(ApiError::bad_request(format!(
+                "{found} in version \"{}\" cannot be handled as a {}: no kind \"{found}\" matches the requested path",
+                context.info.version, target.resource.kind
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Checks types, drops unknown fields and reports them as the request's `fieldValidation` says.
+pub(super) fn check_fields(context: &mut Context, target: &Target, value: &mut Value) -> Result<(), ApiError> {
+    as_map(value);
+    let unknown = schema::check(target, &context.info.version, value)?;
+    report_unknown(context, target, &unknown)
+}
+
+pub(super) fn report_unknown(context: &mut Context, target: &Target, unknown: &[String]) -> Result<(), ApiError> {
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    let texts: Vec<String> = unknown
+        .iter()
+        .map(|field| format!("unknown field \"{field}\""))
+        .collect();
+    match context.options.field_validation {
+        FieldValidation::Ignore => {}
+        FieldValidation::Warn => {
+            for text in texts {
+                if !context.warnings.contains(&text) {
+                    context.warnings.push(text);
+                }
+            }
+        }
+        FieldValidation::Strict => {
+            let (kind, version) = (&target.resource.kind, &context.info.version);
+            return Err(ApiError::bad_request(format!(
+                "{kind} in version \"{version}\" cannot be handled as a {kind}: strict decoding error: {}",
+                texts.join(", ")
+            )));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,199 @@
+//! Patches: JSON, merge, strategic merge and server-side apply.
+
+use serde_json::Value;
+
+use super::change::{Edited, change};
+use super::create::{answer, create_object};
+use super::{Answer, Target, decode};
+use crate::schema;
+use crate::server::Context;
+use crate::status::{ApiError, FieldError};
+use crate::value::{self, map_at, text};
+
+const ACCEPTED: &[&str] = &[
+    "application/json-patch+json",
+    "application/merge-patch+json",
+    "application/strategic-merge-patch+json",
+    "application/apply-patch+yaml",
+];
+
+/// The kinds of patches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PatchKind {
+    Json,
+    Merge,
+    Strategic,
+    Apply,
+}
+
+/// Which patch a request carries.
+pub(super) fn kind(context: &Context, custom: bool) -> Result<PatchKind, ApiError> {
+    match decode::media_type(&context.content_type) {
+        "application/json-patch+json" => Ok(PatchKind::Json),
+        "application/merge-patch+json" => Ok(PatchKind::Merge),
+        "application/strategic-merge-patch+json" if !custom => Ok(PatchKind::Strategic),
+        "application/apply-patch+yaml" => Ok(PatchKind::Apply),
+        _ => {
+            let accepted: Vec<&str> = ACCEPTED
+                .iter()
+                .copied()
+                .filter(|media| !custom || !media.contains("strategic"))
+                .collect();
+            Err(ApiError::unsupported_media_type(&accepted))
+        }
+    }
+}
+
+/// Answers a PATCH of an object or of its `status`.
+pub(super) async fn patch(context: &mut Context, target: &Target) -> Answer {
+    match kind(context, target.resource.custom)? {
+        PatchKind::Apply => apply(context, target).await,
+        other => {
+            if context.options.force {
+                let error = FieldError::forbidden("force", "may not be specified for non-apply patch");
+                return Err(ApiError::invalid("meta.k8s.io", "PatchOptions", "", &[error]));
+            }
+            let patch = decode::json(&context.body)?;
+            let (group, version) = (context.info.group.clone(), context.info.version.clone());
+            let (edit_target, name) = (target.clone(), context.info.name.clone());
+            let edit = move |current: &Value| {
+                let mut value = apply_patch(&edit_target, (&group, &version), other, current, &patch)?;
+                let renamed = value::name(&value);
+                if renamed != name {
+                    return Err(rename(&edit_target, renamed, &name));
+                }
+                value::drop_nulls_builtin(&edit_target.resource, &mut value);
+                Ok(Edited { value, tracked: false })
+            };
+            let written = change(context, target, &edit).await?;
+            answer(context, target, 200, written)
+        }
+    }
+}
+
+fn rename(target: &Target, found: &str, wanted: &str) -> ApiError {
+    let error = FieldError::invalid("metadata.name", found, "field is immutable");
+    ApiError::invalid(target.resource.group(), &target.resource.kind, wanted, &[error])
+}
+
+/// What the real server says when a patch does not fit.
+fn unprocessable(why: &str) -> ApiError {
+    let mut error = ApiError::new(
+        422,
+        "Invalid",
+        "the server rejected our request due to an error in our request",
+    );
+    error = error.cause("UnexpectedServerResponse", why, "");
+    error
+}
+
+/// Carries out one of the three patches without field owners.
+pub(super) fn apply_patch(
+    target: &Target,
+    version: (&str, &str),
+    kind: PatchKind,
+    current: &Value,
+    patch: &Value,
+) -> Result<Value, ApiError> {
+    let patched = match kind {
+        PatchKind::Json => kubemerge::json_patch::apply(current, patch).map_err(|error| match error {
+            kubemerge::json_patch::PatchError::Malformed { .. } => ApiError::bad_request(error.to_string()),
+            kubemerge::json_patch::PatchError::TooManyOperations { .. }
+            | kubemerge::json_patch::PatchError::TooLarge => ApiError::new(
+                413,
+                "RequestEntityTooLarge",
+                format!("Request entity is too large: {error}"),
+            ),
+            other => unprocessable(&other.to_string()),
+        })?,
+        PatchKind::Merge | PatchKind::Apply => {
+            if !patch.is_object() {
+                return Err(ApiError::bad_request(
+                    "error decoding patch: a merge patch must be an object",
+                ));
+            }
+            kubemerge::merge_patch::apply(current, patch).map_err(|error| ApiError::bad_request(error.to_string()))?
+        }
+        PatchKind::Strategic => schema::strategic(target, version, current, patch)?,
+    };
+    if patched.is_object() {
+        Ok(patched)
+    } else {
+        Err(unprocessable("the patched document is no object"))
+    }
+}
+
+/// Server-side apply: the applied fields become the manager's, conflicts are told, absent objects are created.
+async fn apply(context: &mut Context, target: &Target) -> Answer {
+    if context.options.field_manager.is_empty() {
+        let error = FieldError::required("fieldManager", "is required for apply patch");
+        return Err(ApiError::invalid("meta.k8s.io", "PatchOptions", "", &[error]));
+    }
+    let mut applied = decode::body(context)?;
+    check_applied(context, target, &mut applied)?;
+    let unknown = schema::check(target, &context.info.version, &mut applied)?;
+    decode::report_unknown(context, target, &unknown)?;
+    let call = schema::Apply {
+        group: context.info.group.clone(),
+        version: context.info.version.clone(),
+        subresource: context.info.subresource.clone(),
+        manager: context.options.field_manager.clone(),
+        force: context.options.force,
+        now: context.core().now_text(),
+    };
+    let exists = context
+        .core()
+        .state()
+        .get(&target.resource.stored_as, &context.key(target))
+        .is_some();
+    if !exists {
+        if !context.info.subresource.is_empty() {
+            return Err(target.not_found(&context.info.name));
+        }
+        if let Some(version) = text(&applied, &["metadata", "resourceVersion"])
+            && !version.is_empty()
+        {
+            return Err(ApiError::modified(
+                target.resource.group(),
+                target.resource.plural(),
+                &context.info.name,
+            ));
+        }
+        if target.resource.namespaced {
+            map_at(&mut applied, &["metadata"]).insert("namespace".to_owned(), context.info.namespace.as_str().into());
+        }
+        let object = schema::apply(target, &call, None, &applied)?;
+        let written = create_object(context, target, object).await?;
+        return answer(context, target, 201, written);
+    }
+    let edit_target = target.clone();
+    let edit = move |current: &Value| {
+        let value = schema::apply(&edit_target, &call, Some(current), &applied)?;
+        Ok(Edited { value, tracked: true })
+    };
+    let written = change(context, target, &edit).await?;
+    answer(context, target, 200, written)
+}
+
+fn check_applied(context: &Context, target: &Target, applied: &mut Value) -> Result<(), ApiError> {
+    decode::check_kind(context, target, applied)?;
+    if value::at(applied, &["metadata", "managedFields"]).is_some_and(|fields| !fields.is_null()) {
+        return Err(ApiError::bad_request("metadata.managedFields must be nil"));
+    }
+    let name = value::name(applied);
+    if name.is_empty() {
+        map_at(applied, &["metadata"]).insert("name".to_owned(), context.info.name.as_str().into());
+    } else if name != context.info.name {
+        return Err(ApiError::bad_request(format!(
+            "the name of the object ({name}) does not match the name on the URL ({})",
+            context.info.name
+        )));
+    }
+    let namespace = value::namespace(applied);
+    if target.resource.namespaced && !namespace.is_empty() && namespace != context.info.namespace {
+        return Err(ApiError::bad_request(
+            "the namespace of the provided object does not match the namespace sent on the request",
+        ));
+    }
+    Ok(())
+}

@@ -1,0 +1,365 @@
+//! The bridge to `kubemerge`: which schema an object has, and what follows from it.
+
+use std::sync::Arc;
+
+use kubemerge::apply::{self, ApplyError, Writer};
+use kubemerge::fields::FieldSet;
+use kubemerge::schema::{Kind, Scalar, Schema, TypeRef, builtin, definition};
+use kubemerge::structural;
+use serde_json::Value;
+
+use crate::handlers::Target;
+use crate::registry::{Resource, api_version, split_api_version};
+use crate::server::Context;
+use crate::status::{ApiError, FieldError, FieldErrorKind};
+
+/// The schema of a resource in a version; objects of unknown structure are not checked.
+fn schema_of(resource: &Resource, version: &str) -> Arc<Schema> {
+    if resource.custom {
+        return crate::crd::custom(resource, version)
+            .map_or_else(|_| Arc::new(Schema::untyped()), |custom| custom.schema.clone());
+    }
+    let found = builtin(resource.group(), version, &resource.kind);
+    Arc::new(found.cloned().unwrap_or_else(Schema::untyped))
+}
+
+/// Reads one YAML document as JSON.
+pub(crate) fn parse_yaml(text: &str) -> Result<Value, String> {
+    yaml::load_value(text, &yaml::Options::manifests())
+        .map(|document| document.value)
+        .map_err(|error| error.to_string())
+}
+
+/// Walks an object along its type: checks what decoders check and drops what they do not know.
+struct Walk<'r> {
+    resource: &'r Resource,
+    /// Whether wrong types are refused here; custom resources have their own validation.
+    typed: bool,
+    unknown: Vec<String>,
+    path: String,
+}
+
+/// Checks types and drops unknown fields; returns the paths of what was dropped.
+pub(crate) fn check(target: &Target, version: &str, object: &mut Value) -> Result<Vec<String>, ApiError> {
+    let resource = &*target.resource;
+    let mut walk = Walk {
+        resource,
+        typed: true,
+        unknown: Vec::new(),
+        path: String::new(),
+    };
+    if let Some(metadata) = object.get_mut("metadata")
+        && let Some(schema) = definition("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta")
+    {
+        walk.path = "metadata".to_owned();
+        walk.visit(schema.root(), metadata)?;
+        walk.path.clear();
+    }
+    let schema = schema_of(resource, version);
+    walk.typed = !resource.custom;
+    if let Some(map) = object.as_object_mut() {
+        // The envelope is checked; what is left is the kind's own.
+        let envelope: Vec<(String, Value)> = ["apiVersion", "kind", "metadata"]
+            .iter()
+            .filter_map(|key| map.remove_entry(*key))
+            .collect();
+        let visited = walk.visit(schema.root(), object);
+        if let Some(map) = object.as_object_mut() {
+            map.extend(envelope);
+        }
+        visited?;
+    }
+    Ok(walk.unknown)
+}
+
+impl Walk<'_> {
+    fn visit(&mut self, kind: TypeRef<'_>, value: &mut Value) -> Result<(), ApiError> {
+        match kind.kind() {
+            Kind::Any => Ok(()),
+            Kind::Scalar(scalar) => self.scalar(scalar, value),
+            Kind::List { .. } => self.list(kind, value),
+            Kind::Object => self.object(kind, value),
+        }
+    }
+
+    fn list(&mut self, kind: TypeRef<'_>, value: &mut Value) -> Result<(), ApiError> {
+        let Value::Array(items) = value else {
+            return self.wrong(value, "list");
+        };
+        let Some(element) = kind.element() else { return Ok(()) };
+        let length = self.path.len();
+        for (place, item) in items.iter_mut().enumerate() {
+            self.path.push_str(&format!("[{place}]"));
+            self.visit(element, item)?;
+            self.path.truncate(length);
+        }
+        if !self.resource.custom {
+            items.retain(|item| !item.is_null());
+        }
+        Ok(())
+    }
+
+    fn object(&mut self, kind: TypeRef<'_>, value: &mut Value) -> Result<(), ApiError> {
+        let Value::Object(map) = value else {
+            return self.wrong(value, "object");
+        };
+        let length = self.path.len();
+        let names: Vec<String> = map.keys().cloned().collect();
+        for name in names {
+            if !self.path.is_empty() {
+                self.path.push('.');
+            }
+            self.path.push_str(&name);
+            match (kind.child(&name), map.get_mut(&name)) {
+                // Typed decoders read null as unset; custom resources judge nulls when they are validated.
+                (Some(_), Some(Value::Null)) if !self.resource.custom => {
+                    map.remove(&name);
+                }
+                (Some(_), Some(Value::Null)) => {}
+                (Some(child), Some(inner)) => self.visit(child, inner)?,
+                (None, _) if kind.preserves_unknown() => {}
+                (None, _)
+                    if kind.is_embedded_resource() && matches!(name.as_str(), "apiVersion" | "kind" | "metadata") => {}
+                _ => {
+                    self.unknown.push(self.path.clone());
+                    map.remove(&name);
+                }
+            }
+            self.path.truncate(length);
+        }
+        Ok(())
+    }
+
+    fn scalar(&mut self, scalar: Scalar, value: &mut Value) -> Result<(), ApiError> {
+        let whole = |value: &Value| value.as_i64().is_some() || value.as_u64().is_some();
+        match scalar {
+            Scalar::String | Scalar::Time | Scalar::Bytes if value.is_string() => Ok(()),
+            Scalar::String | Scalar::Time | Scalar::Bytes => self.wrong(value, "string"),
+            Scalar::Int32 if value.as_i64().is_some_and(|number| i32::try_from(number).is_ok()) => Ok(()),
+            Scalar::Int32 => self.wrong(value, "int32"),
+            Scalar::Integer if whole(value) => Ok(()),
+            Scalar::Integer => self.wrong(value, "int64"),
+            Scalar::Number if value.is_number() => Ok(()),
+            Scalar::Number => self.wrong(value, "float64"),
+            Scalar::Boolean if value.is_boolean() => Ok(()),
+            Scalar::Boolean => self.wrong(value, "bool"),
+            Scalar::IntOrString if value.is_string() || whole(value) => Ok(()),
+            Scalar::IntOrString => self.wrong(value, "intstr.IntOrString"),
+            Scalar::Quantity => {
+                // Quantities are kept as texts, whatever a client writes.
+                if self.typed && value.is_number() {
+                    *value = Value::from(value.to_string());
+                }
+                if value.is_string() || !self.typed {
+                    Ok(())
+                } else {
+                    self.wrong(value, "resource.Quantity")
+                }
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn wrong(&self, value: &Value, wanted: &str) -> Result<(), ApiError> {
+        if !self.typed || value.is_null() {
+            return Ok(());
+        }
+        let found = match value {
+            Value::Bool(_) => "bool",
+            Value::Number(_) => "number",
+            Value::String(_) => "string",
+            Value::Array(_) => "array",
+            Value::Object(_) => "object",
+            Value::Null => "null",
+        };
+        let (kind, path) = (&self.resource.kind, &self.path);
+        let version = self
+            .resource
+            .versions
+            .first()
+            .map(|version| version.name.as_str())
+            .unwrap_or_default();
+        Err(ApiError::bad_request(format!(
+            "{kind} in version \"{version}\" cannot be handled as a {kind}: json: cannot unmarshal {found} into Go struct field {kind}.{path} of type {wanted}"
+        )))
+    }
+}
+
+/// Fields that a built-in kind must have, from its type.
+pub(crate) fn missing_fields(resource: &Resource, object: &Value) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    if resource.custom {
+        return errors;
+    }
+    let (group, version) = split_api_version(&resource.storage);
+    let Some(schema) = builtin(group, version, &resource.kind) else {
+        return errors;
+    };
+    missing(schema.root(), object, "", &mut errors);
+    errors
+}
+
+/// Required by the type but accepted empty by the real server.
+const LENIENT: &[&str] = &["endpoints", "metadata", "revision", "currentReplicas", "value", "rules"];
+
+fn missing(kind: TypeRef<'_>, value: &Value, path: &str, errors: &mut Vec<FieldError>) {
+    match value {
+        Value::Object(map) => {
+            for name in kind.required() {
+                if !map.contains_key(name) && !LENIENT.contains(&name.as_str()) {
+                    errors.push(FieldError::required(join(path, name), ""));
+                }
+            }
+            for (name, inner) in map {
+                // The status is the server's own business, and so is the metadata.
+                if path.is_empty() && (name == "status" || name == "metadata") {
+                    continue;
+                }
+                if let Some(child) = kind.child(name) {
+                    missing(child, inner, &join(path, name), errors);
+                }
+            }
+        }
+        Value::Array(items) => {
+            if let Some(element) = kind.element() {
+                for (place, item) in items.iter().enumerate() {
+                    missing(element, item, &format!("{path}[{place}]"), errors);
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+fn join(path: &str, name: &str) -> String {
+    if path.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{path}.{name}")
+    }
+}
+
+/// A server-side apply.
+#[derive(Debug, Clone)]
+pub(crate) struct Apply {
+    pub(crate) group: String,
+    pub(crate) version: String,
+    pub(crate) subresource: String,
+    pub(crate) manager: String,
+    pub(crate) force: bool,
+    pub(crate) now: String,
+}
+
+/// Fields that a request cannot set, so that nobody gets to own them by it.
+fn ignored(resource: &Resource, subresource: &str) -> Option<FieldSet> {
+    match subresource {
+        "" if crate::strategy::has_status(resource) => Some(FieldSet::of_names(&[&["status"]])),
+        "status" => Some(FieldSet::of_names(&[&["spec"]])),
+        _ => None,
+    }
+}
+
+/// Applies a configuration; objects are in the version of the request.
+pub(crate) fn apply(target: &Target, call: &Apply, live: Option<&Value>, config: &Value) -> Result<Value, ApiError> {
+    let resource = &*target.resource;
+    let schema = schema_of(resource, &call.version);
+    let ignored = ignored(resource, &call.subresource);
+    let writer = Writer {
+        schema: &schema,
+        manager: &call.manager,
+        api_version: &api_version(&call.group, &call.version),
+        subresource: &call.subresource,
+        now: call.now.parse().unwrap_or_default(),
+        ignored: ignored.as_ref(),
+    };
+    match apply::apply(live, config, &writer, call.force) {
+        Ok(applied) => Ok(applied.object),
+        Err(ApplyError::Conflicts(conflicts)) => Err(conflict(&conflicts)),
+        Err(error @ (ApplyError::Typed(_) | ApplyError::ManagedFields(_))) => {
+            Err(ApiError::new(500, "", error.to_string()))
+        }
+        Err(error) => Err(ApiError::bad_request(error.to_string())),
+    }
+}
+
+fn conflict(conflicts: &apply::Conflicts) -> ApiError {
+    let mut error = ApiError::new(409, "Conflict", conflicts.to_string());
+    for one in &conflicts.0 {
+        error = error.cause("FieldManagerConflict", one.message(), &one.path.to_string());
+    }
+    error
+}
+
+/// Works out who owns what after a write that is no apply.
+pub(crate) fn track(
+    target: &Target,
+    context: &Context,
+    old: Option<&Value>,
+    new: &mut Value,
+    manager: &str,
+    subresource: &str,
+) -> Result<(), ApiError> {
+    let resource = &*target.resource;
+    let schema = schema_of(resource, &context.info.version);
+    let ignored = ignored(resource, subresource);
+    let writer = Writer {
+        schema: &schema,
+        manager,
+        api_version: &api_version(&context.info.group, &context.info.version),
+        subresource,
+        now: context.core().now_text().parse().unwrap_or_default(),
+        ignored: ignored.as_ref(),
+    };
+    *new = apply::update(old, new, &writer).map_err(|error| ApiError::bad_request(error.to_string()))?;
+    Ok(())
+}
+
+/// A strategic merge patch.
+pub(crate) fn strategic(
+    target: &Target,
+    version: (&str, &str),
+    current: &Value,
+    patch: &Value,
+) -> Result<Value, ApiError> {
+    let schema = builtin(version.0, version.1, &target.resource.kind);
+    let untyped = Schema::untyped();
+    let schema = schema.unwrap_or(&untyped);
+    kubemerge::strategic::apply(current, patch, schema).map_err(|error| ApiError::bad_request(error.to_string()))
+}
+
+/// Fills in the defaults of a custom resource's schema.
+pub(crate) fn default_custom(target: &Target, object: &mut Value) {
+    if !target.resource.custom {
+        return;
+    }
+    let schema = schema_of(&target.resource, target.resource.storage_version());
+    // Too deep an object is refused when it is validated.
+    let _ = structural::default(object, &schema);
+}
+
+/// Validates a custom resource against its schema.
+pub(crate) fn validate_custom(target: &Target, object: &Value) -> Vec<FieldError> {
+    if !target.resource.custom {
+        return Vec::new();
+    }
+    let schema = schema_of(&target.resource, target.resource.storage_version());
+    match structural::validate(object, &schema) {
+        Ok(found) => found.into_iter().map(field_error).collect(),
+        Err(error) => vec![FieldError::invalid("", Value::Null, error.to_string())],
+    }
+}
+
+/// A finding of the schema in the form that status causes are made from.
+fn field_error(found: structural::FieldError) -> FieldError {
+    let kind = match found.cause {
+        structural::Cause::Required => FieldErrorKind::Required,
+        structural::Cause::NotSupported => FieldErrorKind::NotSupported,
+        structural::Cause::TypeInvalid => FieldErrorKind::TypeInvalid,
+        structural::Cause::TooLong => FieldErrorKind::TooLong,
+        structural::Cause::TooMany => FieldErrorKind::TooMany,
+        structural::Cause::Duplicate => FieldErrorKind::Duplicate,
+        _ => FieldErrorKind::Invalid,
+    };
+    let rest = found.message.strip_prefix(kind.text()).unwrap_or(&found.message);
+    FieldError { field: found.field, kind, value: None, detail: rest.trim_start_matches(": ").to_owned() }
+}

@@ -1,0 +1,296 @@
+//! The objects of one server with their versions, and the log of what happened to them.
+//!
+//! An object rests as its canonical JSON in one allocation with little beside it: lists and watch events copy bytes and
+//! build no trees. One counter numbers all writes of a server, so versions are unique and grow (the law that watches
+//! rely on). Each collection keeps a window of its newest events; older ones are forgotten, and who asks for them is
+//! told to list again.
+
+mod object;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use futures::task::AtomicWaker;
+use serde_json::Value;
+
+pub(crate) use object::Object;
+
+use crate::registry::{GroupResource, Registry, Resource};
+use crate::value::set;
+
+/// Names an object within its collection; cluster-scoped objects have an empty namespace.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Key {
+    pub(crate) namespace: Box<str>,
+    pub(crate) name: Box<str>,
+}
+
+impl Key {
+    pub(crate) fn new(namespace: &str, name: &str) -> Self {
+        Self {
+            namespace: namespace.into(),
+            name: name.into(),
+        }
+    }
+}
+
+/// Names an object of a server.
+pub(crate) type Reference = (GroupResource, Arc<Key>);
+
+/// One write.
+#[derive(Debug)]
+pub(crate) struct Event {
+    pub(crate) version: u64,
+    pub(crate) key: Arc<Key>,
+    pub(crate) before: Option<Arc<Object>>,
+    /// The object after the write; for a deletion its last state, numbered by the deletion.
+    pub(crate) object: Arc<Object>,
+    pub(crate) deleted: bool,
+}
+
+/// A watcher's place in a collection: woken on writes, closed when the collection goes.
+#[derive(Debug, Default)]
+pub(crate) struct Slot {
+    pub(crate) waker: AtomicWaker,
+    pub(crate) closed: AtomicBool,
+}
+
+/// The objects of one resource.
+#[derive(Debug, Default)]
+pub(crate) struct Collection {
+    pub(crate) objects: BTreeMap<Arc<Key>, Arc<Object>>,
+    log: VecDeque<Event>,
+    log_bytes: usize,
+    /// Events up to this version are forgotten.
+    pub(crate) compacted: u64,
+    watchers: BTreeMap<u64, Arc<Slot>>,
+}
+
+impl Collection {
+    /// The events after a version, oldest first.
+    pub(crate) fn events_after(&self, version: u64) -> impl Iterator<Item = &Event> {
+        let from = self.log.partition_point(|event| event.version <= version);
+        self.log.range(from..)
+    }
+
+    /// The objects as they were at a version that is not yet forgotten, in order of their keys.
+    pub(crate) fn at(&self, version: u64) -> BTreeMap<Arc<Key>, Arc<Object>> {
+        let mut objects = self.objects.clone();
+        for event in self.log.iter().rev().take_while(|event| event.version > version) {
+            match &event.before {
+                Some(before) => objects.insert(event.key.clone(), before.clone()),
+                None => objects.remove(&event.key),
+            };
+        }
+        objects
+    }
+
+    fn push(&mut self, event: Event, window: usize, bytes: usize) {
+        self.log_bytes += event.object.bytes.len();
+        self.log.push_back(event);
+        while self.log.len() > window || (self.log_bytes > bytes && self.log.len() > 1) {
+            if let Some(oldest) = self.log.pop_front() {
+                self.log_bytes = self.log_bytes.saturating_sub(oldest.object.bytes.len());
+                self.compacted = oldest.version;
+            }
+        }
+        self.wake();
+    }
+
+    fn wake(&self) {
+        self.watchers.values().for_each(|slot| slot.waker.wake());
+    }
+}
+
+/// How much of the past is kept.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Window {
+    pub(crate) events: usize,
+    pub(crate) bytes: usize,
+}
+
+/// All that a server remembers; behind one lock.
+#[derive(Debug)]
+pub(crate) struct State {
+    version: u64,
+    compacted: u64,
+    window: Window,
+    collections: BTreeMap<GroupResource, Collection>,
+    pub(crate) registry: Arc<Registry>,
+    /// Which objects name an owner, by the owner's uid.
+    dependents: BTreeMap<Box<str>, BTreeSet<Reference>>,
+    next_watcher: u64,
+    watchers: usize,
+}
+
+impl State {
+    pub(crate) fn new(window: Window) -> Self {
+        Self {
+            version: 1,
+            compacted: 0,
+            window,
+            collections: BTreeMap::new(),
+            registry: Arc::default(),
+            dependents: BTreeMap::new(),
+            next_watcher: 0,
+            watchers: 0,
+        }
+    }
+
+    /// The number of the newest write.
+    pub(crate) fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// Lets the counter jump forward, for snapshots that keep their versions.
+    pub(crate) fn raise_version(&mut self, version: u64) {
+        self.version = self.version.max(version);
+    }
+
+    pub(crate) fn collection(&self, id: &GroupResource) -> Option<&Collection> {
+        self.collections.get(id)
+    }
+
+    pub(crate) fn collections(&self) -> impl Iterator<Item = (&GroupResource, &Collection)> {
+        self.collections.iter()
+    }
+
+    pub(crate) fn get(&self, id: &GroupResource, key: &Key) -> Option<Arc<Object>> {
+        self.collections.get(id)?.objects.get(key).cloned()
+    }
+
+    /// Everything up to this version of a collection is forgotten.
+    pub(crate) fn compacted(&self, id: &GroupResource) -> u64 {
+        self.collections
+            .get(id)
+            .map_or(0, |collection| collection.compacted)
+            .max(self.compacted)
+    }
+
+    /// Forgets the past up to now; watches that lag and continued lists are told to start again.
+    pub(crate) fn compact(&mut self) {
+        self.compacted = self.version;
+        for collection in self.collections.values_mut() {
+            collection.log.clear();
+            collection.log_bytes = 0;
+            collection.compacted = self.version;
+            collection.wake();
+        }
+    }
+
+    /// Writes an object under the next version and returns it as stored.
+    pub(crate) fn put(&mut self, resource: &Resource, key: &Key, mut value: Value) -> Arc<Object> {
+        self.version += 1;
+        let version = self.version;
+        set(&mut value, &["metadata", "resourceVersion"], version.to_string());
+        self.put_as_is(resource, key, &value, version)
+    }
+
+    /// Writes an object whose version is already in it.
+    pub(crate) fn put_as_is(&mut self, resource: &Resource, key: &Key, value: &Value, version: u64) -> Arc<Object> {
+        let object = Arc::new(Object::new(value, version, &resource.fields));
+        let floor = self.compacted;
+        let collection = self.collections.entry(resource.stored_as.clone()).or_default();
+        collection.compacted = collection.compacted.max(floor);
+        let key = collection
+            .objects
+            .get_key_value(key)
+            .map_or_else(|| Arc::new(key.clone()), |(key, _)| key.clone());
+        let before = collection.objects.insert(key.clone(), object.clone());
+        let reference = (resource.stored_as.clone(), key.clone());
+        let (before_owners, owners) = (before.clone(), object.clone());
+        let event = Event {
+            version,
+            key,
+            before,
+            object: object.clone(),
+            deleted: false,
+        };
+        collection.push(event, self.window.events, self.window.bytes);
+        self.reindex(reference, before_owners.as_deref(), Some(&owners));
+        object
+    }
+
+    /// Takes an object away; its last state carries the version of the deletion.
+    pub(crate) fn remove(&mut self, resource: &Resource, key: &Key) -> Option<Arc<Object>> {
+        let collection = self.collections.get_mut(&resource.stored_as)?;
+        let (key, before) = collection.objects.remove_entry(key)?;
+        self.version += 1;
+        let mut value = before.value();
+        set(&mut value, &["metadata", "resourceVersion"], self.version.to_string());
+        let object = Arc::new(Object::new(&value, self.version, &resource.fields));
+        let reference = (resource.stored_as.clone(), key.clone());
+        let event = Event {
+            version: self.version,
+            key,
+            before: Some(before.clone()),
+            object: object.clone(),
+            deleted: true,
+        };
+        collection.push(event, self.window.events, self.window.bytes);
+        self.reindex(reference, Some(&before), None);
+        Some(object)
+    }
+
+    fn reindex(&mut self, reference: Reference, before: Option<&Object>, after: Option<&Object>) {
+        let owners = |object: Option<&Object>| object.map_or(&[][..], |object| &object.owners[..]).to_vec();
+        let (old, new) = (owners(before), owners(after));
+        if old == new {
+            return;
+        }
+        for owner in old {
+            if let Some(set) = self.dependents.get_mut(&owner) {
+                set.remove(&reference);
+                if set.is_empty() {
+                    self.dependents.remove(&owner);
+                }
+            }
+        }
+        for owner in new {
+            self.dependents.entry(owner).or_default().insert(reference.clone());
+        }
+    }
+
+    /// The objects that name this uid as an owner, in a fixed order.
+    pub(crate) fn dependents(&self, uid: &str) -> Vec<Reference> {
+        self.dependents
+            .get(uid)
+            .map(|set| set.iter().cloned().collect())
+            .unwrap_or_default()
+    }
+
+    /// Registers a watcher; [`State::unwatch`] must follow.
+    pub(crate) fn watch(&mut self, id: &GroupResource) -> (u64, Arc<Slot>) {
+        self.next_watcher += 1;
+        self.watchers += 1;
+        let slot = Arc::new(Slot::default());
+        let floor = self.compacted;
+        let collection = self.collections.entry(id.clone()).or_default();
+        collection.compacted = collection.compacted.max(floor);
+        collection.watchers.insert(self.next_watcher, slot.clone());
+        (self.next_watcher, slot)
+    }
+
+    pub(crate) fn unwatch(&mut self, id: &GroupResource, watcher: u64) {
+        self.watchers = self.watchers.saturating_sub(1);
+        if let Some(collection) = self.collections.get_mut(id) {
+            collection.watchers.remove(&watcher);
+        }
+    }
+
+    /// How many watches are open.
+    pub(crate) fn watchers(&self) -> usize {
+        self.watchers
+    }
+
+    /// Drops a collection with its past and ends its watches: its resource is served no more.
+    pub(crate) fn drop_collection(&mut self, id: &GroupResource) {
+        if let Some(collection) = self.collections.remove(id) {
+            for slot in collection.watchers.values() {
+                slot.closed.store(true, Ordering::Release);
+                slot.waker.wake();
+            }
+        }
+    }
+}
