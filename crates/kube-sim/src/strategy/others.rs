@@ -146,7 +146,7 @@ pub(super) fn validate(resource: &Resource, object: &Value) -> Vec<FieldError> {
         ("autoscaling", _) => validate_autoscaler(object),
         ("networking.k8s.io", "ingresses") => validate_ingress(object),
         (RBAC, "roles" | "clusterroles") => validate_rules(resource, object),
-        (RBAC, _) => validate_binding(object),
+        (RBAC, plural) => validate_binding(object, plural == "rolebindings"),
         ("scheduling.k8s.io", _) => validate_priority(object),
         ("storage.k8s.io", "storageclasses") => required(object, &["provisioner"]).into_iter().collect(),
         ("discovery.k8s.io", _) => validate_slice(object),
@@ -340,7 +340,8 @@ fn validate_rules(resource: &Resource, object: &Value) -> Vec<FieldError> {
     errors
 }
 
-fn validate_binding(object: &Value) -> Vec<FieldError> {
+/// A ServiceAccount without a namespace is one of the binding's own namespace, so only cluster-wide bindings must name it.
+fn validate_binding(object: &Value, namespaced: bool) -> Vec<FieldError> {
     let mut errors: Vec<FieldError> = required(object, &["roleRef", "name"]).into_iter().collect();
     let known = ["ClusterRole", "Role"];
     if let Some(kind) = text(object, &["roleRef", "kind"]).filter(|kind| !known.contains(kind)) {
@@ -351,7 +352,7 @@ fn validate_binding(object: &Value) -> Vec<FieldError> {
             errors.push(FieldError::required(format!("subjects[{place}].name"), ""));
         }
         match text(subject, &["kind"]) {
-            Some("ServiceAccount") if text(subject, &["namespace"]).is_none_or(str::is_empty) => {
+            Some("ServiceAccount") if !namespaced && text(subject, &["namespace"]).is_none_or(str::is_empty) => {
                 errors.push(FieldError::required(format!("subjects[{place}].namespace"), ""));
             }
             Some("ServiceAccount" | "User" | "Group") => {}
