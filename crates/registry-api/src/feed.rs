@@ -198,8 +198,7 @@ impl From<ImportReport> for ports::registry::ImportReport {
 #[cfg(feature = "openapi")]
 #[derive(utoipa::ToSchema)]
 #[schema(as = ObjectKind, rename_all = "kebab-case")]
-#[expect(dead_code, reason = "only its schema is used")]
-pub(crate) enum ObjectKindName {
+pub enum ObjectKindName {
     /// A cluster with its config items and node pools.
     Cluster,
     /// An infrastructure account.
@@ -210,12 +209,22 @@ pub(crate) enum ObjectKindName {
 #[cfg(feature = "openapi")]
 #[derive(utoipa::ToSchema)]
 #[schema(as = Action, rename_all = "kebab-case")]
-#[expect(dead_code, reason = "only its schema is used")]
-pub(crate) enum ActionName {
+pub enum ActionName {
     /// It was made.
     Created,
     /// It was changed.
     Updated,
     /// It was removed.
     Deleted,
+}
+
+/// Schema of [`ports::registry::ImportMode`].
+#[cfg(feature = "openapi")]
+#[derive(utoipa::ToSchema)]
+#[schema(as = ImportMode, rename_all = "kebab-case")]
+pub enum ImportModeName {
+    /// Refuse the document: every object must be new.
+    Create,
+    /// Bring them to what the document says.
+    Apply,
 }

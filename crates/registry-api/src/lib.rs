@@ -24,6 +24,8 @@
 //! ```
 
 mod brief;
+#[cfg(feature = "client")]
+pub mod client;
 mod cursor;
 mod error_body;
 mod error_kind;
@@ -36,6 +38,8 @@ pub use cursor::{decode_cursor, encode_cursor};
 pub use error_body::{ErrorBody, FieldError};
 pub use error_kind::ErrorKind;
 pub use feed::{ChangeEvent, ChangeList, FieldChange, HistoryEntry, HistoryList, ImportReport};
+#[cfg(feature = "openapi")]
+pub use feed::{ActionName, ImportModeName, ObjectKindName};
 pub use lists::{AccountList, BriefClusterList, ClusterList, ConfigValue, NodePoolList};
 
 /// Content type of every error body.

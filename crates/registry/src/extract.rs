@@ -1,0 +1,17 @@
+//! Reading requests strictly: whatever is not understood is refused, with the field, the rule and the value.
+
+mod body;
+mod caller;
+mod conditional;
+mod path;
+mod query;
+mod strict;
+
+pub(crate) use body::{Json, MAX_ITEM_BYTES, content_type, read_text};
+pub(crate) use caller::{AsAdmin, AsOperator, AsReader};
+pub(crate) use conditional::{etag, not_modified};
+pub(crate) use path::{AccountPath, ClusterItemPath, ClusterPath, HistoryPath, PoolItemPath, PoolPath};
+pub(crate) use query::{
+    AccountQuery, ChangesQuery, ClusterListQuery, ClusterQuery, ImportQuery, NoQuery, PageQuery, Query,
+};
+pub(crate) use strict::{check_nul, import_document};
