@@ -37,9 +37,9 @@ pub use brief::BriefCluster;
 pub use cursor::{decode_cursor, encode_cursor};
 pub use error_body::{ErrorBody, FieldError};
 pub use error_kind::ErrorKind;
-pub use feed::{ChangeEvent, ChangeList, FieldChange, HistoryEntry, HistoryList, ImportReport};
 #[cfg(feature = "openapi")]
 pub use feed::{ActionName, ImportModeName, ObjectKindName};
+pub use feed::{ChangeEvent, ChangeList, FieldChange, HistoryEntry, HistoryList, ImportReport};
 pub use lists::{AccountList, BriefClusterList, ClusterList, ConfigValue, NodePoolList};
 
 /// Content type of every error body.
