@@ -1,0 +1,158 @@
+//! The change feed: who wrote last, and streams that follow.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::future::BoxFuture;
+use futures::stream::{self, BoxStream};
+use ports::registry::Change;
+use ports::{Clock, RegistryError};
+use sqlx::postgres::PgListener;
+use tokio::sync::watch;
+
+use crate::read;
+use crate::sql::Pool;
+
+/// Changes that a stream reads at a time; more are never in memory per reader, however slow it is.
+const READ_AHEAD: usize = 256;
+/// How often writes of other processes are looked for in a SQLite file.
+const SQLITE_POLL: Duration = Duration::from_secs(1);
+/// How often the counter of PostgreSQL is read although its notifications tell the same: they are lost with a connection.
+const POSTGRES_POLL: Duration = Duration::from_secs(10);
+/// Pause before listening again after an error.
+const LISTEN_AGAIN: Duration = Duration::from_secs(1);
+
+/// Stands in place of a sequence number after the end of the store.
+const ENDED: i64 = i64::MAX;
+
+/// The highest sequence number known to be committed.
+#[derive(Debug, Clone)]
+pub(crate) struct Newest(Arc<watch::Sender<i64>>);
+
+impl Newest {
+    pub(crate) fn new(sequence: i64) -> Self {
+        Self(Arc::new(watch::Sender::new(sequence)))
+    }
+
+    /// Wakes the streams, if this number is news.
+    pub(crate) fn raise(&self, sequence: i64) {
+        self.0.send_if_modified(|known| {
+            let news = sequence > *known;
+            *known = sequence.max(*known);
+            news
+        });
+    }
+
+    /// Ends the streams.
+    pub(crate) fn end(&self) {
+        self.0.send_replace(ENDED);
+    }
+
+    pub(crate) fn subscribe(&self) -> watch::Receiver<i64> {
+        self.0.subscribe()
+    }
+}
+
+/// Reads at most so many changes after a number.
+pub(crate) type ReadChanges =
+    Arc<dyn Fn(i64, usize) -> BoxFuture<'static, Result<Vec<Change>, RegistryError>> + Send + Sync>;
+
+struct Follower {
+    read: ReadChanges,
+    newest: watch::Receiver<i64>,
+    seen: i64,
+    ahead: VecDeque<Change>,
+    ended: bool,
+}
+
+/// A stream of all changes after a number, the present ones and each new one. It ends with its store, or after an error.
+pub(crate) fn follow(
+    read: ReadChanges,
+    newest: watch::Receiver<i64>,
+    after: i64,
+) -> BoxStream<'static, Result<Change, RegistryError>> {
+    let start = Follower {
+        read,
+        newest,
+        seen: after,
+        ahead: VecDeque::new(),
+        ended: false,
+    };
+    stream::unfold(start, |mut follower| async move {
+        let next = follower.next().await?;
+        follower.ended = next.is_err();
+        Some((next, follower))
+    })
+    .boxed()
+}
+
+impl Follower {
+    async fn next(&mut self) -> Option<Result<Change, RegistryError>> {
+        if self.ended {
+            return None;
+        }
+        loop {
+            if let Some(change) = self.ahead.pop_front() {
+                self.seen = change.sequence;
+                return Some(Ok(change));
+            }
+            // Marked as seen before reading, so that a write between the two wakes the next wait.
+            let newest = *self.newest.borrow_and_update();
+            if newest == ENDED {
+                return None;
+            }
+            if newest > self.seen {
+                match (self.read)(self.seen, READ_AHEAD).await {
+                    Ok(changes) => self.ahead.extend(changes),
+                    Err(error) => return Some(Err(error)),
+                }
+                if !self.ahead.is_empty() {
+                    continue;
+                }
+            }
+            self.newest.changed().await.ok()?;
+        }
+    }
+}
+
+/// Learns of the writes of other processes, until the pool is closed.
+pub(crate) async fn look_for_others(pool: Pool, clock: Arc<dyn Clock>, newest: Newest) {
+    match &pool {
+        Pool::Sqlite(_) => poll(&pool, &*clock, &newest, SQLITE_POLL).await,
+        Pool::Postgres(postgres) => {
+            let listening = async {
+                while !postgres.is_closed() {
+                    if let Err(error) = listen(postgres, &pool, &newest).await {
+                        tracing::debug!(%error, "listening for changes was interrupted");
+                    }
+                    clock.sleep(LISTEN_AGAIN).await;
+                }
+            };
+            tokio::join!(listening, poll(&pool, &*clock, &newest, POSTGRES_POLL));
+        }
+    }
+}
+
+async fn poll(pool: &Pool, clock: &dyn Clock, newest: &Newest, pause: Duration) {
+    while !pool.is_closed() {
+        clock.sleep(pause).await;
+        // A failed look is repeated at the next turn; the readers of changes report the failure themselves.
+        if let Ok(sequence) = read::last_change(pool).await {
+            newest.raise(sequence);
+        }
+    }
+}
+
+async fn listen(postgres: &sqlx::PgPool, pool: &Pool, newest: &Newest) -> Result<(), sqlx::Error> {
+    let mut listener = PgListener::connect_with(postgres).await?;
+    listener.listen("fleetwright_changes").await?;
+    loop {
+        // After each (re)connection: what was written in between has no notification.
+        newest.raise(read::last_change(pool).await?);
+        while let Some(notification) = listener.try_recv().await? {
+            newest.raise(notification.payload().parse().unwrap_or(0));
+        }
+    }
+}
