@@ -133,7 +133,45 @@ impl Config {
 
 fn file<'c>(source: &'c Source, path: &str) -> Option<FileRef<'c>> {
     let (path, file) = source.tree.files.get_key_value(path)?;
+    let file = follow(&source.tree, path, file);
     Some(FileRef { source, path, file })
+}
+
+/// Follows a symbolic link that a checkout without links (git's `core.symlinks=false`, an archive, a copy) holds as a file
+/// with the target as its only text. No template or YAML file of use is a lone relative path to a sibling that exists.
+fn follow<'c>(tree: &'c ConfigTree, path: &str, file: &'c TreeFile) -> &'c TreeFile {
+    let mut path = path.to_owned();
+    let mut file = file;
+    // Links may point at links; eight steps end every cycle.
+    for _ in 0..8 {
+        let Some(target) = link_target(&path, &file.content) else { break };
+        let Some(next) = tree.files.get(&target) else { break };
+        path = target;
+        file = next;
+    }
+    file
+}
+
+fn link_target(path: &str, content: &[u8]) -> Option<String> {
+    if content.len() > 1024 || !content.starts_with(b".") || content.contains(&b'\n') {
+        return None;
+    }
+    let text = std::str::from_utf8(content).ok()?;
+    if !text.starts_with("../") && !text.starts_with("./") {
+        return None;
+    }
+    let mut parts: Vec<&str> = path.split('/').collect();
+    parts.pop();
+    for part in text.split('/') {
+        match part {
+            "." | "" => {}
+            ".." => {
+                parts.pop()?;
+            }
+            name => parts.push(name),
+        }
+    }
+    Some(parts.join("/"))
 }
 
 fn below<'c>(source: &'c Source, directory: &str) -> impl Iterator<Item = (FileRef<'c>, &'c str)> {
@@ -144,6 +182,7 @@ fn below<'c>(source: &'c Source, directory: &str) -> impl Iterator<Item = (FileR
         .range(directory.clone()..)
         .map_while(move |(path, file)| {
             let rest = path.strip_prefix(&directory)?;
+            let file = follow(&source.tree, path, file);
             Some((FileRef { source, path, file }, rest))
         })
 }

@@ -41,30 +41,38 @@
 //! # Ok::<(), serde_json::Error>(())
 //! ```
 
+mod apis;
 mod config;
 mod data;
 mod deletions;
 mod desired;
+mod diff;
 mod error;
 mod facts;
 mod files;
 mod functions;
 mod input;
 mod items;
+mod lint;
 mod manifest;
 mod memo;
 mod renderer;
+mod schema;
 mod templates;
 
+pub use apis::{KubernetesVersion, RetiredApi, is_namespaced, retired};
 pub use config::{Config, Source};
 pub use deletions::{Deletion, DeletionError, Deletions, Propagation, Target, parse_deletions};
 pub use desired::{
     Component, Content, DesiredCluster, DesiredPool, Etcd, Explanation, Manifest, ManifestObject, Outcome, PoolDefinition,
     RenderWarning, Stack,
 };
+pub use diff::{ClusterDiff, FoldedChange, ObjectChange, ObjectId, TextChange, diff, fold};
 pub use error::{RenderError, RenderErrorKind};
 pub use facts::{Facts, FactsFile, InstanceType};
 pub use files::{RemoteFile, parse_files};
 pub use input::Input;
 pub use items::{DefaultItem, Layer};
+pub use lint::{Finding, Rule, Severity, lint};
 pub use renderer::Renderer;
+pub use schema::{ItemSchema, ItemType, SCHEMA_PATH, Schema};

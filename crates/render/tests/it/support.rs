@@ -8,12 +8,12 @@ use model::Cluster;
 use model::config_tree::{ConfigTree, TreeFile};
 use render::{Config, Facts, Input};
 
-pub fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
 /// The fixture's folder, or a line that says that it is not here.
-pub fn fixture() -> Option<PathBuf> {
+pub(crate) fn fixture() -> Option<PathBuf> {
     let folder = root().join("../shared/fixtures/kubernetes-on-aws");
     if folder.is_dir() {
         return Some(folder);
@@ -23,7 +23,7 @@ pub fn fixture() -> Option<PathBuf> {
 }
 
 /// All files below a folder, links followed, by relative path.
-pub fn files(folder: &Path) -> BTreeMap<String, String> {
+pub(crate) fn files(folder: &Path) -> BTreeMap<String, String> {
     let mut out = BTreeMap::new();
     collect(folder, "", &mut out);
     out
@@ -41,7 +41,7 @@ fn collect(folder: &Path, prefix: &str, out: &mut BTreeMap<String, String>) {
     }
 }
 
-pub fn tree<P: Into<String>, T: Into<String>>(id: &str, files: impl IntoIterator<Item = (P, T)>) -> Arc<ConfigTree> {
+pub(crate) fn tree<P: Into<String>, T: Into<String>>(id: &str, files: impl IntoIterator<Item = (P, T)>) -> Arc<ConfigTree> {
     let files = files
         .into_iter()
         .map(|(path, text)| {
@@ -59,14 +59,14 @@ pub fn tree<P: Into<String>, T: Into<String>>(id: &str, files: impl IntoIterator
     })
 }
 
-pub fn registry(path: &Path) -> model::FileRegistry {
+pub(crate) fn registry(path: &Path) -> model::FileRegistry {
     let text = std::fs::read_to_string(path).unwrap();
     let document = yaml::load_value(&text, &yaml::Options::manifests()).unwrap();
     serde_json::from_value(document.value).unwrap()
 }
 
 /// The fixture's cluster with the facts that its README fixes.
-pub fn fixture_input(folder: &Path) -> Input {
+pub(crate) fn fixture_input(folder: &Path) -> Input {
     let registry = registry(&folder.join("registry.yaml"));
     let entry = registry.clusters.first().unwrap().clone();
     let config = Config::single(tree("93eb84d", files(&folder.join("tree"))));
@@ -76,7 +76,7 @@ pub fn fixture_input(folder: &Path) -> Input {
     input
 }
 
-pub fn fixture_facts() -> Facts {
+pub(crate) fn fixture_facts() -> Facts {
     let text = r"
 defaults:
   subnets: &subnets
@@ -107,7 +107,7 @@ defaults:
 }
 
 /// A small cluster for tests of templates: R1 of the facts.
-pub fn r1() -> Cluster {
+pub(crate) fn r1() -> Cluster {
     serde_json::from_value(serde_json::json!({
         "id": "aws:123456789012:eu-central-1:kube-1", "alias": "kube-1", "infrastructure_account": "aws:123456789012",
         "region": "eu-central-1", "local_id": "kube-1", "provider": "zalando-aws",
