@@ -48,7 +48,7 @@ fn enter<'v>(value: &'v Value, step: &Step) -> Vec<&'v Value> {
                 found.is_some_and(|found| {
                     found
                         .as_str()
-                        .map_or_else(|| found.to_string() == *wanted, |text| text == wanted)
+                        .map_or_else(|| Value::to_string(found).as_str() == wanted, |text| text == wanted)
                 })
             };
             value

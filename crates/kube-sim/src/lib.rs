@@ -9,8 +9,8 @@
 //! random numbers of its own ([`ports::Clock`], [`ports::Ids`]), iterates in order, and does what follows from a write
 //! (garbage collection, namespace deletion) before it answers.
 //!
-//! What this crate deliberately does not do: it runs no pods and no controllers, keeps nothing on disk, speaks no
-//! protobuf, and evaluates no CEL. Authentication, authorization and admission are traits ([`Authenticator`],
+//! What this crate deliberately does not do: it runs no pods and no controllers, keeps nothing on disk, answers
+//! in JSON only (it reads protobuf, which kubectl sends), and evaluates no CEL. Authentication, authorization and admission are traits ([`Authenticator`],
 //! [`Authorizer`], [`Admission`]); by default everybody may do everything.
 //!
 //! Main types: [`ApiServer`], [`Config`], [`ApiError`], [`RequestInfo`], [`Review`].
@@ -21,11 +21,14 @@
 //! use ports::{SeededIds, SystemClock};
 //! use tower::ServiceExt;
 //!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() {
 //! let server = ApiServer::new(Arc::new(SystemClock), Arc::new(SeededIds::new(1)));
 //! let request = http::Request::get("/api/v1/namespaces/default").body(String::new()).unwrap();
-//! let response = futures::executor::block_on(server.clone().oneshot(request)).unwrap();
+//! let response = server.clone().oneshot(request).await.unwrap();
 //! assert_eq!(response.status(), 200);
 //! assert!(server.read("", "namespaces", "", "kube-system").is_some());
+//! # }
 //! ```
 
 mod admission;
@@ -53,6 +56,7 @@ mod strategy;
 mod value;
 mod view;
 mod watch;
+mod wire;
 
 pub use admission::{Admission, Operation, Review};
 pub use auth::{AllowAll, AnyoneIsAdmin, Authenticator, Authorizer, Decision, TokenRequest, UserInfo};

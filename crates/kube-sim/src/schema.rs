@@ -12,6 +12,7 @@ use crate::handlers::Target;
 use crate::registry::{Resource, api_version, split_api_version};
 use crate::server::Context;
 use crate::status::{ApiError, FieldError, FieldErrorKind};
+use crate::value::{list, remove, text};
 
 /// The schema of a resource in a version; objects of unknown structure are not checked.
 fn schema_of(resource: &Resource, version: &str) -> Arc<Schema> {
@@ -273,13 +274,37 @@ pub(crate) fn apply(target: &Target, call: &Apply, live: Option<&Value>, config:
         ignored: ignored.as_ref(),
     };
     match apply::apply(live, config, &writer, call.force) {
-        Ok(applied) => Ok(applied.object),
+        Ok(applied) => Ok(match live {
+            Some(live) if owns_nothing(&applied.object, &call.manager) && same_but_owners(live, &applied.object) => {
+                live.clone()
+            }
+            _ => applied.object,
+        }),
         Err(ApplyError::Conflicts(conflicts)) => Err(conflict(&conflicts)),
         Err(error @ (ApplyError::Typed(_) | ApplyError::ManagedFields(_))) => {
             Err(ApiError::new(500, "", error.to_string()))
         }
         Err(error) => Err(ApiError::bad_request(error.to_string())),
     }
+}
+
+/// Whether a manager owns no field of an object: it applied nothing but a name.
+fn owns_nothing(object: &Value, manager: &str) -> bool {
+    let entries = list(object, &["metadata", "managedFields"]);
+    entries
+        .iter()
+        .all(|entry| text(entry, &["manager"]) != Some(manager) || text(entry, &["operation"]) != Some("Apply"))
+}
+
+/// Whether two objects differ in nothing but their field owners. Such an apply must not write: it would change the
+/// object each time a bare Namespace is applied.
+fn same_but_owners(live: &Value, applied: &Value) -> bool {
+    let strip = |value: &Value| {
+        let mut value = value.clone();
+        remove(&mut value, &["metadata", "managedFields"]);
+        value
+    };
+    strip(live) == strip(applied)
 }
 
 fn conflict(conflicts: &apply::Conflicts) -> ApiError {
@@ -361,5 +386,10 @@ fn field_error(found: structural::FieldError) -> FieldError {
         _ => FieldErrorKind::Invalid,
     };
     let rest = found.message.strip_prefix(kind.text()).unwrap_or(&found.message);
-    FieldError { field: found.field, kind, value: None, detail: rest.trim_start_matches(": ").to_owned() }
+    FieldError {
+        field: found.field,
+        kind,
+        value: None,
+        detail: rest.trim_start_matches(": ").to_owned(),
+    }
 }

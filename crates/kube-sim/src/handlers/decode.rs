@@ -9,8 +9,9 @@ use crate::schema;
 use crate::server::Context;
 use crate::status::ApiError;
 use crate::value::{as_map, set, text};
+use crate::wire;
 
-const ACCEPTED: &[&str] = &["application/json", "application/yaml"];
+const ACCEPTED: &[&str] = &["application/json", "application/yaml", wire::MEDIA];
 
 /// The media type of a header, without parameters.
 pub(super) fn media_type(text: &str) -> &str {
@@ -22,6 +23,9 @@ pub(super) fn body(context: &Context) -> Result<Value, ApiError> {
     match media_type(&context.content_type) {
         "" | "application/json" => json(&context.body),
         "application/yaml" | "application/apply-patch+yaml" => yaml_or_json(&context.body),
+        wire::MEDIA => wire::decode(&context.body).ok_or_else(|| {
+            ApiError::bad_request("the object provided is unrecognized: the protobuf body cannot be decoded")
+        }),
         _ => Err(ApiError::unsupported_media_type(ACCEPTED)),
     }
 }

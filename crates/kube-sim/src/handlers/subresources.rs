@@ -138,10 +138,10 @@ async fn scale(context: &mut Context, target: &Target) -> Answer {
     } else {
         patch::PatchKind::Merge
     };
-    let body = if patching && kind == patch::PatchKind::Json {
-        decode::json(&context.body)?
-    } else {
-        decode::yaml_or_json(&context.body)?
+    let body = match kind {
+        _ if !patching => decode::body(context)?,
+        patch::PatchKind::Json => decode::json(&context.body)?,
+        _ => decode::yaml_or_json(&context.body)?,
     };
     let current = context.find(target)?;
     // The scale is worked out on each attempt, so that a change of the object in between is not undone.

@@ -99,9 +99,8 @@ fn secret_defaults(secret: &mut Value) {
 fn binding_defaults(binding: &mut Value) {
     default(binding, &["roleRef", "apiGroup"], RBAC);
     for subject in list_mut(binding, &["subjects"]) {
-        match text(subject, &["kind"]) {
-            Some("User" | "Group") => default(subject, &["apiGroup"], RBAC),
-            _ => {}
+        if matches!(text(subject, &["kind"]), Some("User" | "Group")) {
+            default(subject, &["apiGroup"], RBAC);
         }
     }
 }

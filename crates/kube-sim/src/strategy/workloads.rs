@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{immutable, not_negative, pods};
 use crate::registry::Resource;
 use crate::selector::LabelSelector;
-use crate::status::FieldError;
+use crate::status::{FieldError, FieldErrorKind};
 use crate::value::{at, default, int, list_mut, text, text_map};
 
 pub(super) fn defaults(resource: &Resource, object: &mut Value) {
@@ -89,7 +89,12 @@ pub(super) fn validate(resource: &Resource, object: &Value) -> Vec<FieldError> {
     ] {
         errors.extend(not_negative(object, path));
     }
-    errors.extend(pods::validate(object, &["spec", "template", "spec"]));
+    let mut found = pods::validate(object, &["spec", "template", "spec"]);
+    if resource.plural() == "statefulsets" {
+        // Volumes may come from claim templates, so the real server does not look for them here.
+        found.retain(|error| error.kind != FieldErrorKind::NotFound);
+    }
+    errors.extend(found);
     if let Some(policy) =
         text(object, &["spec", "template", "spec", "restartPolicy"]).filter(|policy| *policy != "Always")
     {

@@ -23,7 +23,10 @@ async fn typed_calls_work() {
     assert!(made.uid().is_some());
     assert!(maps.get_opt("missing").await.unwrap().is_none());
     let mut changed = made.clone();
-    changed.data.get_or_insert_default().insert("k".to_owned(), "2".to_owned());
+    changed
+        .data
+        .get_or_insert_default()
+        .insert("k".to_owned(), "2".to_owned());
     maps.replace("a", &PostParams::default(), &changed).await.unwrap();
     let conflict = maps.replace("a", &PostParams::default(), &changed).await;
     assert!(matches!(conflict, Err(kube::Error::Api(status)) if status.code == 409));
@@ -51,7 +54,10 @@ async fn apply_scale_and_evict_work() {
     let refused = deployments.patch("d", &other, &Patch::Apply(&clash)).await;
     assert!(matches!(refused, Err(kube::Error::Api(status)) if status.code == 409));
     let wish = Patch::Merge(json!({"spec": {"replicas": 5}}));
-    let scale = deployments.patch_scale("d", &PatchParams::default(), &wish).await.unwrap();
+    let scale = deployments
+        .patch_scale("d", &PatchParams::default(), &wish)
+        .await
+        .unwrap();
     assert_eq!(scale.spec.unwrap().replicas, Some(5));
     let pods: Api<Pod> = Api::default_namespaced(client);
     let pod: Pod = serde_json::from_value(pod("p")).unwrap();
@@ -68,7 +74,12 @@ async fn watchers_resume_and_reflectors_follow() {
     for config in [watcher::Config::default(), watcher::Config::default().streaming_lists()] {
         let (store, writer) = reflector::store::<ConfigMap>();
         let config = config.timeout(60);
-        let mut events = std::pin::pin!(watcher(maps.clone(), config).default_backoff().reflect(writer).applied_objects());
+        let mut events = std::pin::pin!(
+            watcher(maps.clone(), config)
+                .default_backoff()
+                .reflect(writer)
+                .applied_objects()
+        );
         let name = format!("m{}", server.resource_version());
         let map: ConfigMap = serde_json::from_value(config_map(&name, "1")).unwrap();
         maps.create(&PostParams::default(), &map).await.unwrap();

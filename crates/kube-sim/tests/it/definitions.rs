@@ -33,24 +33,43 @@ async fn objects_follow_their_definition() {
     let (code, made) = post(&server, DEFINITIONS, definition()).await;
     assert_eq!(code, 201, "{made}");
     let conditions = made["status"]["conditions"].as_array().unwrap();
-    assert!(conditions.iter().any(|c| c["type"] == "Established" && c["status"] == "True"));
+    assert!(
+        conditions
+            .iter()
+            .any(|c| c["type"] == "Established" && c["status"] == "True")
+    );
     let (code, body) = post(&server, FOOS, foo("x", "c")).await;
     assert_eq!(code, 422);
-    assert!(message(&body).contains("spec.mode: Unsupported value: \"c\": supported values: \"a\", \"b\""), "{body}");
+    assert!(
+        message(&body).contains("spec.mode: Unsupported value: \"c\": supported values: \"a\", \"b\""),
+        "{body}"
+    );
     let mut unknown = foo("x", "a");
     unknown["spec"]["extra"] = json!(1);
     let (code, _) = post(&server, &format!("{FOOS}?fieldValidation=Strict"), unknown.clone()).await;
     assert_eq!(code, 400);
     let (code, made) = post(&server, FOOS, unknown).await;
     assert_eq!(code, 201, "{made}");
-    assert_eq!((&made["spec"]["replicas"], &made["spec"]["extra"]), (&json!(2), &Value::Null));
+    assert_eq!(
+        (&made["spec"]["replicas"], &made["spec"]["extra"]),
+        (&json!(2), &Value::Null)
+    );
     let (_, scale) = get(&server, &format!("{FOOS}/x/scale")).await;
     assert_eq!(scale["spec"]["replicas"], 2);
     let (code, body) = patch(&server, &format!("{FOOS}/x"), STRATEGIC, json!({})).await;
     assert_eq!(code, 415, "{body}");
     let path = format!("{FOOS}/x/status");
-    let (_, made) = patch(&server, &path, MERGE, json!({"status": {"replicas": 1}, "spec": {"mode": "b"}})).await;
-    assert_eq!((&made["status"]["replicas"], &made["spec"]["mode"]), (&json!(1), &json!("a")));
+    let (_, made) = patch(
+        &server,
+        &path,
+        MERGE,
+        json!({"status": {"replicas": 1}, "spec": {"mode": "b"}}),
+    )
+    .await;
+    assert_eq!(
+        (&made["status"]["replicas"], &made["spec"]["mode"]),
+        (&json!(1), &json!("a"))
+    );
 }
 
 #[tokio::test]
@@ -65,10 +84,19 @@ async fn a_definition_takes_its_objects_with_it() {
     assert_eq!(delete(&server, &path).await.0, 200);
     assert_eq!(get(&server, &format!("{FOOS}/y")).await.0, 404);
     assert_eq!(get(&server, &path).await.0, 200);
-    patch(&server, &format!("{FOOS}/x"), MERGE, json!({"metadata": {"finalizers": null}})).await;
+    patch(
+        &server,
+        &format!("{FOOS}/x"),
+        MERGE,
+        json!({"metadata": {"finalizers": null}}),
+    )
+    .await;
     assert_eq!(get(&server, &path).await.0, 404);
     let (code, body) = get(&server, FOOS).await;
-    assert_eq!((code, message(&body)), (404, "the server could not find the requested resource"));
+    assert_eq!(
+        (code, message(&body)),
+        (404, "the server could not find the requested resource")
+    );
 }
 
 #[tokio::test]
@@ -90,8 +118,14 @@ async fn snapshots_carry_definitions_and_objects() {
     let dump = server.export();
     let twin = crate::support::server();
     twin.load(&dump, kube_sim::Identity::Keep).unwrap();
-    assert_eq!(get(&server, &format!("{FOOS}/x")).await, get(&twin, &format!("{FOOS}/x")).await);
+    assert_eq!(
+        get(&server, &format!("{FOOS}/x")).await,
+        get(&twin, &format!("{FOOS}/x")).await
+    );
     assert_eq!(twin.export(), dump);
-    let error = twin.load("kind: Nope\napiVersion: v9\nmetadata: {name: x}\n", kube_sim::Identity::Keep);
+    let error = twin.load(
+        "kind: Nope\napiVersion: v9\nmetadata: {name: x}\n",
+        kube_sim::Identity::Keep,
+    );
     assert!(error.is_err());
 }

@@ -29,7 +29,11 @@ async fn the_three_propagations_do_what_they_say() {
         assert_eq!(delete(&server, &path).await.0, 200);
         assert!(!exists(&server, &format!("{DEPLOYMENTS}/d")).await, "{policy}");
         assert_eq!(exists(&server, &format!("{MAPS}/m")).await, dependent_left, "{policy}");
-        assert_eq!(exists(&server, &format!("{MAPS}/leaf")).await, dependent_left, "{policy}");
+        assert_eq!(
+            exists(&server, &format!("{MAPS}/leaf")).await,
+            dependent_left,
+            "{policy}"
+        );
         if dependent_left {
             let (_, map) = get(&server, &format!("{MAPS}/m")).await;
             assert_eq!(map["metadata"]["ownerReferences"], Value::Null);
@@ -61,7 +65,10 @@ async fn pods_on_a_node_take_their_grace() {
     post(&server, PODS, bound).await;
     let path = format!("{PODS}/p");
     let (code, going) = delete(&server, &path).await;
-    assert_eq!((code, &going["metadata"]["deletionGracePeriodSeconds"]), (200, &json!(30)));
+    assert_eq!(
+        (code, &going["metadata"]["deletionGracePeriodSeconds"]),
+        (200, &json!(30))
+    );
     assert_eq!(going["metadata"]["deletionTimestamp"], "2026-01-01T00:00:30Z");
     assert!(exists(&server, &path).await);
     let (code, _) = send(&server, Method::DELETE, &path, JSON, json!({"gracePeriodSeconds": 0})).await;
@@ -79,7 +86,10 @@ async fn preconditions_hold() {
     let body = json!({"preconditions": {"uid": "other"}});
     let (code, refused) = send(&server, Method::DELETE, &format!("{MAPS}/m"), JSON, body).await;
     assert_eq!(code, 409);
-    assert!(message(&refused).contains("the UID in the precondition (other) does not match"), "{refused}");
+    assert!(
+        message(&refused).contains("the UID in the precondition (other) does not match"),
+        "{refused}"
+    );
 }
 
 #[tokio::test]
@@ -95,8 +105,17 @@ async fn namespaces_go_when_they_are_empty() {
     assert_eq!((code, &going["status"]["phase"]), (200, &json!("Terminating")));
     assert!(!exists(&server, &format!("{maps}/free")).await);
     let (code, refused) = post(&server, maps, config_map("late", "1")).await;
-    assert_eq!((code, &refused["details"]["causes"][0]["reason"]), (403, &json!("NamespaceTerminating")));
-    patch(&server, &format!("{maps}/held"), MERGE, json!({"metadata": {"finalizers": []}})).await;
+    assert_eq!(
+        (code, &refused["details"]["causes"][0]["reason"]),
+        (403, &json!("NamespaceTerminating"))
+    );
+    patch(
+        &server,
+        &format!("{maps}/held"),
+        MERGE,
+        json!({"metadata": {"finalizers": []}}),
+    )
+    .await;
     assert!(!exists(&server, "/api/v1/namespaces/n").await);
 }
 

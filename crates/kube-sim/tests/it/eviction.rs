@@ -8,18 +8,27 @@ use crate::support::*;
 const BUDGETS: &str = "/apis/policy/v1/namespaces/default/poddisruptionbudgets";
 
 async fn budget(server: &ApiServer, name: &str, allowed: i64) {
-    let made = json!({"metadata": {"name": name}, "spec": {"minAvailable": 9, "selector": {"matchLabels": {"app": "a"}}}});
+    let made =
+        json!({"metadata": {"name": name}, "spec": {"minAvailable": 9, "selector": {"matchLabels": {"app": "a"}}}});
     let (code, body) = post(server, BUDGETS, made).await;
     assert_eq!(code, 201, "{body}");
     let status = json!({"status": {"observedGeneration": 1, "disruptionsAllowed": allowed, "currentHealthy": 9 + allowed,
         "desiredHealthy": 9, "expectedPods": 10}});
-    assert_eq!(patch(server, &format!("{BUDGETS}/{name}/status"), MERGE, status).await.0, 200);
+    assert_eq!(
+        patch(server, &format!("{BUDGETS}/{name}/status"), MERGE, status)
+            .await
+            .0,
+        200
+    );
 }
 
 async fn running(server: &ApiServer, name: &str, ready: &str) {
     post(server, PODS, pod(name)).await;
     let status = json!({"status": {"phase": "Running", "conditions": [{"type": "Ready", "status": ready}]}});
-    assert_eq!(patch(server, &format!("{PODS}/{name}/status"), MERGE, status).await.0, 200);
+    assert_eq!(
+        patch(server, &format!("{PODS}/{name}/status"), MERGE, status).await.0,
+        200
+    );
 }
 
 async fn evict(server: &ApiServer, name: &str, query: &str) -> (u16, Value) {
@@ -41,10 +50,16 @@ async fn a_budget_allows_one_and_refuses_the_next() {
     patch(&server, &format!("{BUDGETS}/b/status"), MERGE, status).await;
     let (code, body) = evict(&server, "p2", "").await;
     assert_eq!((code, &body["reason"]), (429, &json!("TooManyRequests")));
-    assert_eq!(message(&body), "Cannot evict pod as it would violate the pod's disruption budget.");
+    assert_eq!(
+        message(&body),
+        "Cannot evict pod as it would violate the pod's disruption budget."
+    );
     let cause = &body["details"]["causes"][0];
     assert_eq!(cause["reason"], "DisruptionBudget");
-    assert_eq!(cause["message"], "The disruption budget b needs 9 healthy pods and has 9 currently");
+    assert_eq!(
+        cause["message"],
+        "The disruption budget b needs 9 healthy pods and has 9 currently"
+    );
     assert_eq!(body["details"]["retryAfterSeconds"], Value::Null);
 }
 
@@ -56,7 +71,10 @@ async fn two_budgets_on_one_pod_are_an_error() {
     running(&server, "p", "True").await;
     let (code, body) = evict(&server, "p", "").await;
     assert_eq!(code, 500);
-    assert!(message(&body).starts_with("This pod has more than one PodDisruptionBudget"), "{body}");
+    assert!(
+        message(&body).starts_with("This pod has more than one PodDisruptionBudget"),
+        "{body}"
+    );
 }
 
 #[tokio::test]
@@ -74,12 +92,18 @@ async fn a_binding_puts_a_pod_on_a_node_once() {
     let server = server();
     post(&server, PODS, pod("p")).await;
     let binding = json!({"metadata": {"name": "p"}, "target": {"kind": "Node", "name": "n"}});
-    assert_eq!(post(&server, &format!("{PODS}/p/binding"), binding.clone()).await.0, 201);
+    assert_eq!(
+        post(&server, &format!("{PODS}/p/binding"), binding.clone()).await.0,
+        201
+    );
     let (_, bound) = get(&server, &format!("{PODS}/p")).await;
     assert_eq!(bound["spec"]["nodeName"], "n");
     let (code, body) = post(&server, &format!("{PODS}/p/binding"), binding).await;
     assert_eq!(code, 409);
-    assert!(message(&body).ends_with("pod p is already assigned to node \"n\""), "{body}");
+    assert!(
+        message(&body).ends_with("pod p is already assigned to node \"n\""),
+        "{body}"
+    );
 }
 
 #[tokio::test]
@@ -93,5 +117,8 @@ async fn reviews_and_tokens_are_answered() {
     assert_eq!(code, 201);
     let ask = json!({"spec": {"token": token["status"]["token"]}});
     let (_, review) = post(&server, "/apis/authentication.k8s.io/v1/tokenreviews", ask).await;
-    assert_eq!(review["status"]["user"]["username"], "system:serviceaccount:default:default");
+    assert_eq!(
+        review["status"]["user"]["username"],
+        "system:serviceaccount:default:default"
+    );
 }

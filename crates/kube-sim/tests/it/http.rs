@@ -17,7 +17,10 @@ async fn use_it(config: Config) {
     let maps: Api<ConfigMap> = Api::default_namespaced(client.clone());
     let map: ConfigMap = serde_json::from_value(config_map("a", "1")).unwrap();
     maps.create(&PostParams::default(), &map).await.unwrap();
-    assert_eq!(maps.get("a").await.unwrap().data.unwrap().get("k").map(String::as_str), Some("1"));
+    assert_eq!(
+        maps.get("a").await.unwrap().data.unwrap().get("k").map(String::as_str),
+        Some("1")
+    );
 }
 
 #[tokio::test]

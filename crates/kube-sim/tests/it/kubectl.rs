@@ -29,8 +29,15 @@ impl Session<'_> {
             .spawn()
             .unwrap();
         child.stdin.take().unwrap().write_all(input.as_bytes()).await.unwrap();
-        let done = tokio::time::timeout(Duration::from_secs(60), child.wait_with_output()).await.unwrap().unwrap();
-        let text = format!("{}{}", String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
+        let done = tokio::time::timeout(Duration::from_secs(60), child.wait_with_output())
+            .await
+            .unwrap()
+            .unwrap();
+        let text = format!(
+            "{}{}",
+            String::from_utf8_lossy(&done.stdout),
+            String::from_utf8_lossy(&done.stderr)
+        );
         (done.status.code().unwrap_or(-1), text)
     }
 
@@ -60,7 +67,12 @@ spec:
 
 #[tokio::test]
 async fn a_session_goes_as_with_a_real_cluster() {
-    if std::process::Command::new("kubectl").arg("version").arg("--client").output().is_err() {
+    if std::process::Command::new("kubectl")
+        .arg("version")
+        .arg("--client")
+        .output()
+        .is_err()
+    {
         println!("kubectl is not installed: this test passes over it");
         return;
     }
@@ -82,44 +94,148 @@ async fn a_session_goes_as_with_a_real_cluster() {
 }
 
 async fn workloads(session: &Session<'_>) {
-    session.run("apply -f -", WEB, 0, &["deployment.apps/web created"]).await;
-    session.run("apply -f -", WEB, 0, &["deployment.apps/web unchanged"]).await;
+    session
+        .run("apply -f -", WEB, 0, &["deployment.apps/web created"])
+        .await;
+    session
+        .run("apply -f -", WEB, 0, &["deployment.apps/web unchanged"])
+        .await;
     let changed = WEB.replace("nginx:1", "nginx:2");
     session.run("diff -f -", &changed, 1, &["nginx:2"]).await;
-    session.run("apply -f -", &changed, 0, &["deployment.apps/web configured"]).await;
-    session.run("apply --server-side -f -", &WEB.replace("replicas: 2", "replicas: 7"), 1, &["conflict", ".spec.replicas"]).await;
     session
-        .run("apply --server-side --force-conflicts -f -", &changed, 0, &["deployment.apps/web serverside-applied"])
+        .run("apply -f -", &changed, 0, &["deployment.apps/web configured"])
         .await;
-    session.run("apply -f -", &WEB.replace("replicas: 2", "replicsa: 2"), 1, &["unknown field \"spec.replicsa\""]).await;
+    session
+        .run(
+            "apply --server-side -f -",
+            &WEB.replace("replicas: 2", "replicas: 7"),
+            1,
+            &["conflict", ".spec.replicas"],
+        )
+        .await;
+    session
+        .run(
+            "apply --server-side --force-conflicts -f -",
+            &changed,
+            0,
+            &["deployment.apps/web serverside-applied"],
+        )
+        .await;
+    session
+        .run(
+            "apply -f -",
+            &WEB.replace("replicas: 2", "replicsa: 2"),
+            1,
+            &["unknown field \"spec.replicsa\""],
+        )
+        .await;
     session.run("create -f -", WEB, 1, &["AlreadyExists"]).await;
-    session.run("create configmap cm --from-literal=a=b", "", 0, &["configmap/cm created"]).await;
-    session.run("create namespace other", "", 0, &["namespace/other created"]).await;
-    session.run("create deployment made --image=x:1", "", 0, &["deployment.apps/made created"]).await;
-    session.run("run lone --image=nginx:1", "", 0, &["pod/lone created"]).await;
-    session.run("expose deployment web --port=80", "", 0, &["service/web exposed"]).await;
+    session
+        .run(
+            "create configmap cm --from-literal=a=b",
+            "",
+            0,
+            &["configmap/cm created"],
+        )
+        .await;
+    session
+        .run("create namespace other", "", 0, &["namespace/other created"])
+        .await;
+    session
+        .run(
+            "create deployment made --image=x:1",
+            "",
+            0,
+            &["deployment.apps/made created"],
+        )
+        .await;
+    session
+        .run("run lone --image=nginx:1", "", 0, &["pod/lone created"])
+        .await;
+    session
+        .run("expose deployment web --port=80", "", 0, &["service/web exposed"])
+        .await;
 }
 
 async fn reading(session: &Session<'_>) {
-    session.run("get deployments", "", 0, &["NAME", "READY", "UP-TO-DATE", "web", "0/2"]).await;
-    session.run("get deploy web -o wide", "", 0, &["CONTAINERS", "IMAGES", "nginx:2", "app=web"]).await;
-    session.run("get deploy web -o yaml", "", 0, &["kind: Deployment", "image: nginx:2"]).await;
-    session.run("get deploy web -o json", "", 0, &["\"kind\": \"Deployment\""]).await;
+    session
+        .run("get deployments", "", 0, &["NAME", "READY", "UP-TO-DATE", "web", "0/2"])
+        .await;
+    session
+        .run(
+            "get deploy web -o wide",
+            "",
+            0,
+            &["CONTAINERS", "IMAGES", "nginx:2", "app=web"],
+        )
+        .await;
+    session
+        .run("get deploy web -o yaml", "", 0, &["kind: Deployment", "image: nginx:2"])
+        .await;
+    session
+        .run("get deploy web -o json", "", 0, &["\"kind\": \"Deployment\""])
+        .await;
     session.run("get deploy -o name", "", 0, &["deployment.apps/web"]).await;
-    session.run("get deploy web -o jsonpath={.spec.replicas}", "", 0, &["2"]).await;
-    session.run("get deploy web -o custom-columns=N:.metadata.name", "", 0, &["N\nweb"]).await;
-    session.run("get pods", "", 0, &["NAME", "RESTARTS", "lone", "0/1", "Pending"]).await;
+    session
+        .run("get deploy web -o jsonpath={.spec.replicas}", "", 0, &["2"])
+        .await;
+    session
+        .run("get deploy web -o custom-columns=N:.metadata.name", "", 0, &["N\nweb"])
+        .await;
+    session
+        .run("get pods", "", 0, &["NAME", "RESTARTS", "lone", "0/1", "Pending"])
+        .await;
     session.run("get pods -l run=lone", "", 0, &["lone"]).await;
-    session.run("get pods -l run!=lone", "", 0, &["No resources found"]).await;
-    session.run("get pods --field-selector status.phase=Pending", "", 0, &["lone"]).await;
-    session.run("get all", "", 0, &["pod/lone", "service/kubernetes", "deployment.apps/web"]).await;
-    session.run("get sa -A --chunk-size=2", "", 0, &["kube-system", "other"]).await;
-    session.run("get pod nope", "", 1, &["Error from server (NotFound): pods \"nope\" not found"]).await;
-    session.run("get nope", "", 1, &["the server doesn't have a resource type \"nope\""]).await;
-    session.run("describe deployment web", "", 0, &["Name:", "RollingUpdateStrategy:", "25% max unavailable"]).await;
-    session.run("describe pod lone", "", 0, &["QoS Class:", "BestEffort"]).await;
-    session.run("explain deployment.spec.replicas", "", 0, &["FIELD: replicas <integer>"]).await;
-    session.run("api-resources", "", 0, &["deployments", "deploy", "apps/v1"]).await;
+    session
+        .run("get pods -l run!=lone", "", 0, &["No resources found"])
+        .await;
+    session
+        .run("get pods --field-selector status.phase=Pending", "", 0, &["lone"])
+        .await;
+    session
+        .run(
+            "get all",
+            "",
+            0,
+            &["pod/lone", "service/kubernetes", "deployment.apps/web"],
+        )
+        .await;
+    session
+        .run("get sa -A --chunk-size=2", "", 0, &["kube-system", "other"])
+        .await;
+    session
+        .run(
+            "get pod nope",
+            "",
+            1,
+            &["Error from server (NotFound): pods \"nope\" not found"],
+        )
+        .await;
+    session
+        .run("get nope", "", 1, &["the server doesn't have a resource type \"nope\""])
+        .await;
+    session
+        .run(
+            "describe deployment web",
+            "",
+            0,
+            &["Name:", "RollingUpdateStrategy:", "25% max unavailable"],
+        )
+        .await;
+    session
+        .run("describe pod lone", "", 0, &["QoS Class:", "BestEffort"])
+        .await;
+    session
+        .run(
+            "explain deployment.spec.replicas",
+            "",
+            0,
+            &["FIELD: replicas <integer>"],
+        )
+        .await;
+    session
+        .run("api-resources", "", 0, &["deployments", "deploy", "apps/v1"])
+        .await;
     session.run("api-versions", "", 0, &["apps/v1", "batch/v1"]).await;
     session.run("auth can-i get pods", "", 0, &["yes"]).await;
     session.run("auth whoami", "", 0, &["system:admin"]).await;
@@ -129,43 +245,113 @@ async fn reading(session: &Session<'_>) {
 }
 
 async fn changing(session: &Session<'_>) {
-    session.run("label deploy web tier=front", "", 0, &["deployment.apps/web labeled"]).await;
-    session.run("annotate deploy web note=x", "", 0, &["deployment.apps/web annotated"]).await;
+    session
+        .run("label deploy web tier=front", "", 0, &["deployment.apps/web labeled"])
+        .await;
+    session
+        .run("annotate deploy web note=x", "", 0, &["deployment.apps/web annotated"])
+        .await;
     session.run("label deploy web tier-", "", 0, &["unlabeled"]).await;
-    session.run("scale deploy web --replicas=3", "", 0, &["deployment.apps/web scaled"]).await;
-    session.run("patch deploy web -p {\"spec\":{\"replicas\":4}}", "", 0, &["patched"]).await;
-    session.run("patch deploy web --type=merge -p {\"spec\":{\"replicas\":5}}", "", 0, &["patched"]).await;
+    session
+        .run("scale deploy web --replicas=3", "", 0, &["deployment.apps/web scaled"])
+        .await;
+    session
+        .run("patch deploy web -p {\"spec\":{\"replicas\":4}}", "", 0, &["patched"])
+        .await;
+    session
+        .run(
+            "patch deploy web --type=merge -p {\"spec\":{\"replicas\":5}}",
+            "",
+            0,
+            &["patched"],
+        )
+        .await;
     let operations = "patch deploy web --type=json -p [{\"op\":\"replace\",\"path\":\"/spec/replicas\",\"value\":6}]";
     session.run(operations, "", 0, &["patched"]).await;
-    session.run("get deploy web -o jsonpath={.spec.replicas}", "", 0, &["6"]).await;
-    session.run("set image deploy/web c=nginx:3", "", 0, &["image updated"]).await;
-    session.run("rollout history deploy/web", "", 0, &["deployment.apps/web"]).await;
+    session
+        .run("get deploy web -o jsonpath={.spec.replicas}", "", 0, &["6"])
+        .await;
+    session
+        .run("set image deploy/web c=nginx:3", "", 0, &["image updated"])
+        .await;
+    session
+        .run("rollout history deploy/web", "", 0, &["deployment.apps/web"])
+        .await;
     let invalid = "patch deploy web --type=merge -p {\"spec\":{\"replicas\":-1}}";
-    session.run(invalid, "", 1, &["The Deployment \"web\" is invalid: spec.replicas: Invalid value: -1"]).await;
-    session.run("wait --for=jsonpath={.spec.replicas}=6 deploy/web --timeout=5s", "", 0, &["condition met"]).await;
-    session.run("create token default", "", 0, &["sim-token:default:default"]).await;
-    session.run("replace -f -", WEB, 0, &["deployment.apps/web replaced"]).await;
+    session
+        .run(
+            invalid,
+            "",
+            1,
+            &["The Deployment \"web\" is invalid: spec.replicas: Invalid value: -1"],
+        )
+        .await;
+    session
+        .run(
+            "wait --for=jsonpath={.spec.replicas}=6 deploy/web --timeout=5s",
+            "",
+            0,
+            &["condition met"],
+        )
+        .await;
+    session
+        .run("create token default", "", 0, &["sim-token:default:default"])
+        .await;
+    session
+        .run("replace -f -", WEB, 0, &["deployment.apps/web replaced"])
+        .await;
 }
 
 async fn custom(session: &Session<'_>) {
     let definition = crate::definitions::definition().to_string();
-    session.run("apply -f -", &definition, 0, &["customresourcedefinition.apiextensions.k8s.io/foos.example.com created"]).await;
-    session.run("wait --for=condition=Established crd/foos.example.com --timeout=5s", "", 0, &["condition met"]).await;
-    let foo = "{apiVersion: example.com/v1, kind: Foo, metadata: {name: f}, spec: {mode: a}}";
+    session
+        .run(
+            "apply -f -",
+            &definition,
+            0,
+            &["customresourcedefinition.apiextensions.k8s.io/foos.example.com created"],
+        )
+        .await;
+    session
+        .run(
+            "wait --for=condition=Established crd/foos.example.com --timeout=5s",
+            "",
+            0,
+            &["condition met"],
+        )
+        .await;
+    let foo = "apiVersion: example.com/v1\nkind: Foo\nmetadata: {name: f}\nspec: {mode: a}\n";
     session.run("apply -f -", foo, 0, &["foo.example.com/f created"]).await;
-    session.run("apply -f -", &foo.replace("mode: a", "mode: z"), 1, &["Unsupported value: \"z\""]).await;
+    session
+        .run(
+            "apply -f -",
+            &foo.replace("mode: a", "mode: z"),
+            1,
+            &["Unsupported value: \"z\""],
+        )
+        .await;
     session.run("get fo", "", 0, &["NAME", "SIZE", "f", "2"]).await;
     session.run("explain foo.spec", "", 0, &["mode"]).await;
     session.run("scale foo f --replicas=5", "", 0, &["scaled"]).await;
     session.run("delete crd foos.example.com", "", 0, &["deleted"]).await;
-    session.run("get fo", "", 1, &["the server doesn't have a resource type"]).await;
+    session
+        .run("get fo", "", 1, &["the server could not find the requested resource"])
+        .await;
 }
 
 async fn ending(session: &Session<'_>) {
     session.run("delete pod lone", "", 0, &["pod \"lone\" deleted"]).await;
-    session.run("delete deploy web --cascade=foreground", "", 0, &["deleted"]).await;
-    session.run("delete deploy made --cascade=orphan", "", 0, &["deleted"]).await;
-    session.run("delete cm --all", "", 0, &["configmap \"cm\" deleted"]).await;
-    session.run("delete ns other", "", 0, &["namespace \"other\" deleted"]).await;
+    session
+        .run("delete deploy web --cascade=foreground", "", 0, &["deleted"])
+        .await;
+    session
+        .run("delete deploy made --cascade=orphan", "", 0, &["deleted"])
+        .await;
+    session
+        .run("delete cm --all", "", 0, &["configmap \"cm\" deleted"])
+        .await;
+    session
+        .run("delete ns other", "", 0, &["namespace \"other\" deleted"])
+        .await;
     session.run("delete deploy web", "", 1, &["NotFound"]).await;
 }

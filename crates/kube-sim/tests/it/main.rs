@@ -11,4 +11,5 @@ mod http;
 mod kubectl;
 mod model;
 mod support;
+mod transcripts;
 mod watching;

@@ -29,7 +29,12 @@ fn writes() -> impl Strategy<Value = Vec<Write>> {
 
 fn data(list: &Value) -> BTreeMap<String, String> {
     let items = list["items"].as_array().unwrap();
-    let entry = |item: &Value| (item["metadata"]["name"].as_str().unwrap().to_owned(), item["data"]["k"].as_str().unwrap().to_owned());
+    let entry = |item: &Value| {
+        (
+            item["metadata"]["name"].as_str().unwrap().to_owned(),
+            item["data"]["k"].as_str().unwrap().to_owned(),
+        )
+    };
     items.iter().map(entry).collect()
 }
 
@@ -67,13 +72,21 @@ async fn check(writes: Vec<Write>) {
         }
         let now = server.resource_version();
         assert!(now <= before + 1, "a write is one version");
-        assert_eq!(now == before, history.values().next_back() == Some(&model), "a version is a change");
+        assert_eq!(
+            now == before,
+            history.values().next_back() == Some(&model),
+            "a version is a change"
+        );
         history.insert(now, model.clone());
         let (_, list) = get(&server, MAPS).await;
         assert_eq!(data(&list), model);
     }
     for (version, model) in &history {
-        let (_, past) = get(&server, &format!("{MAPS}?resourceVersion={version}&resourceVersionMatch=Exact")).await;
+        let (_, past) = get(
+            &server,
+            &format!("{MAPS}?resourceVersion={version}&resourceVersionMatch=Exact"),
+        )
+        .await;
         assert_eq!(&data(&past), model, "the list at {version}");
     }
     replay(&server, start, &history).await;
@@ -82,7 +95,11 @@ async fn check(writes: Vec<Write>) {
 /// A watch from the start passes through every state that a list showed.
 async fn replay(server: &kube_sim::ApiServer, start: u64, history: &BTreeMap<u64, BTreeMap<String, String>>) {
     let path = format!("{MAPS}?watch=1&timeoutSeconds=1&resourceVersion={start}");
-    let response = server.clone().oneshot(http::Request::get(path).body(String::new()).unwrap()).await.unwrap();
+    let response = server
+        .clone()
+        .oneshot(http::Request::get(path).body(String::new()).unwrap())
+        .await
+        .unwrap();
     let bytes = response.into_body().collect().await.unwrap().to_bytes();
     let mut state: BTreeMap<String, String> = BTreeMap::new();
     let mut seen = BTreeSet::new();

@@ -22,17 +22,30 @@ pub(crate) fn server() -> ApiServer {
 
 pub(crate) fn with_config(config: Config) -> ApiServer {
     let clock: Arc<dyn Clock> = Arc::new(SimClock::starting_at("2026-01-01T00:00:00Z".parse().unwrap()));
-    ApiServer::builder(clock, Arc::new(SeededIds::new(7))).config(config).build()
+    ApiServer::builder(clock, Arc::new(SeededIds::new(7)))
+        .config(config)
+        .build()
 }
 
 /// Sends a request and returns status and body.
 pub(crate) async fn send(server: &ApiServer, method: Method, path: &str, media: &str, body: Value) -> (u16, Value) {
-    let text = if body.is_null() { String::new() } else { body.to_string() };
-    let request = Request::builder().method(method).uri(path).header("content-type", media).header("user-agent", "test/1");
+    let text = if body.is_null() {
+        String::new()
+    } else {
+        body.to_string()
+    };
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header("content-type", media)
+        .header("user-agent", "test/1");
     let response = server.clone().oneshot(request.body(text).unwrap()).await.unwrap();
     let status = response.status().as_u16();
     let bytes = response.into_body().collect().await.unwrap().to_bytes();
-    (status, serde_json::from_slice(&bytes).unwrap_or_else(|_| Value::from(String::from_utf8_lossy(&bytes).into_owned())))
+    (
+        status,
+        serde_json::from_slice(&bytes).unwrap_or_else(|_| Value::from(String::from_utf8_lossy(&bytes).into_owned())),
+    )
 }
 
 pub(crate) async fn get(server: &ApiServer, path: &str) -> (u16, Value) {

@@ -32,7 +32,11 @@ impl Watch {
 
     async fn expect(&mut self, kind: &str, name: &str) -> Value {
         let event = self.next().await.unwrap();
-        assert_eq!((&event["type"], &event["object"]["metadata"]["name"]), (&json!(kind), &json!(name)), "{event}");
+        assert_eq!(
+            (&event["type"], &event["object"]["metadata"]["name"]),
+            (&json!(kind), &json!(name)),
+            "{event}"
+        );
         event
     }
 }
@@ -49,7 +53,10 @@ async fn a_watch_tells_all_writes_in_order() {
     watch.expect("ADDED", "b").await;
     watch.expect("MODIFIED", "a").await;
     let last = watch.expect("DELETED", "a").await;
-    assert_eq!(last["object"]["metadata"]["resourceVersion"], server.resource_version().to_string());
+    assert_eq!(
+        last["object"]["metadata"]["resourceVersion"],
+        server.resource_version().to_string()
+    );
     assert_eq!(server.open_watches(), 1);
     drop(watch);
     assert_eq!(server.open_watches(), 0);
@@ -61,10 +68,22 @@ async fn leaving_a_selection_is_a_deletion() {
     let mut watch = open(&server, &format!("{PODS}?watch=1&labelSelector=app%3Da")).await;
     post(&server, PODS, pod("p")).await;
     watch.expect("ADDED", "p").await;
-    patch(&server, &format!("{PODS}/p"), MERGE, json!({"metadata": {"labels": {"app": "b"}}})).await;
+    patch(
+        &server,
+        &format!("{PODS}/p"),
+        MERGE,
+        json!({"metadata": {"labels": {"app": "b"}}}),
+    )
+    .await;
     let left = watch.expect("DELETED", "p").await;
     assert_eq!(left["object"]["metadata"]["labels"]["app"], "a");
-    patch(&server, &format!("{PODS}/p"), MERGE, json!({"metadata": {"labels": {"app": "a"}}})).await;
+    patch(
+        &server,
+        &format!("{PODS}/p"),
+        MERGE,
+        json!({"metadata": {"labels": {"app": "a"}}}),
+    )
+    .await;
     watch.expect("ADDED", "p").await;
 }
 
@@ -77,10 +96,16 @@ async fn streaming_lists_end_with_a_marked_bookmark() {
     watch.expect("ADDED", "a").await;
     let mark = watch.next().await.unwrap();
     assert_eq!(mark["type"], "BOOKMARK");
-    assert_eq!(mark["object"]["metadata"]["annotations"]["k8s.io/initial-events-end"], "true");
+    assert_eq!(
+        mark["object"]["metadata"]["annotations"]["k8s.io/initial-events-end"],
+        "true"
+    );
     let quiet = watch.next().await.unwrap();
     assert_eq!(quiet["type"], "BOOKMARK");
-    assert_eq!(quiet["object"]["metadata"]["resourceVersion"], server.resource_version().to_string());
+    assert_eq!(
+        quiet["object"]["metadata"]["resourceVersion"],
+        server.resource_version().to_string()
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -98,14 +123,20 @@ async fn a_watch_ends_in_time_and_resumes() {
 
 #[tokio::test(start_paused = true)]
 async fn who_falls_behind_is_cut() {
-    let server = with_config(Config { event_window: 3, ..Config::default() });
+    let server = with_config(Config {
+        event_window: 3,
+        ..Config::default()
+    });
     let version = server.resource_version();
     let mut slow = open(&server, &format!("{MAPS}?watch=1&resourceVersion={version}")).await;
     for n in 0..10 {
         post(&server, MAPS, config_map(&format!("m{n}"), "1")).await;
     }
     let event = slow.next().await.unwrap();
-    assert_eq!((&event["type"], &event["object"]["code"]), (&json!("ERROR"), &json!(410)));
+    assert_eq!(
+        (&event["type"], &event["object"]["code"]),
+        (&json!("ERROR"), &json!(410))
+    );
     assert_eq!(slow.next().await, None);
     let (code, body) = get(&server, &format!("{MAPS}?watch=1&resourceVersion={version}")).await;
     assert_eq!((code, &body["reason"]), (410, &json!("Expired")));
@@ -115,7 +146,10 @@ async fn who_falls_behind_is_cut() {
 
 #[tokio::test(start_paused = true)]
 async fn watches_are_counted_and_limited() {
-    let server = with_config(Config { max_watches: 1, ..Config::default() });
+    let server = with_config(Config {
+        max_watches: 1,
+        ..Config::default()
+    });
     let _first = open(&server, &format!("{MAPS}?watch=1")).await;
     let (code, _) = get(&server, &format!("{MAPS}?watch=1")).await;
     assert_eq!(code, 429);
