@@ -103,7 +103,7 @@ pub enum ErrorKind {
         /// The nearest field or method that exists.
         suggestion: Option<String>,
     },
-    /// Arguments for a map entry or field that is not a function.
+    /// Arguments for a map entry that is no function, or for a field; methods take them.
     #[error("{name} {}", if *.in_map { "is not a method but has arguments" } else { "has arguments but cannot be invoked as function" })]
     NotCallable {
         /// The entry or field.
@@ -126,6 +126,14 @@ pub enum ErrorKind {
     /// A constant where the function wants another type.
     #[error("expected {expected}; found {found}")]
     WrongConstant {
+        /// The type wanted.
+        expected: &'static str,
+        /// The constant, as the template spells it.
+        found: String,
+    },
+    /// A constant where the function wants a list, a map or a function.
+    #[error("can't handle {found} for arg of type {expected}")]
+    ConstantForCollection {
         /// The type wanted.
         expected: &'static str,
         /// The constant, as the template spells it.

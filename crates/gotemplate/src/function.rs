@@ -118,6 +118,11 @@ impl ParamType {
     }
 }
 
+/// How many values printing walks for one step of the budget.
+const NODES_PER_STEP: usize = 64;
+/// How many bytes of string arguments count as one step.
+const BYTES_PER_STEP: usize = 1024;
+
 type Body = dyn Fn(&mut CallContext<'_>, &[Value]) -> Result<Value, FunctionError> + Send + Sync;
 
 #[derive(Debug)]
@@ -252,15 +257,22 @@ impl<'a> CallContext<'a> {
     }
 
     /// Says that a value and all maps inside it were read, as printing does.
-    pub(crate) fn record_deep(&mut self, value: &Value) {
-        if self.recorder.is_none() {
-            return;
+    ///
+    /// Lists share their items, so a short template can build one that is endless when walked: the walk counts as work first.
+    pub(crate) fn record_deep(&mut self, value: &Value) -> Result<(), LimitExceeded> {
+        self.budget.work(value.nodes(), NODES_PER_STEP)?;
+        if self.recorder.is_some() {
+            self.record_inside(value);
         }
+        Ok(())
+    }
+
+    fn record_inside(&mut self, value: &Value) {
         match value {
-            Value::List(list) => list.items().iter().for_each(|item| self.record_deep(item)),
+            Value::List(list) => list.items().iter().for_each(|item| self.record_inside(item)),
             Value::Map(map) => {
                 self.record_whole(value);
-                map.entries().values().for_each(|item| self.record_deep(item));
+                map.entries().values().for_each(|item| self.record_inside(item));
             }
             Value::Object(_) => self.record_whole(value),
             _ => {}
@@ -276,6 +288,13 @@ impl<'a> CallContext<'a> {
     /// How many bytes may still be produced.
     pub fn bytes_left(&self) -> usize {
         self.budget.produced_left()
+    }
+
+    /// Counts the arguments of a call: each is a step, and long strings are more.
+    pub(crate) fn charge_arguments(&mut self, values: &[Value]) -> Result<(), LimitExceeded> {
+        let bytes = values.iter().filter_map(Value::as_str).map(str::len).sum();
+        self.budget.work(values.len(), 1)?;
+        self.budget.work(bytes, BYTES_PER_STEP)
     }
 
     /// Counts one step of work, for functions that loop.

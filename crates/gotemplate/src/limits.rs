@@ -5,7 +5,8 @@ use thiserror::Error;
 /// What one execution may use up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Nodes walked, commands evaluated and loop iterations together.
+    /// Nodes walked, commands and arguments evaluated and loop iterations together, plus one for each 1024 bytes of the strings that
+    /// functions are given and for each 64 values that printing walks.
     pub steps: u64,
     /// Bytes of the rendered text.
     pub output_bytes: usize,
@@ -89,7 +90,16 @@ impl Budget {
     }
 
     pub(crate) fn step(&mut self) -> Result<(), LimitExceeded> {
-        match self.steps_left.checked_sub(1) {
+        self.steps(1)
+    }
+
+    /// Work that grows with the size of something: so many things at `per_step` of them a step.
+    pub(crate) fn work(&mut self, things: usize, per_step: usize) -> Result<(), LimitExceeded> {
+        self.steps(u64::try_from(things / per_step.max(1)).unwrap_or(u64::MAX))
+    }
+
+    fn steps(&mut self, steps: u64) -> Result<(), LimitExceeded> {
+        match self.steps_left.checked_sub(steps) {
             Some(left) => {
                 self.steps_left = left;
                 Ok(())

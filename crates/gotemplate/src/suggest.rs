@@ -1,7 +1,13 @@
 //! "Did you mean": the nearest existing name to a mistyped one.
 
+/// Longest name, in bytes, that is compared: the comparison takes time by the product of both lengths, and nobody mistypes longer ones.
+const LONGEST: usize = 256;
+
 /// The candidate with the smallest edit distance, if it is near enough to be a likely typing error.
 pub(crate) fn nearest<'a>(wanted: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    if wanted.len() > LONGEST {
+        return None;
+    }
     let allowed = (wanted.chars().count() / 3).clamp(1, 4);
     candidates
         .into_iter()

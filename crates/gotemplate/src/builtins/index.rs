@@ -78,7 +78,7 @@ fn position(key: &Value, length: usize) -> Result<usize, FunctionError> {
     position.filter(|position| *position <= length).ok_or_else(out_of_range)
 }
 
-pub(super) fn slice(value: &Value, bounds: &[Value]) -> Result<Value, FunctionError> {
+pub(super) fn slice(context: &mut CallContext<'_>, value: &Value, bounds: &[Value]) -> Result<Value, FunctionError> {
     if bounds.len() > 3 {
         return Err(FunctionError::new(format!("too many slice indexes: {}", bounds.len())));
     }
@@ -104,8 +104,10 @@ pub(super) fn slice(value: &Value, bounds: &[Value]) -> Result<Value, FunctionEr
     }
     match value {
         Value::List(list) => {
-            let items = list.items().get(start..end).unwrap_or_default().iter().cloned();
-            Ok(Value::from(List::of(list.element(), items)))
+            // A part of a list is a copy.
+            context.charge((end - start).saturating_mul(size_of::<Value>()))?;
+            let items = list.items().get(start..end).unwrap_or_default();
+            Ok(Value::from(List::of(list.element(), items.iter().cloned())))
         }
         Value::String(text) => match text.get(start..end) {
             Some(part) => Ok(Value::String(Arc::from(part))),

@@ -4,7 +4,7 @@ mod compare;
 mod escape;
 mod index;
 
-use crate::format::{Sink, print, printf, println};
+use crate::format::{Sink, print, print_through, printf, println};
 use crate::function::{CallContext, FunctionError};
 use crate::limits::LimitExceeded;
 use crate::value::Value;
@@ -86,7 +86,7 @@ impl Builtin {
             (Self::Ge, [left, right]) => compare::less(left, right).map(|less| Value::Bool(!less)),
             (Self::Len, [value]) => index::length(context, value),
             (Self::Index, [value, keys @ ..]) => index::index(context, value, keys),
-            (Self::Slice, [value, bounds @ ..]) => index::slice(value, bounds),
+            (Self::Slice, [value, bounds @ ..]) => index::slice(context, value, bounds),
             (Self::Print, values) => text(context, values, |sink| print(sink, values)),
             (Self::Println, values) => text(context, values, |sink| println(sink, values)),
             (Self::Printf, [format, values @ ..]) => match format {
@@ -116,7 +116,7 @@ fn text(
     write: impl FnOnce(&mut Sink) -> Result<(), LimitExceeded>,
 ) -> Result<Value, FunctionError> {
     for value in values {
-        context.record_deep(value);
+        context.record_deep(value)?;
     }
     let mut sink = Sink::new(
         context.bytes_left(),
@@ -134,9 +134,15 @@ fn escaped(
 ) -> Result<Value, FunctionError> {
     let plain = match values {
         [Value::String(text)] => Value::String(text.clone()),
-        // Alone, nothing prints as a missing value does.
-        [Value::Nil] => Value::from("<no value>"),
-        values => text(context, values, |sink| print(sink, values))?,
+        values => {
+            // Nothing prints as a missing value does, and counts as a string among its neighbours.
+            let shown = |value: &Value| match value {
+                Value::Nil => Value::from("<no value>"),
+                value => value.clone(),
+            };
+            let values: Vec<Value> = values.iter().map(shown).collect();
+            text(context, &values, |sink| print_through(sink, &values))?
+        }
     };
     // Escaping makes a character at most six times as long.
     let length = plain.as_str().map_or(0, str::len);

@@ -46,8 +46,14 @@ impl<'t> Run<'t> {
         if let Some(piped) = given.piped {
             values.push(self.validate(piped, function.parameter(values.len()))?);
         }
+        self.charge_arguments(&values)?;
         let result = function.call(&mut self.context, &values);
         self.finish(name, node, result)
+    }
+
+    fn charge_arguments(&mut self, values: &[Value]) -> Outcome<()> {
+        let charged = self.context.charge_arguments(values);
+        charged.map_err(|limit| self.limit(limit))
     }
 
     fn builtin(&mut self, name: &str, builtin: Builtin, node: At<'t>, given: Given<'t>, dot: &Value) -> Outcome<Value> {
@@ -71,6 +77,7 @@ impl<'t> Run<'t> {
             let format = builtin == Builtin::Printf && values.is_empty();
             values.push(self.validate(piped, if format { ParamType::String } else { ParamType::Any })?);
         }
+        self.charge_arguments(&values)?;
         let result = builtin.call(&mut self.context, &values);
         self.finish(name, node, result)
     }
@@ -95,6 +102,7 @@ impl<'t> Run<'t> {
             values.push(self.argument(arg, ParamType::Any, dot)?);
         }
         values.extend(given.piped);
+        self.charge_arguments(&values)?;
         let result = match values.split_first() {
             Some((Value::Function(function), arguments)) => match prepare(&name, function, arguments) {
                 Ok(arguments) => function.call(&mut self.context, &arguments),
@@ -155,6 +163,15 @@ impl<'t> Run<'t> {
                 self.at = At::Expr(arg);
                 if wanted == ParamType::Any {
                     return self.ideal(value, spelling);
+                }
+                if matches!(
+                    wanted,
+                    ParamType::List | ParamType::StringList | ParamType::Map | ParamType::Function
+                ) {
+                    return Err(self.error(ErrorKind::ConstantForCollection {
+                        expected: wanted.name(),
+                        found: spelling.to_string(),
+                    }));
                 }
                 convert(value, wanted).ok_or_else(|| {
                     let expected = match wanted {

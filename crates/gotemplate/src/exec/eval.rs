@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{At, Outcome, Run};
 use crate::error::ErrorKind;
-use crate::parse::{Command, Expr, ExprKind, Pipe, describe_expr};
+use crate::parse::{Command, Expr, ExprKind, Pipe, describe_expr, describe_pipe};
 use crate::record::Read;
 use crate::suggest::nearest;
 use crate::template::MissingKey;
@@ -109,7 +109,11 @@ impl<'t> Run<'t> {
 
     fn refuse_arguments(&self, expr: &Expr, given: &Given<'t>) -> Outcome<()> {
         if given.any() {
-            Err(self.error(ErrorKind::NotAFunction(describe_expr(expr))))
+            let text = match &expr.kind {
+                ExprKind::Pipe(pipe) => describe_pipe(pipe),
+                _ => describe_expr(expr),
+            };
+            Err(self.error(ErrorKind::NotAFunction(text)))
         } else {
             Ok(())
         }
@@ -154,8 +158,9 @@ impl<'t> Run<'t> {
             recorder.read(provenance, Read::Key(name));
         }
         match map.get(name) {
+            // Go has methods only on structs; data that stand in for one bring them as entries.
             Some(Value::Function(function)) if given.any() => self.apply(name, function, node, given, dot),
-            Some(_) if given.any() => Err(self.error(ErrorKind::NotCallable {
+            _ if given.any() => Err(self.error(ErrorKind::NotCallable {
                 name: name.to_owned(),
                 in_map: true,
             })),
@@ -191,7 +196,6 @@ impl<'t> Run<'t> {
             return self.apply(name, &method, node, given, dot);
         }
         match object.field(name) {
-            Some(Value::Function(function)) if given.any() => self.apply(name, &function, node, given, dot),
             Some(_) if given.any() => Err(self.error(ErrorKind::NotCallable {
                 name: name.to_owned(),
                 in_map: false,

@@ -131,6 +131,11 @@ impl<'t> Run<'t> {
         self.context.budget.step().map_err(|limit| self.limit(limit))
     }
 
+    fn work(&mut self, things: usize, per_step: usize) -> Outcome<()> {
+        let done = self.context.budget.work(things, per_step);
+        done.map_err(|limit| self.limit(limit))
+    }
+
     /// Runs something one level deeper.
     fn deeper<T>(&mut self, inner: impl FnOnce(&mut Self) -> Outcome<T>) -> Outcome<T> {
         let most = self.context.budget.limits().depth;
@@ -187,7 +192,7 @@ impl<'t> Run<'t> {
             return Ok(());
         }
         self.at = At::Action(pipe);
-        self.context.record_deep(&value);
+        self.context.record_deep(&value).map_err(|limit| self.limit(limit))?;
         let written = match &value {
             Value::Nil => self.out.push("<no value>"),
             Value::Function(_) => {
@@ -300,6 +305,8 @@ impl<'t> Run<'t> {
             Some(pipe) => self.pipeline(pipe, dot)?,
             None => Value::Nil,
         };
+        // A frame takes time and memory by its size.
+        self.work(body.slots, 64)?;
         let outer_frame = std::mem::take(&mut self.frame);
         let outer_name = std::mem::replace(&mut self.executing, name);
         self.body(body, &dot)?;

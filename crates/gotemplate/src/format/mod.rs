@@ -56,13 +56,26 @@ pub(crate) fn write_plain(sink: &mut Sink, value: &Value) -> Result<(), LimitExc
 
 /// Go's `Sprint`: a space between operands when neither is a string.
 pub(crate) fn print(sink: &mut Sink, values: &[Value]) -> Result<(), LimitExceeded> {
+    print_by(sink, values, verbs::write_operand)
+}
+
+/// The same for `html` and its like, which look through pointers.
+pub(crate) fn print_through(sink: &mut Sink, values: &[Value]) -> Result<(), LimitExceeded> {
+    print_by(sink, values, write_plain)
+}
+
+fn print_by(
+    sink: &mut Sink,
+    values: &[Value],
+    write: fn(&mut Sink, &Value) -> Result<(), LimitExceeded>,
+) -> Result<(), LimitExceeded> {
     let mut after_string = true;
     for value in values {
         let is_string = matches!(value, Value::String(_));
         if !after_string && !is_string {
             sink.push(" ")?;
         }
-        write_plain(sink, value)?;
+        write(sink, value)?;
         after_string = is_string;
     }
     Ok(())
@@ -74,7 +87,7 @@ pub(crate) fn println(sink: &mut Sink, values: &[Value]) -> Result<(), LimitExce
         if at > 0 {
             sink.push(" ")?;
         }
-        write_plain(sink, value)?;
+        verbs::write_operand(sink, value)?;
     }
     sink.push("\n")
 }

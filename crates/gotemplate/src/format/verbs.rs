@@ -1,9 +1,9 @@
 //! Go's `Sprintf`: flags, width, precision, argument indexes, and its own error forms inside the text.
 
-use super::float::magnitude;
+use super::Sink;
+use super::float::{binary, magnitude, sharpened};
 use super::integer;
 use super::quote::{is_printable, quote};
-use super::{Sink, write_plain};
 use crate::limits::LimitExceeded;
 use crate::value::Value;
 
@@ -56,6 +56,14 @@ pub(crate) fn printf(sink: &mut Sink, format: &str, values: &[Value]) -> Result<
     Ok(())
 }
 
+/// `%v` of an operand of `print` and the like, with the mark of a pointer.
+pub(super) fn write_operand(sink: &mut Sink, value: &Value) -> Result<(), LimitExceeded> {
+    match value {
+        Value::Function(_) => sink.push("func"),
+        value => write_value(sink, value, 'v', Flags::default(), 0),
+    }
+}
+
 fn extra(sink: &mut Sink, values: &[Value]) -> Result<(), LimitExceeded> {
     sink.push("%!(EXTRA ")?;
     for (at, value) in values.iter().enumerate() {
@@ -67,7 +75,7 @@ fn extra(sink: &mut Sink, values: &[Value]) -> Result<(), LimitExceeded> {
             value => {
                 sink.push(&value.type_name())?;
                 sink.push("=")?;
-                write_plain(sink, value)?;
+                write_operand(sink, value)?;
             }
         }
     }
@@ -172,11 +180,15 @@ fn star(arguments: &mut Arguments<'_>) -> Option<i64> {
     (number.unsigned_abs() <= MOST as u64).then_some(number)
 }
 
-/// Leading digits; a number that is too large counts as none.
+/// Leading digits. After a number that is too large nothing is read any more, as in Go.
 fn number(text: &str) -> (Option<usize>, &str) {
     let length = text.bytes().take_while(u8::is_ascii_digit).count();
     let (digits, rest) = text.split_at(length);
-    (digits.parse().ok().filter(|number| *number <= MOST), rest)
+    match digits.parse() {
+        Ok(number) if number > MOST => (None, ""),
+        Err(_) if !digits.is_empty() => (None, ""),
+        number => (number.ok(), rest),
+    }
 }
 
 /// `[3]`: the next argument is the third.
@@ -215,7 +227,7 @@ fn pad(sink: &mut Sink, text: &str, flags: Flags, zero: bool) -> Result<(), Limi
 
 fn write_value(sink: &mut Sink, value: &Value, verb: char, flags: Flags, depth: usize) -> Result<(), LimitExceeded> {
     match (verb, value) {
-        ('T', value) => return pad(sink, &value.type_name(), flags, false),
+        ('T', value) => return write_string(sink, &value.type_name(), 's', flags, value),
         ('v', Value::Nil) => return pad(sink, "<nil>", flags, false),
         (_, Value::Nil) => return sink.push(&format!("%!{verb}(<nil>)")),
         _ => {}
@@ -226,17 +238,26 @@ fn write_value(sink: &mut Sink, value: &Value, verb: char, flags: Flags, depth: 
         Value::Uint(number) => write_integer(sink, *number, false, verb, flags, value),
         Value::Float(number) => write_float(sink, *number, verb, flags, value),
         Value::String(text) => write_string(sink, text, verb, flags, value),
-        Value::List(_) | Value::Map(_) | Value::Object(_) => write_compound(sink, value, verb, flags, depth),
-        _ => bad_verb(sink, value, verb),
+        Value::Object(object) => {
+            // The mark of a pointer, which Go puts before outermost ones.
+            if depth == 0 && object.type_name().starts_with('*') {
+                sink.push("&")?;
+            }
+            write_compound(sink, value, verb, flags, depth)
+        }
+        Value::List(_) | Value::Map(_) => write_compound(sink, value, verb, flags, depth),
+        _ => bad_verb(sink, value, verb, flags),
     }
 }
 
-fn bad_verb(sink: &mut Sink, value: &Value, verb: char) -> Result<(), LimitExceeded> {
+/// Go's complaint inside the text; the value keeps its flags.
+fn bad_verb(sink: &mut Sink, value: &Value, verb: char, flags: Flags) -> Result<(), LimitExceeded> {
     sink.push(&format!("%!{verb}({}=", value.type_name()))?;
     if matches!(value, Value::Function(_)) {
         sink.push("func")?;
     } else {
-        write_plain(sink, value)?;
+        let flags = Flags { sharp: false, ..flags };
+        write_value(sink, value, 'v', flags, 0)?;
     }
     sink.push(")")
 }
@@ -252,7 +273,7 @@ fn write_integer(
     match verb {
         'v' | 'd' | 'b' | 'o' | 'O' | 'x' | 'X' => {}
         'c' | 'q' | 'U' => return write_code_point(sink, magnitude, negative, verb, flags),
-        _ => return bad_verb(sink, value, verb),
+        _ => return bad_verb(sink, value, verb, flags),
     }
     // %#v of an unsigned number is hexadecimal.
     let verb = if verb == 'v' && flags.sharp && matches!(value, Value::Uint(_)) {
@@ -310,7 +331,8 @@ fn write_code_point(
         'q' => quote(c.encode_utf8(&mut [0; 4]), '\'', flags.plus),
         _ => {
             let digits = flags.precision.unwrap_or(4).max(4);
-            let mut text = format!("U+{magnitude:0digits$X}");
+            let mut text = format!("{magnitude:X}");
+            text.insert_str(0, &("U+".to_owned() + &"0".repeat(digits.saturating_sub(text.len()))));
             if flags.sharp && code.is_some_and(is_printable) {
                 text.push_str(&format!(" '{c}'"));
             }
@@ -322,14 +344,21 @@ fn write_code_point(
 
 fn write_float(sink: &mut Sink, number: f64, verb: char, flags: Flags, value: &Value) -> Result<(), LimitExceeded> {
     let (form, precision) = match verb {
+        'x' | 'X' | 'b' => (verb, flags.precision),
         'v' | 'g' | 'G' => ('g', flags.precision),
         'e' | 'E' => ('e', Some(flags.precision.unwrap_or(6))),
         'f' | 'F' => ('f', Some(flags.precision.unwrap_or(6))),
-        _ => return bad_verb(sink, value, verb),
+        _ => return bad_verb(sink, value, verb, flags),
     };
-    let mut digits = magnitude(number, form, precision, flags.sharp && verb != 'v');
-    if verb.is_ascii_uppercase() {
-        digits = digits.replace('e', "E");
+    let mut digits = match form {
+        'x' | 'X' | 'b' => binary(number, form, precision),
+        form => magnitude(number, form, precision),
+    };
+    if flags.sharp && number.is_finite() && matches!(form, 'e' | 'f' | 'g') && verb != 'v' {
+        digits = sharpened(&digits, form, precision);
+    }
+    if verb.is_ascii_uppercase() && number.is_finite() {
+        digits.make_ascii_uppercase();
     }
     let infinite = number.is_infinite();
     let sign = if number.is_nan() {
@@ -341,7 +370,8 @@ fn write_float(sink: &mut Sink, number: f64, verb: char, flags: Flags, value: &V
     };
     if flags.zero && number.is_finite() {
         let width = flags.width.unwrap_or(0).saturating_sub(sign.len());
-        return pad(sink, &format!("{sign}{digits:0>width$}"), flags, false);
+        let zeros = "0".repeat(width.saturating_sub(digits.len()));
+        return pad(sink, &format!("{sign}{zeros}{digits}"), flags, false);
     }
     pad(sink, &format!("{sign}{digits}"), flags, false)
 }
@@ -362,7 +392,7 @@ fn write_string(sink: &mut Sink, text: &str, verb: char, flags: Flags, value: &V
         }
         'q' => pad(sink, &quote(cut, '"', flags.plus), flags, flags.zero),
         'x' | 'X' => pad(sink, &hexadecimal(text, verb, flags), flags, flags.zero),
-        _ => bad_verb(sink, value, verb),
+        _ => bad_verb(sink, value, verb, flags),
     }
 }
 
@@ -418,7 +448,7 @@ fn write_compound(sink: &mut Sink, value: &Value, verb: char, flags: Flags, dept
         (Value::List(_), false) => ("[".to_owned(), "]"),
         (Value::Map(_), false) => ("map[".to_owned(), "]"),
         (_, false) => ("{".to_owned(), "}"),
-        (value, true) => (value.type_name() + "{", "}"),
+        (value, true) => (value.type_name().trim_start_matches('*').to_owned() + "{", "}"),
     };
     sink.push(&open)?;
     let mut first = true;

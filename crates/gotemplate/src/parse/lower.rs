@@ -1,5 +1,6 @@
 //! Single actions: parsed by `gotmpl`, checked and turned into our tree.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use gotmpl::parse::{CommandNode, Expr as Parsed, Node as ParsedNode, Number, Parser, PipeNode, Pos};
@@ -18,6 +19,8 @@ use crate::value::Value;
 #[derive(Debug)]
 pub(super) struct Scope {
     names: Vec<Arc<str>>,
+    /// The slots of each name, the innermost last: a text may have a hundred thousand variables.
+    slots_of: BTreeMap<Arc<str>, Vec<usize>>,
     most: usize,
 }
 
@@ -25,6 +28,7 @@ impl Scope {
     pub(super) fn new() -> Self {
         Self {
             names: vec!["$".into()],
+            slots_of: BTreeMap::from([("$".into(), vec![0])]),
             most: 1,
         }
     }
@@ -34,7 +38,11 @@ impl Scope {
     }
 
     pub(super) fn release(&mut self, mark: usize) {
-        self.names.truncate(mark);
+        for name in self.names.drain(mark.min(self.names.len())..) {
+            if let Some(slots) = self.slots_of.get_mut(&name) {
+                slots.pop();
+            }
+        }
     }
 
     /// The most variables that were ever in scope together.
@@ -43,6 +51,10 @@ impl Scope {
     }
 
     fn declare(&mut self, name: Arc<str>) -> Variable {
+        self.slots_of
+            .entry(Arc::clone(&name))
+            .or_default()
+            .push(self.names.len());
         self.names.push(Arc::clone(&name));
         self.most = self.most.max(self.names.len());
         Variable {
@@ -52,9 +64,9 @@ impl Scope {
     }
 
     fn find(&self, name: &str) -> Option<Variable> {
-        let slot = self.names.iter().rposition(|known| &**known == name)?;
-        self.names.get(slot).map(|name| Variable {
-            slot,
+        let (name, slots) = self.slots_of.get_key_value(name)?;
+        slots.last().map(|slot| Variable {
+            slot: *slot,
             name: Arc::clone(name),
         })
     }
@@ -183,7 +195,11 @@ impl<'a> Action<'a> {
         for (stage, command) in commands.iter().enumerate().skip(1) {
             let executable = matches!(
                 command.first.kind,
-                ExprKind::Field(_) | ExprKind::Variable(..) | ExprKind::Function(..) | ExprKind::Chain(..)
+                ExprKind::Field(_)
+                    | ExprKind::Variable(..)
+                    | ExprKind::Function(..)
+                    | ExprKind::Chain(..)
+                    | ExprKind::Pipe(_)
             );
             if !executable {
                 let text = format!("non executable command in pipeline stage {}", stage + 1);
@@ -294,6 +310,10 @@ impl<'a> Action<'a> {
             Parsed::String(_, text) => constant(Value::String(Arc::clone(text))),
             Parsed::Number(_, Number::Int(value)) => constant(Value::Int(*value)),
             Parsed::Number(_, Number::Uint(value)) => constant(Value::Uint(*value)),
+            Parsed::Number(_, Number::Float(value)) if value.is_infinite() => {
+                let number = self.text.get(start..operand_end(&self.text, start)).unwrap_or_default();
+                return Err(self.source.syntax(at, format!("illegal number syntax: {number:?}")));
+            }
             Parsed::Number(_, Number::Float(value)) => constant(Value::Float(*value)),
             Parsed::Bool(_, value) => constant(Value::Bool(*value)),
             Parsed::Pipe(_, pipe) => Expr {

@@ -7,6 +7,7 @@ mod describe;
 mod lower;
 mod scan;
 mod structure;
+mod terms;
 mod tree;
 
 pub(crate) use describe::{describe_action, describe_call, describe_command, describe_expr, describe_pipe};

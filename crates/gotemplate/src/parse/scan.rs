@@ -135,7 +135,7 @@ fn quoted_end(source: Source<'_>, start: usize, quote: u8, complaint: &str) -> R
     loop {
         match (bytes.get(at), bytes.get(at + 1)) {
             (None | Some(b'\n'), _) | (Some(b'\\'), None | Some(b'\n')) => return Err(source.syntax(start, complaint)),
-            (Some(b'\\'), Some(escape)) if !is_escape(*escape, quote) => {
+            (Some(b'\\'), Some(_)) if !is_escape(bytes.get(at + 1..).unwrap_or_default(), quote) => {
                 return Err(source.syntax(start, "invalid syntax"));
             }
             (Some(b'\\'), _) => at += 2,
@@ -145,9 +145,22 @@ fn quoted_end(source: Source<'_>, start: usize, quote: u8, complaint: &str) -> R
     }
 }
 
-/// Whether the character may follow a backslash; `gotmpl` would keep an unknown one silently.
-fn is_escape(byte: u8, quote: u8) -> bool {
-    byte == quote || b"abfnrtv\\xuU01234567".contains(&byte)
+/// Whether this may follow a backslash; `gotmpl` would make something of an unknown or cut escape silently.
+fn is_escape(after: &[u8], quote: u8) -> bool {
+    let digits = |from: usize, count: usize, radix: u32| {
+        let digits = after.get(from..from + count)?;
+        let text = std::str::from_utf8(digits).ok()?;
+        let all_digits = text.chars().all(|c| c.is_digit(radix));
+        all_digits.then(|| u32::from_str_radix(text, radix).ok()).flatten()
+    };
+    match after.first() {
+        Some(b'x') => digits(1, 2, 16).is_some(),
+        Some(b'u') => digits(1, 4, 16).and_then(char::from_u32).is_some(),
+        Some(b'U') => digits(1, 8, 16).and_then(char::from_u32).is_some(),
+        Some(b'0'..=b'7') => digits(0, 3, 8).is_some_and(|code| code < 256),
+        Some(byte) => *byte == quote || b"abfnrtv\\".contains(byte),
+        None => false,
+    }
 }
 
 fn raw_end(source: Source<'_>, start: usize) -> Result<usize, ParseError> {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::Source;
 use super::lower::{Action, Scope};
 use super::scan::{Piece, is_space, pieces};
+use super::terms::check_terms;
 use super::tree::{Body, Branch, Call, Node, Pipe};
 use crate::error::{ParseError, ParseErrorKind};
 use crate::function::FunctionNames;
@@ -124,6 +125,7 @@ fn inside_spaces(inside: &str, word: &str) -> usize {
 
 impl<'a> Builder<'a> {
     fn action(&mut self, at: usize, inside: &str) -> Result<(), ParseError> {
+        check_terms(self.source, at, inside)?;
         let (word, after) = keyword(inside);
         let rest = inside.get(after..).unwrap_or_default();
         let place = at + after - word.len();

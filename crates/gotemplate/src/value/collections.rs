@@ -59,6 +59,7 @@ pub struct List {
     items: Vec<Value>,
     element: ElementType,
     nesting: usize,
+    nodes: usize,
 }
 
 impl List {
@@ -71,10 +72,12 @@ impl List {
     pub fn of(element: ElementType, items: impl IntoIterator<Item = Value>) -> Self {
         let items: Vec<Value> = items.into_iter().collect();
         let nesting = 1 + items.iter().map(Value::nesting).max().unwrap_or(0);
+        let nodes = count(&items);
         Self {
             items,
             element,
             nesting,
+            nodes,
         }
     }
 
@@ -91,6 +94,17 @@ impl List {
     pub(crate) fn nesting(&self) -> usize {
         self.nesting
     }
+
+    pub(crate) fn nodes(&self) -> usize {
+        self.nodes
+    }
+}
+
+/// All values in a collection and the collection itself.
+fn count<'v>(values: impl IntoIterator<Item = &'v Value>) -> usize {
+    values
+        .into_iter()
+        .fold(1, |count: usize, value| count.saturating_add(value.nodes()))
 }
 
 /// A map with string keys, sorted, and the declared type of its elements.
@@ -100,6 +114,7 @@ pub struct Map {
     element: ElementType,
     provenance: Option<Arc<str>>,
     nesting: usize,
+    nodes: usize,
 }
 
 impl Map {
@@ -122,11 +137,13 @@ impl Map {
     pub fn of<K: Into<Arc<str>>>(element: ElementType, entries: impl IntoIterator<Item = (K, Value)>) -> Self {
         let entries: BTreeMap<Arc<str>, Value> = entries.into_iter().map(|(key, value)| (key.into(), value)).collect();
         let nesting = 1 + entries.values().map(Value::nesting).max().unwrap_or(0);
+        let nodes = count(entries.values());
         Self {
             entries,
             element,
             provenance: None,
             nesting,
+            nodes,
         }
     }
 
@@ -159,5 +176,9 @@ impl Map {
 
     pub(crate) fn nesting(&self) -> usize {
         self.nesting
+    }
+
+    pub(crate) fn nodes(&self) -> usize {
+        self.nodes
     }
 }

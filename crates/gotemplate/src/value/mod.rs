@@ -153,6 +153,16 @@ impl Value {
         }
     }
 
+    /// How many values it is made of, itself included. Values that lists share count each time, so this can be far more than memory
+    /// holds; it is kept with each collection and costs nothing to ask.
+    pub fn nodes(&self) -> usize {
+        match self {
+            Self::List(list) => list.nodes(),
+            Self::Map(map) => map.nodes(),
+            _ => 1,
+        }
+    }
+
     /// How deep lists and maps are nested in it.
     pub fn nesting(&self) -> usize {
         match self {

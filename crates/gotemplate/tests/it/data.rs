@@ -110,7 +110,7 @@ pub(crate) fn functions() -> Functions {
         .with(
             "add",
             Function::new([ParamType::Int, ParamType::Int], move |_, args| {
-                Ok(Value::from(int(args, 0) + int(args, 1)))
+                Ok(Value::from(int(args, 0).wrapping_add(int(args, 1))))
             }),
         )
         .with(
