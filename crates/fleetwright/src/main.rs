@@ -1,2 +1,46 @@
-//! The `fleetwright` binary.
-fn main() {}
+//! The one shipped binary: the command line of Fleetwright, and the servers that it starts.
+//!
+//! It deliberately holds no logic of the fleet: it reads the command line (grammar in `cli-args`), works out the settings in
+//! force, and hands over to one module per command. Results go to standard output, everything else to standard error.
+//! Exit codes: 0 success, 1 the command failed, 2 the command line is wrong.
+//!
+//! A command takes its arguments, the settings and a [`console::Console`], and gives `Ok` or a [`failure::Failure`] that
+//! says what is wrong and what to do. To add one: a file in `cli-args`, a file in `commands`, a line in `commands::run`.
+
+mod age;
+mod commands;
+mod config_file;
+mod console;
+mod documents;
+mod failure;
+mod jsonpath;
+mod objects;
+mod print;
+mod selector;
+mod serving;
+mod session;
+mod settings;
+mod table;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use cli_args::Cli;
+
+use console::Console;
+use failure::Failure;
+use settings::Env;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let env = Env::of_process();
+    let mut console = Console::new(cli.global.color.unwrap_or_default(), &env);
+    let result = commands::run(cli, &env, &mut console).and_then(|()| console.flush());
+    match result {
+        Ok(()) | Err(Failure::BrokenPipe) => ExitCode::SUCCESS,
+        Err(failure) => {
+            console.fail(&failure);
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -15,8 +15,8 @@ use super::sse::Parser;
 use super::transport::{Call, Transport};
 use crate::{ChangeEvent, paths};
 
-/// Connections that bring nothing new, one after another, before the reader is told.
-const FRUITLESS: u32 = 6;
+/// Failed attempts to connect again, one after another, before the reader is told.
+const ATTEMPTS: u32 = 6;
 /// Where a reader goes on.
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
@@ -28,6 +28,7 @@ struct Feed {
     last: i64,
     ready: VecDeque<Change>,
     connection: Option<Connection>,
+    /// Connections since the last change; the pause before the next one grows with it.
     fruitless: u32,
 }
 
@@ -97,10 +98,13 @@ impl Feed {
         }
     }
 
+    /// Connects again after a pause that grows while nothing new comes. Connections that end without news are normal, so
+    /// only attempts that fail are counted against the bound.
     async fn reconnect(&mut self) -> Result<(), RegistryError> {
+        let mut failed = 0;
         loop {
-            self.fruitless += 1;
-            let mut wait = backoff(self.fruitless, self.transport.ids.as_ref());
+            self.fruitless = self.fruitless.saturating_add(1);
+            let wait = backoff(self.fruitless, self.transport.ids.as_ref());
             self.transport.clock.sleep(wait).await;
             match connect(&self.transport, self.last).await {
                 Ok(connection) => {
@@ -108,9 +112,9 @@ impl Feed {
                     return Ok(());
                 }
                 Err(error) => match error.retry() {
-                    Retry::After(least) if self.fruitless < FRUITLESS => {
-                        wait = least.saturating_sub(wait);
-                        self.transport.clock.sleep(wait).await;
+                    Retry::After(least) if failed < ATTEMPTS => {
+                        failed += 1;
+                        self.transport.clock.sleep(least.saturating_sub(wait)).await;
                     }
                     _ => return Err(error),
                 },

@@ -1,0 +1,71 @@
+//! The commands, a module each.
+
+mod apply;
+mod completion;
+mod config;
+mod create;
+mod delete;
+mod describe;
+mod export;
+mod get;
+mod history;
+mod import;
+mod registry;
+mod set;
+mod unset;
+mod up;
+mod version;
+
+use std::future::Future;
+
+use cli_args::{Cli, Command};
+
+use crate::console::Console;
+use crate::failure::Failure;
+use crate::settings::{Env, Settings};
+
+/// Says of a line that nothing was written.
+const DRY_RUN: &str = " (dry run)";
+
+/// Runs the command.
+pub(crate) fn run(cli: Cli, env: &Env, console: &mut Console) -> Result<(), Failure> {
+    let settings = || Settings::resolve(&cli.global, env);
+    match cli.command {
+        Command::Up(args) => servers(up::run(args, env, console)),
+        Command::Get(args) => client(get::run(args, &settings()?, console)),
+        Command::Describe(args) => client(describe::run(args, &settings()?, console)),
+        Command::Create(args) => client(create::run(args, &settings()?, console)),
+        Command::Apply(args) => client(apply::run(args, &settings()?, console)),
+        Command::Delete(args) => client(delete::run(args, &settings()?, console)),
+        Command::Set(args) => client(set::run(args, &settings()?, console)),
+        Command::Unset(args) => client(unset::run(args, &settings()?, console)),
+        Command::History(args) => client(history::run(args, &settings()?, console)),
+        Command::Import(args) => client(import::run(args, &settings()?, console)),
+        Command::Export(args) => client(export::run(args, &settings()?, console)),
+        Command::Registry(args) => servers(registry::run(args, cli.global.token_file.as_deref(), env, console)),
+        Command::Config(args) => config::run(args, &cli.global, env, console),
+        Command::Completion(args) => completion::run(&args, console),
+        Command::Version(args) => client(version::run(args, &settings()?, console)),
+    }
+}
+
+/// Runs a client command: one thread is plenty.
+fn client(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    block_on(tokio::runtime::Builder::new_current_thread(), command)
+}
+
+/// Runs servers.
+fn servers(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    block_on(tokio::runtime::Builder::new_multi_thread(), command)
+}
+
+fn block_on(
+    mut builder: tokio::runtime::Builder,
+    command: impl Future<Output = Result<(), Failure>>,
+) -> Result<(), Failure> {
+    let runtime = builder
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::of(&error).while_doing("starting"))?;
+    runtime.block_on(command)
+}

@@ -1,0 +1,98 @@
+//! Running a registry server in this process: store, access, signals, orderly end.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use ports::{Clock, SystemClock, SystemIds};
+use registry::{Access, BindError, BoundServer, Server};
+use service::{ReadyCheck, Shutdown, Tls};
+use store::{DatabaseUrl, Store};
+
+use crate::failure::{Failure, chain};
+
+/// Exit code after a second interrupt, as shells give it.
+const INTERRUPTED: i32 = 130;
+
+/// A server whose port is taken and whose store is open.
+pub(crate) struct Serving {
+    pub(crate) store: Arc<Store>,
+    server: BoundServer,
+    shutdown: Shutdown,
+}
+
+/// Ready while the database answers.
+struct DatabaseAnswers(Arc<Store>);
+
+#[async_trait]
+impl ReadyCheck for DatabaseAnswers {
+    async fn failure(&self) -> Option<String> {
+        self.0.ping().await.err().map(|error| chain(&error))
+    }
+}
+
+impl Serving {
+    /// Opens the database and binds the address. Nothing is served before [`Serving::run`].
+    pub(crate) async fn start(
+        database: &DatabaseUrl,
+        address: SocketAddr,
+        access: Access,
+        tls: Option<Tls>,
+    ) -> Result<Self, Failure> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let shutdown = Shutdown::new();
+        shutdown
+            .on_signals()
+            .map_err(|error| Failure::of(&error).while_doing("listening to signals"))?;
+        let store = Arc::new(
+            Store::open(database, Arc::clone(&clock))
+                .await
+                .map_err(|error| Failure::of(&error))?,
+        );
+        let mut server = Server::new(Arc::clone(&store) as _, clock, Arc::new(SystemIds), shutdown.clone())
+            .ready_check("database", Arc::new(DatabaseAnswers(Arc::clone(&store))));
+        if let Some(tls) = tls {
+            server = server.tls(tls);
+        }
+        let commit = option_env!("FLEETWRIGHT_COMMIT").unwrap_or("unknown");
+        service::build_info(server.metrics(), env!("CARGO_PKG_VERSION"), commit);
+        match server.bind(address, access).await {
+            Ok(server) => Ok(Self {
+                store,
+                server,
+                shutdown,
+            }),
+            Err(error) => {
+                store.close().await;
+                Err(cannot_bind(address, &error))
+            }
+        }
+    }
+
+    /// URL under which it serves.
+    pub(crate) fn url(&self) -> String {
+        self.server.url()
+    }
+
+    /// Serves until a signal comes, then finishes what is in flight. A second interrupt does not wait for that.
+    pub(crate) async fn run(self) {
+        let shutdown = self.shutdown.clone();
+        tokio::spawn(async move {
+            shutdown.begun().await;
+            if tokio::signal::ctrl_c().await.is_ok() {
+                std::process::exit(INTERRUPTED);
+            }
+        });
+        self.server.run().await;
+        self.store.close().await;
+    }
+}
+
+fn cannot_bind(address: SocketAddr, error: &BindError) -> Failure {
+    match error {
+        BindError::Listen(listen) if listen.source.kind() == std::io::ErrorKind::AddrInUse => {
+            Failure::new(format!("port {} of {} is in use", address.port(), address.ip()))
+        }
+        other => Failure::of(other),
+    }
+}
