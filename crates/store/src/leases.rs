@@ -76,9 +76,9 @@ impl Leases for Store {
         let select =
             Sql::new("SELECT name, holder, token, expires_at FROM leases WHERE holder IS NOT NULL AND expires_at > ")
                 .bind(self.clock.now_millis())
-                .push(" AND substr(name, 1, ")
+                .push(" AND substr(name, 1, CAST(")
                 .bind(i64::try_from(prefix.chars().count()).unwrap_or(i64::MAX))
-                .push(") = ")
+                .push(" AS INTEGER)) = ")
                 .bind(prefix)
                 .push(" ORDER BY name");
         let rows = self
