@@ -144,7 +144,9 @@ fn follow<'c>(tree: &'c ConfigTree, path: &str, file: &'c TreeFile) -> &'c TreeF
     let mut file = file;
     // Links may point at links; eight steps end every cycle.
     for _ in 0..8 {
-        let Some(target) = link_target(&path, &file.content) else { break };
+        let Some(target) = link_target(&path, &file.content) else {
+            break;
+        };
         let Some(next) = tree.files.get(&target) else { break };
         path = target;
         file = next;

@@ -47,7 +47,9 @@ fn cluster_value(
         })
         .collect();
     let list = |wanted: Option<bool>| {
-        let chosen = pools.iter().filter(|(karpenter, _)| wanted.is_none_or(|w| w == *karpenter));
+        let chosen = pools
+            .iter()
+            .filter(|(karpenter, _)| wanted.is_none_or(|w| w == *karpenter));
         Value::from(List::of(
             ElementType::Object("*api.NodePool"),
             chosen.map(|(_, value)| value.clone()),
@@ -63,13 +65,21 @@ fn cluster_value(
             "AccountClusters",
             Value::from(List::of(
                 ElementType::Object("*api.Cluster"),
-                siblings.iter().map(|other| Value::object(base_record(other, Value::from(Map::strings::<String, String>([]))))),
+                siblings
+                    .iter()
+                    .map(|other| Value::object(base_record(other, Value::from(Map::strings::<String, String>([]))))),
             )),
         )
-        .field("IAMRoleTrustRelationshipTemplate", iam::trust_policy(&input.cluster, &siblings))
+        .field(
+            "IAMRoleTrustRelationshipTemplate",
+            iam::trust_policy(&input.cluster, &siblings),
+        )
         .method("KarpenterPools", Function::constant(list(Some(true))))
         .method("ASGBackedPools", Function::constant(list(Some(false))))
-        .method("SiblingCluster", Function::constant(iam::sibling(&input.cluster, &siblings)))
+        .method(
+            "SiblingCluster",
+            Function::constant(iam::sibling(&input.cluster, &siblings)),
+        )
         .method(
             "IsOldestReadyClusterInTheRegion",
             Function::constant(Value::from(iam::is_oldest(&input.cluster, &siblings))),
@@ -108,13 +118,19 @@ fn base_record(cluster: &Cluster, items: Value) -> Record {
         .method("InfrastructureAccountID", Function::constant(Value::from(account)))
         .method(
             "WorkerRoleARN",
-            Function::constant(Value::from(format!("arn:aws:iam::{account}:role/{}-worker", cluster.local_id))),
+            Function::constant(Value::from(format!(
+                "arn:aws:iam::{account}:role/{}-worker",
+                cluster.local_id
+            ))),
         )
         .method(
             "OIDCProviderARN",
             Function::constant(Value::from(format!("arn:aws:iam::{account}:oidc-provider/{issuer}"))),
         )
-        .method("OIDCSubjectKey", Function::constant(Value::from(format!("{issuer}:sub"))))
+        .method(
+            "OIDCSubjectKey",
+            Function::constant(Value::from(format!("{issuer}:sub"))),
+        )
 }
 
 /// The id, or the alias on EKS (fact 70).
@@ -162,12 +178,18 @@ pub(crate) fn base_values(cluster: &Cluster, facts: &Facts) -> (BTreeMap<String,
         None => missing.push(name.to_owned()),
     };
     put("subnets", strings_map(facts.subnets.as_ref(), "Values.subnets"));
-    put("lb_subnets", strings_map(facts.lb_subnets.as_ref(), "Values.lb_subnets"));
+    put(
+        "lb_subnets",
+        strings_map(facts.lb_subnets.as_ref(), "Values.lb_subnets"),
+    );
     put(
         "internal_node_subnets",
         strings_map(facts.internal_node_subnets.as_ref(), "Values.internal_node_subnets"),
     );
-    put("pod_subnets", strings_map(facts.pod_subnets.as_ref(), "Values.pod_subnets"));
+    put(
+        "pod_subnets",
+        strings_map(facts.pod_subnets.as_ref(), "Values.pod_subnets"),
+    );
     let zones = facts.availability_zones.clone().map(|mut zones| {
         zones.sort();
         Value::strings(zones)

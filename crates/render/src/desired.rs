@@ -180,12 +180,19 @@ impl DesiredCluster {
         for (path, text) in &self.deletions_texts {
             let single = self.deletions_texts.len() == 1;
             let source = path.split('/').next().unwrap_or_default();
-            let name = if single { "manifests/deletions.yaml".to_owned() } else { format!("manifests/{source}/deletions.yaml") };
+            let name = if single {
+                "manifests/deletions.yaml".to_owned()
+            } else {
+                format!("manifests/{source}/deletions.yaml")
+            };
             put(name, text);
         }
         for component in &self.components {
             for manifest in &component.manifests {
-                put(format!("manifests/{}/{}", component.name, manifest.name), &manifest.content.text);
+                put(
+                    format!("manifests/{}/{}", component.name, manifest.name),
+                    &manifest.content.text,
+                );
             }
         }
         for pool in &self.pools {
@@ -214,14 +221,16 @@ impl DesiredCluster {
     /// Keys whose value is a default of the configuration.
     #[must_use]
     pub fn defaults_used(&self) -> Vec<&str> {
-        let is_default = |key: &&String| self.items.get(*key) == self.defaults.get(*key).and_then(|d| d.last()).map(|d| &d.value);
+        let is_default =
+            |key: &&String| self.items.get(*key) == self.defaults.get(*key).and_then(|d| d.last()).map(|d| &d.value);
         self.defaults.keys().filter(is_default).map(String::as_str).collect()
     }
 
     /// The paths of the templates that read this config item, of the cluster or of a pool.
     #[must_use]
     pub fn readers(&self, key: &str) -> Vec<&str> {
-        let reads = |(path, keys): (&'_ String, &Vec<String>)| keys.iter().any(|k| k == key || k == "*").then_some(path.len());
+        let reads =
+            |(path, keys): (&'_ String, &Vec<String>)| keys.iter().any(|k| k == key || k == "*").then_some(path.len());
         self.reads
             .iter()
             .filter(|(path, keys)| reads((path, keys)).is_some())

@@ -138,7 +138,10 @@ fn object_changes(old: &DesiredCluster, new: &DesiredCluster) -> BTreeMap<Object
     let (old_contents, new_contents) = (index(old), index(new));
     // Contents that both share cannot differ, which leaves the few changed files to look at.
     let changed = |desired: &'_ DesiredCluster, other: &BTreeSet<*const crate::desired::Content>| {
-        let manifests = desired.components.iter().flat_map(|component| component.manifests.clone());
+        let manifests = desired
+            .components
+            .iter()
+            .flat_map(|component| component.manifests.clone());
         let mut objects = BTreeMap::new();
         for manifest in manifests.filter(|manifest| !other.contains(&Arc::as_ptr(&manifest.content))) {
             for object in &manifest.content.objects {
@@ -191,7 +194,9 @@ pub fn fold<'d>(diffs: impl IntoIterator<Item = (&'d str, &'d ClusterDiff)>) -> 
             blocks.entry(key).or_default().insert(cluster.to_owned());
         }
     }
-    let folded = blocks.into_iter().map(|((path, lines), clusters)| FoldedChange { path, lines, clusters });
+    let folded = blocks
+        .into_iter()
+        .map(|((path, lines), clusters)| FoldedChange { path, lines, clusters });
     folded.collect()
 }
 

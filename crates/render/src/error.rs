@@ -87,7 +87,11 @@ impl RenderError {
     }
 
     fn prefix(&self) -> String {
-        let pool = self.pool.as_ref().map(|pool| format!("pool {pool}: ")).unwrap_or_default();
+        let pool = self
+            .pool
+            .as_ref()
+            .map(|pool| format!("pool {pool}: "))
+            .unwrap_or_default();
         match self.kind {
             // Errors of templates name the file themselves, in Go's style, so that people can grep for them.
             RenderErrorKind::Parse(_) | RenderErrorKind::Exec(_) => pool,

@@ -111,7 +111,8 @@ impl Facts {
     /// These facts, completed by those of `base` where they are missing.
     #[must_use]
     pub fn or(&self, base: &Self) -> Self {
-        let merge = |own: &BTreeMap<String, BTreeMap<String, String>>, base: &BTreeMap<String, BTreeMap<String, String>>| {
+        let merge = |own: &BTreeMap<String, BTreeMap<String, String>>,
+                     base: &BTreeMap<String, BTreeMap<String, String>>| {
             let mut all = base.clone();
             for (owner, images) in own {
                 all.entry(owner.clone()).or_default().extend(images.clone());

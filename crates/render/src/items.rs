@@ -102,5 +102,7 @@ impl Items {
 
 /// Items as templates see them, with reads recorded under this name.
 pub(crate) fn to_value(items: &BTreeMap<String, String>, provenance: &str) -> Value {
-    Value::from(Map::strings(items.iter().map(|(key, value)| (key.as_str(), value.as_str()))).with_provenance(provenance))
+    Value::from(
+        Map::strings(items.iter().map(|(key, value)| (key.as_str(), value.as_str()))).with_provenance(provenance),
+    )
 }

@@ -64,8 +64,8 @@ pub use apis::{KubernetesVersion, RetiredApi, is_namespaced, retired};
 pub use config::{Config, Source};
 pub use deletions::{Deletion, DeletionError, Deletions, Propagation, Target, parse_deletions};
 pub use desired::{
-    Component, Content, DesiredCluster, DesiredPool, Etcd, Explanation, Manifest, ManifestObject, Outcome, PoolDefinition,
-    RenderWarning, Stack,
+    Component, Content, DesiredCluster, DesiredPool, Etcd, Explanation, Manifest, ManifestObject, Outcome,
+    PoolDefinition, RenderWarning, Stack,
 };
 pub use diff::{ClusterDiff, FoldedChange, ObjectChange, ObjectId, TextChange, diff, fold};
 pub use error::{RenderError, RenderErrorKind};

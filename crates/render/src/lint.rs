@@ -162,7 +162,9 @@ fn schema(clusters: &[(&Input, &Outcome)], findings: &mut Findings) -> Schema {
     let mut schema = Schema::default();
     if let Some((input, _)) = clusters.first() {
         for source in input.config.sources() {
-            let Some(text) = source.tree.text(SCHEMA_PATH) else { continue };
+            let Some(text) = source.tree.text(SCHEMA_PATH) else {
+                continue;
+            };
             match Schema::parse(text) {
                 Ok(found) => schema.items.extend(found.items),
                 Err(error) => {
@@ -194,7 +196,11 @@ fn used_items(clusters: &[(&Input, &Outcome)]) -> BTreeSet<String> {
                 }
                 let text = String::from_utf8_lossy(&file.content);
                 let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
-                used.extend(words.filter(|word| word.contains('_') || word.len() > 2).map(str::to_owned));
+                used.extend(
+                    words
+                        .filter(|word| word.contains('_') || word.len() > 2)
+                        .map(str::to_owned),
+                );
             }
         }
     }
@@ -209,10 +215,16 @@ fn items(input: &Input, schema: &Schema, used: &BTreeSet<String>, findings: &mut
     let of_pools = pools.flat_map(|pool| pool.config_items.iter().map(|item| (pool.name.as_str(), item)));
     for (pool, (key, value)) in own.chain(of_pools) {
         let key = key.as_str();
-        let place = if pool.is_empty() { String::new() } else { format!(" in node pool {pool}") };
+        let place = if pool.is_empty() {
+            String::new()
+        } else {
+            format!(" in node pool {pool}")
+        };
         let known = schema.items.get(key);
         if known.is_none() && !used.contains(key) && !BUILT_IN.contains(&key) {
-            let near = nearest(key, schema.items.keys()).map(|k| format!("; did you mean {k}?")).unwrap_or_default();
+            let near = nearest(key, schema.items.keys())
+                .map(|k| format!("; did you mean {k}?"))
+                .unwrap_or_default();
             let message = format!("no default, template or schema knows this item{place}{near}");
             findings.add(Rule::UnknownItem, key, message, Some(id));
         }
@@ -232,7 +244,12 @@ fn items(input: &Input, schema: &Schema, used: &BTreeSet<String>, findings: &mut
             }
         }
         if !encrypted && !value.is_empty() && schema.is_secret(key, value) {
-            findings.add(Rule::SecretInClear, key, format!("is a secret and not encrypted{place}"), Some(id));
+            findings.add(
+                Rule::SecretInClear,
+                key,
+                format!("is a secret and not encrypted{place}"),
+                Some(id),
+            );
         }
     }
 }
@@ -277,18 +294,28 @@ fn objects(id: &str, desired: &DesiredCluster, version: Option<KubernetesVersion
 
 /// Group and kind of the namespaced custom resources that the configuration itself defines.
 fn custom_namespaced(desired: &DesiredCluster) -> BTreeSet<(String, String)> {
-    let definitions = desired.objects().filter(|object| object.kind == "CustomResourceDefinition");
+    let definitions = desired
+        .objects()
+        .filter(|object| object.kind == "CustomResourceDefinition");
     let text = |value: &Value, pointer: &str| value.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
     definitions
         .filter(|object| text(&object.value, "/spec/scope").as_deref() == Some("Namespaced"))
-        .filter_map(|object| Some((text(&object.value, "/spec/group")?, text(&object.value, "/spec/names/kind")?)))
+        .filter_map(|object| {
+            Some((
+                text(&object.value, "/spec/group")?,
+                text(&object.value, "/spec/names/kind")?,
+            ))
+        })
         .collect()
 }
 
 /// The most similar key, if it is similar enough to be a misspelling.
 fn nearest<'k>(key: &str, known: impl Iterator<Item = &'k String>) -> Option<&'k str> {
     let close = known.map(|other| (distance(key, other), other.as_str()));
-    close.filter(|(distance, _)| *distance <= 1 + key.len() / 8).min().map(|(_, other)| other)
+    close
+        .filter(|(distance, _)| *distance <= 1 + key.len() / 8)
+        .min()
+        .map(|(_, other)| other)
 }
 
 /// Levenshtein distance.

@@ -47,6 +47,9 @@ pub enum Reason {
     /// A key that is a list or a mapping.
     #[error("a key must be a scalar")]
     ComplexKey,
+    /// A key that is null or not there at all.
+    #[error("a key must not be null; put it in quotes if that is its name")]
+    NullKey,
     /// A `<<` whose value is neither a mapping nor a list of mappings.
     #[error("the value of a merge key must be a mapping or a list of mappings")]
     Merge,

@@ -1,5 +1,7 @@
 //! What a plain scalar means, by the rules of the YAML 1.1 library that kubectl reads with.
 
+use std::borrow::Cow;
+
 use serde_json::{Number, Value};
 
 /// Meaning of a plain scalar.
@@ -43,13 +45,63 @@ pub(crate) fn plain(text: &str) -> Plain {
         b'0'..=b'9' => number(text),
         b'+' | b'-' | b'.' if special_float(text) => Plain::NotFinite,
         b'+' | b'-' => number(text),
-        b'.' => match text[1..].bytes().next() {
-            Some(b'0'..=b'9') if is_float(text) => float(text),
+        b'.' => match spaced_digits(text) {
+            Some(text) if is_float(&text) => float(&text),
             _ => Plain::Text,
         },
         b'y' | b'Y' | b'n' | b'N' | b't' | b'T' | b'f' | b'F' | b'o' | b'O' | b'~' | b'<' => word(text),
         _ => Plain::Text,
     }
+}
+
+/// The text without the underscores between digits; after a leading point no others are allowed.
+fn spaced_digits(text: &str) -> Option<Cow<'_, str>> {
+    if !text.contains('_') {
+        return Some(Cow::Borrowed(text));
+    }
+    let digit = |at: usize| text.as_bytes().get(at).is_some_and(u8::is_ascii_digit);
+    let mut places = text.match_indices('_').map(|(at, _)| at);
+    places
+        .all(|at| at > 0 && digit(at - 1) && digit(at + 1))
+        .then(|| Cow::Owned(text.replace('_', "")))
+}
+
+/// The text of a key that is a floating-point number. kubectl's reader prints it in single precision: `1e6` is the key `1e+06`.
+/// `None` if the plain text is something else.
+pub(crate) fn float_key(text: &str) -> Option<String> {
+    match plain(text) {
+        Plain::NotFinite => Some(text.to_ascii_lowercase().trim_start_matches('+').to_owned()),
+        Plain::Number(_) => {
+            let cleaned = text.replace('_', "");
+            let (negative, digits) = match cleaned.strip_prefix('-') {
+                Some(digits) => (true, digits),
+                None => (false, cleaned.strip_prefix('+').unwrap_or(&cleaned)),
+            };
+            let whole = integer(digits)
+                .flatten()
+                .and_then(|magnitude| signed(negative, magnitude));
+            if whole.is_some() {
+                return None;
+            }
+            cleaned.parse::<f32>().ok().map(single_precision)
+        }
+        _ => None,
+    }
+}
+
+/// The shortest digits of a single-precision number, with an exponent from the seventh place on, as Go prints them.
+fn single_precision(number: f32) -> String {
+    if number.is_infinite() {
+        return if number > 0.0 { ".inf" } else { "-.inf" }.to_owned();
+    }
+    let text = format!("{number:e}");
+    let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    if (-4..6).contains(&exponent) {
+        return number.to_string();
+    }
+    let sign = if exponent < 0 { '-' } else { '+' };
+    format!("{mantissa}e{sign}{:02}", exponent.unsigned_abs())
 }
 
 fn word(text: &str) -> Plain {
@@ -241,6 +293,45 @@ mod tests {
             "18446744073709551616",
             Plain::Number(Number::from_f64(18_446_744_073_709_551_616.0).unwrap()),
         );
+    }
+
+    #[test]
+    fn underscores_after_a_leading_point_stand_between_digits() {
+        check(".1_0", Plain::Number(Number::from_f64(0.1).unwrap()));
+        check(".5e1_0", int(5_000_000_000));
+        for text in ["._1", ".1_", ".1__0", ".5_e1", "._"] {
+            check(text, Plain::Text);
+        }
+    }
+
+    #[test]
+    fn keys_that_are_floats_are_printed_in_single_precision() {
+        for (text, expected) in [
+            ("1.10", Some("1.1")),
+            ("1e6", Some("1e+06")),
+            ("1e-7", Some("1e-07")),
+            ("0.0001", Some("0.0001")),
+            ("0.00001", Some("1e-05")),
+            ("999999.0", Some("999999")),
+            ("1234567.0", Some("1.234567e+06")),
+            ("123456789.5", Some("1.2345679e+08")),
+            ("16777217.0", Some("1.6777216e+07")),
+            ("-0.0", Some("-0")),
+            ("1e39", Some(".inf")),
+            ("1e-50", Some("0")),
+            ("18446744073709551616", Some("1.8446744e+19")),
+            ("-9223372036854775809", Some("-9.223372e+18")),
+            ("+.Inf", Some(".inf")),
+            ("-.INF", Some("-.inf")),
+            (".NaN", Some(".nan")),
+            ("16777217", None),
+            ("0o17", None),
+            ("-1_000", None),
+            ("a", None),
+            ("1.2.3", None),
+        ] {
+            assert_eq!(float_key(text).as_deref(), expected, "{text}");
+        }
     }
 
     #[test]

@@ -27,7 +27,10 @@ pub(super) fn sibling(cluster: &Cluster, ready: &[Arc<Cluster>]) -> Value {
         .iter()
         .find(|other| other.region == cluster.region && other.id != cluster.id)
         .map_or(Value::Nil, |other| {
-            Value::object(super::base_record(other, Value::from(Map::strings::<String, String>([]))))
+            Value::object(super::base_record(
+                other,
+                Value::from(Map::strings::<String, String>([])),
+            ))
         })
 }
 

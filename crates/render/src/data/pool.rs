@@ -17,7 +17,10 @@ pub(crate) fn node_pool(pool: &NodePool, items: &BTreeMap<String, String>, prove
     let requirements = items.get("requirements").cloned();
     let record = Record::new("*api.NodePool")
         .field("DiscountStrategy", pool.discount_strategy.as_str())
-        .field("InstanceTypes", Value::strings(pool.instance_types.iter().map(String::as_str)))
+        .field(
+            "InstanceTypes",
+            Value::strings(pool.instance_types.iter().map(String::as_str)),
+        )
         .field("Name", pool.name.as_str())
         .field("Profile", pool.profile.as_str())
         .field("MinSize", pool.min_size)
@@ -88,7 +91,10 @@ fn karpenter_requirements(text: Option<&str>) -> Result<Value, FunctionError> {
                 .field("MinValues", requirement.min_values.map_or(Value::Nil, Value::from)),
         )
     });
-    Ok(Value::from(List::of(ElementType::Object("api.KarpenterRequirement"), records)))
+    Ok(Value::from(List::of(
+        ElementType::Object("api.KarpenterRequirement"),
+        records,
+    )))
 }
 
 /// The machine of a pool; for several types the element-wise minimum with the architecture of the first.

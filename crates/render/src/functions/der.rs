@@ -78,7 +78,12 @@ fn write(tag: u8, content: &[u8]) -> Vec<u8> {
     match u8::try_from(content.len()) {
         Ok(length) if length < 0x80 => out.push(length),
         _ => {
-            let bytes: Vec<u8> = content.len().to_be_bytes().into_iter().skip_while(|b| *b == 0).collect();
+            let bytes: Vec<u8> = content
+                .len()
+                .to_be_bytes()
+                .into_iter()
+                .skip_while(|b| *b == 0)
+                .collect();
             out.push(0x80 | u8::try_from(bytes.len()).unwrap_or(8));
             out.extend(bytes);
         }

@@ -89,9 +89,7 @@ fn instance(facts: &Facts, name: &str) -> Result<crate::facts::InstanceType, Fun
 /// A string argument. Parameter types are checked before the call, so the error is for a registration mistake.
 fn string(arguments: &[Value], at: usize) -> Result<&str, FunctionError> {
     let value = arguments.get(at).unwrap_or(&Value::Nil);
-    value
-        .as_str()
-        .ok_or_else(|| FunctionError::wrong_type("string", value))
+    value.as_str().ok_or_else(|| FunctionError::wrong_type("string", value))
 }
 
 fn int(arguments: &[Value], at: usize) -> Result<i64, FunctionError> {

@@ -95,7 +95,10 @@ fn port_ranges(text: &str) -> Outcome {
             ))
         })
         .collect::<Result<Vec<_>, FunctionError>>()?;
-    Ok(Value::from(List::of(ElementType::Object("provisioner.PortRange"), ranges)))
+    Ok(Value::from(List::of(
+        ElementType::Object("provisioner.PortRange"),
+        ranges,
+    )))
 }
 
 fn ingress_ranges(text: &str) -> Outcome {
@@ -130,17 +133,13 @@ fn ingress_ranges(text: &str) -> Outcome {
 /// `host:port` as Go's `net.SplitHostPort` reads it: brackets around addresses with colons, one colon else.
 fn split_host_port(text: &str) -> Outcome {
     let (host, port) = if let Some(rest) = text.strip_prefix('[') {
-        let (host, after) = rest
-            .split_once(']')
-            .ok_or_else(|| failed("missing ']' in address"))?;
+        let (host, after) = rest.split_once(']').ok_or_else(|| failed("missing ']' in address"))?;
         let port = after
             .strip_prefix(':')
             .ok_or_else(|| failed("missing port in address"))?;
         (host, port)
     } else {
-        let (host, port) = text
-            .rsplit_once(':')
-            .ok_or_else(|| failed("missing port in address"))?;
+        let (host, port) = text.rsplit_once(':').ok_or_else(|| failed("missing port in address"))?;
         if host.contains(':') {
             return Err(failed("too many colons in address"));
         }

@@ -10,7 +10,9 @@ pub(super) fn add(functions: &mut Functions) {
     functions
         .add(
             "zoneDistributedNodePoolGroups",
-            Function::new([ParamType::List], |context, arguments| zone_distributed(context, arguments)),
+            Function::new([ParamType::List], |context, arguments| {
+                zone_distributed(context, arguments)
+            }),
         )
         .add(
             "nodeLifeCycleProviderPerNodePoolGroup",

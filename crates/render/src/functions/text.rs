@@ -16,8 +16,14 @@ pub(super) fn add(functions: &mut Functions) {
         .add("awsValidID", of_string(|id| Ok(Value::from(id.replace(':', "__")))))
         .add("base64", of_string(|text| Ok(Value::from(STANDARD.encode(text)))))
         .add("base64Decode", of_string(base64_decode))
-        .add("sha256", of_string(|text| Ok(Value::from(hex::encode(Sha256::digest(text))))))
-        .add("azID", of_string(|zone| Ok(Value::from(zone.rsplit('-').next().unwrap_or(zone)))))
+        .add(
+            "sha256",
+            of_string(|text| Ok(Value::from(hex::encode(Sha256::digest(text))))),
+        )
+        .add(
+            "azID",
+            of_string(|zone| Ok(Value::from(zone.rsplit('-').next().unwrap_or(zone)))),
+        )
         .add("mountUnitName", of_string(mount_unit_name))
         .add("parseInt64", of_string(parse_int64))
         .add(
@@ -38,7 +44,10 @@ pub(super) fn add(functions: &mut Functions) {
                 Ok(Value::from(string(arguments, 0)?.ends_with(string(arguments, 1)?)))
             }),
         )
-        .add("dict", Function::variadic([], ParamType::Any, |_, arguments| dict(arguments)))
+        .add(
+            "dict",
+            Function::variadic([], ParamType::Any, |_, arguments| dict(arguments)),
+        )
         .add(
             "list",
             Function::variadic([], ParamType::Any, |_, arguments| {
@@ -74,9 +83,7 @@ fn account_id(account: &str) -> Outcome {
 fn base64_decode(text: &str) -> Outcome {
     // Go's decoder skips line ends.
     let packed: String = text.chars().filter(|c| !matches!(c, '\r' | '\n')).collect();
-    let bytes = STANDARD
-        .decode(packed)
-        .map_err(|_| failed("illegal base64 data"))?;
+    let bytes = STANDARD.decode(packed).map_err(|_| failed("illegal base64 data"))?;
     match String::from_utf8(bytes) {
         Ok(text) => Ok(Value::from(text)),
         Err(_) => Err(failed("base64 data is not UTF-8 text")),
@@ -110,7 +117,10 @@ fn split(text: &str, separator: &str) -> Outcome {
 
 fn dict(arguments: &[Value]) -> Outcome {
     if arguments.is_empty() || !arguments.len().is_multiple_of(2) {
-        return Err(failed(format!("dict: invalid number of arguments: {}", arguments.len())));
+        return Err(failed(format!(
+            "dict: invalid number of arguments: {}",
+            arguments.len()
+        )));
     }
     let mut entries = BTreeMap::new();
     for (i, pair) in arguments.chunks_exact(2).enumerate() {
@@ -126,7 +136,9 @@ fn dict(arguments: &[Value]) -> Outcome {
 }
 
 fn append(arguments: &[Value]) -> Outcome {
-    let (first, rest) = arguments.split_first().ok_or_else(|| failed("append: a list is needed"))?;
+    let (first, rest) = arguments
+        .split_first()
+        .ok_or_else(|| failed("append: a list is needed"))?;
     let start = first.as_items().unwrap_or_default();
     Ok(Value::from(List::of(
         ElementType::String,

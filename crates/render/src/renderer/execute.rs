@@ -130,7 +130,13 @@ impl Run<'_> {
             "Cluster.ConfigItems" => &self.items.cluster,
             "NodePool.ConfigItems" => scope.pool.map(|(_, items, _)| items)?,
             // Narrowed by an item of the pool.
-            "Values.subnets" => return scope.pool?.1.get("availability_zones").map(|zones| zones.as_str().into()),
+            "Values.subnets" => {
+                return scope
+                    .pool?
+                    .1
+                    .get("availability_zones")
+                    .map(|zones| zones.as_str().into());
+            }
             other => {
                 let name = other.strip_prefix("Cluster.NodePools.")?.strip_suffix(".ConfigItems")?;
                 pool_items = self.items.of_pool(self.input.cluster.node_pool(name)?);

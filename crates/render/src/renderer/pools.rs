@@ -25,7 +25,8 @@ impl Run<'_> {
                     pool: pool.name.to_string(),
                     rule: "instance_types must not be empty",
                 };
-                self.errors.push(RenderError::new("registry", Some(pool.name.as_str()), kind));
+                self.errors
+                    .push(RenderError::new("registry", Some(pool.name.as_str()), kind));
                 continue;
             }
             let before = self.missing.len();
@@ -79,14 +80,20 @@ impl Run<'_> {
             }
             None => {
                 let path = format!("cluster/node-pools/{}/{main}", pool.profile);
-                self.errors.push(RenderError::new(&path, Some(name), RenderErrorKind::MissingFile));
+                self.errors
+                    .push(RenderError::new(&path, Some(name), RenderErrorKind::MissingFile));
             }
         }
         desired.hash = hash(&desired);
         desired
     }
 
-    fn pool_values(&mut self, pool: &model::NodePool, items: &BTreeMap<String, String>, values: &mut BTreeMap<String, Value>) {
+    fn pool_values(
+        &mut self,
+        pool: &model::NodePool,
+        items: &BTreeMap<String, String>,
+        values: &mut BTreeMap<String, Value>,
+    ) {
         if pool.profile == KARPENTER {
             return;
         }
@@ -106,9 +113,24 @@ impl Run<'_> {
         }
     }
 
-    fn pool_files(&mut self, file: &FileRef<'_>, desired: &mut DesiredPool, values: &mut BTreeMap<String, Value>, text: Arc<str>) {
-        let role = if desired.profile.contains("master") { "master" } else { "worker" };
-        let bucket = self.input.facts.pool_files_bucket.clone().unwrap_or_else(|| self.bucket());
+    fn pool_files(
+        &mut self,
+        file: &FileRef<'_>,
+        desired: &mut DesiredPool,
+        values: &mut BTreeMap<String, Value>,
+        text: Arc<str>,
+    ) {
+        let role = if desired.profile.contains("master") {
+            "master"
+        } else {
+            "worker"
+        };
+        let bucket = self
+            .input
+            .facts
+            .pool_files_bucket
+            .clone()
+            .unwrap_or_else(|| self.bucket());
         let url = archive_url(&bucket, &self.input.cluster.local_id, role, &text);
         Self::put(values, "S3GeneratedFilesPath", url);
         match parse_files(&text) {

@@ -38,7 +38,11 @@ impl Recorder for Forward<'_, '_> {
 
 impl Run<'_> {
     /// The functions for manifests, where siblings can be hashed.
-    pub(super) fn component_functions(&self, components: &[ComponentFiles<'_>], values: &BTreeMap<String, Value>) -> Functions {
+    pub(super) fn component_functions(
+        &self,
+        components: &[ComponentFiles<'_>],
+        values: &BTreeMap<String, Value>,
+    ) -> Functions {
         let files = components.iter().flat_map(|component| &component.files);
         let siblings = Siblings {
             templates: files
@@ -63,7 +67,12 @@ impl Siblings {
             Some(template) if path.rsplit_once('/').is_some_and(|(found, _)| found == directory) => template,
             _ => return Err(FunctionError::new(format!("template file not found: {path}"))),
         };
-        let done = self.done.lock().unwrap_or_else(PoisonError::into_inner).get(&path).cloned();
+        let done = self
+            .done
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&path)
+            .cloned();
         let (hash, reads) = match done {
             Some(done) => done,
             None => {

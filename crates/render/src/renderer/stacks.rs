@@ -17,7 +17,8 @@ impl Run<'_> {
         let path = "cluster/cluster.yaml";
         let config = self.input.config.clone();
         let Some(file) = config.first(path) else {
-            self.errors.push(RenderError::new(path, None, RenderErrorKind::MissingFile));
+            self.errors
+                .push(RenderError::new(path, None, RenderErrorKind::MissingFile));
             return;
         };
         let text = self.text(&file, &Scope { pool: None, values });
@@ -31,7 +32,9 @@ impl Run<'_> {
     /// etcd comes before the main stack, which sees what it leaves among the values.
     pub(super) fn etcd(&mut self, values: &mut BTreeMap<String, Value>) {
         let config = self.input.config.clone();
-        let Some(stack) = config.first("cluster/etcd/stack.yaml") else { return };
+        let Some(stack) = config.first("cluster/etcd/stack.yaml") else {
+            return;
+        };
         if self.input.cluster.provider == "zalando-eks" {
             return;
         }
@@ -91,7 +94,11 @@ impl Run<'_> {
             match yaml::load_documents(&text, &yaml::Options::manifests()) {
                 Ok(documents) => {
                     let Some(document) = documents.first() else { continue };
-                    match document.value.pointer("/Metadata/StackName").and_then(serde_json::Value::as_str) {
+                    match document
+                        .value
+                        .pointer("/Metadata/StackName")
+                        .and_then(serde_json::Value::as_str)
+                    {
                         Some(name) => self.desired.extra_stacks.push(Stack {
                             name: name.to_owned(),
                             path,
@@ -156,11 +163,16 @@ impl Run<'_> {
     /// The bucket of generated files (fact 66).
     pub(super) fn bucket(&self) -> String {
         let cluster = &self.input.cluster;
-        format!("cluster-lifecycle-manager-{}-{}", data::account_id(cluster), cluster.region)
+        format!(
+            "cluster-lifecycle-manager-{}-{}",
+            data::account_id(cluster),
+            cluster.region
+        )
     }
 
     pub(super) fn yaml_error(&mut self, path: &str, pool: Option<&str>, error: yaml::Error) {
-        self.errors.push(RenderError::new(path, pool, RenderErrorKind::Yaml(error)));
+        self.errors
+            .push(RenderError::new(path, pool, RenderErrorKind::Yaml(error)));
     }
 
     fn entry_error(&mut self, path: &str, error: DeletionError) {

@@ -1,5 +1,14 @@
 //! Tests of the public interface, one binary.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+mod documents;
+mod examples;
 mod fixture;
+mod functions;
+mod incremental;
+mod linting;
+mod pools;
+mod properties;
+mod sources;
 mod support;
+mod templates;

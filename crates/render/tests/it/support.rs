@@ -41,7 +41,10 @@ fn collect(folder: &Path, prefix: &str, out: &mut BTreeMap<String, String>) {
     }
 }
 
-pub(crate) fn tree<P: Into<String>, T: Into<String>>(id: &str, files: impl IntoIterator<Item = (P, T)>) -> Arc<ConfigTree> {
+pub(crate) fn tree<P: Into<String>, T: Into<String>>(
+    id: &str,
+    files: impl IntoIterator<Item = (P, T)>,
+) -> Arc<ConfigTree> {
     let files = files
         .into_iter()
         .map(|(path, text)| {
@@ -116,4 +119,39 @@ pub(crate) fn r1() -> Cluster {
         "config_items": {"aa": "false", "bb": "", "list": "x=1,y=2"},
     }))
     .unwrap()
+}
+
+/// Facts with two zones.
+pub(crate) fn two_zones() -> Facts {
+    let subnets = [("*", "s1,s2"), ("eu-central-1a", "s1"), ("eu-central-1b", "s2")];
+    Facts {
+        subnets: Some(subnets.map(|(k, v)| (k.to_owned(), v.to_owned())).into()),
+        availability_zones: Some(vec!["eu-central-1b".to_owned(), "eu-central-1a".to_owned()]),
+        simulated: true,
+        ..Facts::default()
+    }
+}
+
+/// Renders one template as the main stack of R1, or gives the error's text.
+pub(crate) fn render_one(template: &str) -> Result<String, String> {
+    let config = Config::single(tree("v1", [("cluster/cluster.yaml", template)]));
+    let input = Input::new(Arc::new(r1()), config, Arc::new(two_zones()));
+    let outcome = render::Renderer::new().render(&input);
+    match outcome.errors.first() {
+        Some(error) => Err(error.to_string()),
+        None => Ok(outcome.desired.main_stack.unwrap().text.to_string()),
+    }
+}
+
+/// The template must render to this text.
+#[track_caller]
+pub(crate) fn check(template: &str, expected: &str) {
+    assert_eq!(render_one(template), Ok(expected.to_owned()), "{template}");
+}
+
+/// The template must fail with a text that contains this part.
+#[track_caller]
+pub(crate) fn check_error(template: &str, part: &str) {
+    let error = render_one(template).unwrap_err();
+    assert!(error.contains(part), "{template}: {error}");
 }

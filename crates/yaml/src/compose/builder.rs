@@ -21,6 +21,8 @@ struct Node {
     value: Value,
     /// True for a plain `<<`, which is a merge key when it stands in the place of a key.
     merge: bool,
+    /// What it is as a key, where that is not the value's own text.
+    key: Option<String>,
     /// Source text, kept only for flat maps.
     source: Option<String>,
     cost: Cost,
@@ -204,6 +206,7 @@ impl<'o> Builder<'o> {
         let node = Node {
             value,
             merge: false,
+            key: None,
             source: None,
             cost: frame.cost,
         };
@@ -248,7 +251,10 @@ impl<'o> Builder<'o> {
         match std::mem::replace(&mut frame.expect, Expect::Key) {
             Expect::Key if node.merge => frame.expect = Expect::Merge { place },
             Expect::Key => {
-                let key = key_text(node.value).ok_or_else(|| Error::new(place, Reason::ComplexKey))?;
+                let key = match node.key {
+                    Some(key) => key,
+                    None => key_text(node.value).map_err(|reason| Error::new(place, reason))?,
+                };
                 frame.expect = Expect::Value { key, place };
             }
             Expect::Merge { place: at } => self.merge(frame, node.value, at)?,
@@ -317,6 +323,7 @@ impl<'o> Builder<'o> {
         let mut node = Node {
             value: Value::Null,
             merge: false,
+            key: None,
             source: self.keep_source.then(|| text.to_string()),
             cost,
         };
@@ -344,7 +351,16 @@ impl<'o> Builder<'o> {
         Ok(node)
     }
 
+    /// True when the next node is the key of a mapping.
+    fn awaits_key(&self) -> bool {
+        let kind = self.stack.last().map(|frame| &frame.kind);
+        matches!(kind, Some(Kind::Map(map)) if matches!(map.expect, Expect::Key))
+    }
+
     fn plain(&mut self, text: Cow<'_, str>, mut node: Node, place: Place) -> Result<Node, Error> {
+        if self.awaits_key() {
+            node.key = resolve::float_key(&text);
+        }
         node.value = match resolve::plain(&text) {
             Plain::Null => Value::Null,
             Plain::Bool(value) => Value::Bool(value),
@@ -355,7 +371,9 @@ impl<'o> Builder<'o> {
                 Value::Bool(value)
             }
             Plain::Number(number) => Value::Number(number),
-            Plain::NotFinite if !self.keep_source => return Err(Error::new(place, Reason::NotFinite)),
+            Plain::NotFinite if !self.keep_source && node.key.is_none() => {
+                return Err(Error::new(place, Reason::NotFinite));
+            }
             Plain::Merge => {
                 node.merge = true;
                 Value::String(text.into_owned())
@@ -429,14 +447,15 @@ fn core(tag: &Tag) -> Option<&str> {
         .or_else(|| (tag.handle() == "tag:yaml.org,2002:").then(|| tag.suffix()))
 }
 
-/// Text of a key: numbers and booleans as JSON prints them, as kubectl's conversion to JSON does.
-fn key_text(value: Value) -> Option<String> {
+/// Text of a key: integers and booleans as JSON prints them, as kubectl's conversion to JSON does. It refuses null as well: an empty
+/// key is what is left of a template that printed nothing.
+fn key_text(value: Value) -> Result<String, Reason> {
     match value {
-        Value::String(text) => Some(text),
-        Value::Number(number) => Some(number.to_string()),
-        Value::Bool(value) => Some(value.to_string()),
-        Value::Null => Some("null".to_owned()),
-        Value::Array(_) | Value::Object(_) => None,
+        Value::String(text) => Ok(text),
+        Value::Number(number) => Ok(number.to_string()),
+        Value::Bool(value) => Ok(value.to_string()),
+        Value::Null => Err(Reason::NullKey),
+        Value::Array(_) | Value::Object(_) => Err(Reason::ComplexKey),
     }
 }
 

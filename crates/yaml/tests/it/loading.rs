@@ -94,6 +94,16 @@ fn merge_keys() {
 fn keys_and_tags() {
     check("1: a\ntrue: b\n1.5: c\n", &[json!({"1": "a", "true": "b", "1.5": "c"})]);
     check(
+        "1e6: a\n.inf: b\n'~': c\n? -1.50\n: d\n",
+        &[json!({"1e+06": "a", ".inf": "b", "~": "c", "-1.5": "d"})],
+    );
+    for text in ["~: 1\n", ": 1\n", "{: 1}\n", "? \n: 1\n", "null: 1\n"] {
+        assert!(
+            refused(text).ends_with("a key must not be null; put it in quotes if that is its name"),
+            "{text}"
+        );
+    }
+    check(
         "a: !!str 12\nb: !!int '7'\nc: !!binary aGk=\n",
         &[json!({"a": "12", "b": 7, "c": "hi"})],
     );
