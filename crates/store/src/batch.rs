@@ -17,7 +17,7 @@ use crate::sql::{Arg, Conn, MOST_ROWS, Sql, groups};
 /// A queued write.
 #[derive(Debug)]
 pub(crate) enum Job {
-    Registry(Write, WriteContext),
+    Registry(Box<Write>, Box<WriteContext>),
     Lease(LeaseName, LeaseWrite),
 }
 

@@ -85,6 +85,7 @@ pub(crate) fn follow(
         follower.ended = next.is_err();
         Some((next, follower))
     })
+    .fuse()
     .boxed()
 }
 

@@ -219,7 +219,7 @@ async fn postgres_pool(options: PgConnectOptions, database: &str) -> Result<Pool
 #[async_trait]
 impl Backend for Store {
     async fn submit(&self, write: Write, context: &WriteContext) -> Result<Answer, RegistryError> {
-        let job = Job::Registry(write, context.clone());
+        let job = Job::Registry(Box::new(write), Box::new(context.clone()));
         match self.enqueue(job).await {
             Ok(Outcome::Registry(answer)) => answer,
             Ok(Outcome::Lease(_)) | Err(_) => Err(RegistryError::Unavailable(Box::new(Closed))),

@@ -6,8 +6,7 @@
 //! ```no_run
 //! # async fn example(empty_registry: impl AsyncFn() -> std::sync::Arc<dyn ports::Registry>) {
 //! for case in testkit::registry_suite::cases() {
-//!     println!("{}", case.name);
-//!     (case.run)(empty_registry().await).await;
+//!     case.show_on(empty_registry().await).await;
 //! }
 //! # }
 //! ```
@@ -39,6 +38,15 @@ pub struct Case {
     pub name: &'static str,
     /// Shows it on an empty registry.
     pub run: fn(Arc<dyn Registry>) -> BoxFuture<'static, ()>,
+}
+
+impl Case {
+    /// Prints the name, which a failing test then shows, and runs the case.
+    #[expect(clippy::print_stderr, reason = "a failing run must name its case")]
+    pub async fn show_on(&self, registry: Arc<dyn Registry>) {
+        eprintln!("{}", self.name);
+        (self.run)(registry).await;
+    }
 }
 
 macro_rules! case_list {

@@ -17,28 +17,25 @@ fn context() -> WriteContext {
 #[tokio::test]
 async fn memory_passes_the_suite() {
     for case in registry_suite::cases() {
-        eprintln!("{}", case.name);
-        (case.run)(Arc::new(MemoryRegistry::new(Arc::new(SystemClock)))).await;
+        case.show_on(Arc::new(MemoryRegistry::new(Arc::new(SystemClock)))).await;
     }
 }
 
 #[tokio::test]
 async fn sqlite_in_memory_passes_the_suite() {
     for case in registry_suite::cases() {
-        eprintln!("{}", case.name);
         let store = Store::open(&DatabaseUrl::memory(), Arc::new(SystemClock))
             .await
             .unwrap();
-        (case.run)(Arc::new(store)).await;
+        case.show_on(Arc::new(store)).await;
     }
 }
 
 async fn passes(database: impl Fn() -> Option<Database>) {
     for case in registry_suite::cases() {
-        eprintln!("{}", case.name);
         let Some(database) = database() else { return };
         let store = database.open().await;
-        (case.run)(store.clone()).await;
+        case.show_on(store.clone()).await;
         store.close().await;
     }
 }
@@ -246,5 +243,33 @@ async fn a_closed_store_refuses_and_ends_its_streams() {
             }
         }
         assert!(watch.next().await.is_none());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_damaged_row_fails_its_own_writes_only() {
+    for database in databases() {
+        let store = database.open().await;
+        for n in 0..32 {
+            store.create_cluster(sample::cluster(n), &context()).await.unwrap();
+        }
+        database
+            .tamper("UPDATE clusters SET status = '{' WHERE alias = 'alias-7'")
+            .await;
+        let writes = (0..32).map(|n| {
+            let store = store.clone();
+            tokio::spawn(async move {
+                let (id, key) = (sample::cluster(n).id, sample::key("item"));
+                (n, store.put_config_item(&id, &key, "set", &context()).await)
+            })
+        });
+        for write in futures::future::join_all(writes).await {
+            match write.unwrap() {
+                (7, result) => assert!(matches!(result, Err(RegistryError::Internal(_))), "{result:?}"),
+                (_, result) => assert_eq!(result.unwrap().0, 2),
+            }
+        }
+        assert_eq!(store.last_change().await.unwrap(), 63);
+        store.close().await;
     }
 }

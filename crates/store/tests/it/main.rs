@@ -9,6 +9,7 @@ mod opening;
 use std::sync::Arc;
 
 use ports::{Clock, SystemClock};
+use sqlx::{Connection, PgConnection, SqliteConnection};
 use store::{DatabaseUrl, Store};
 use tempfile::TempDir;
 use testkit::postgres;
@@ -44,6 +45,21 @@ impl Database {
 
     async fn open(&self) -> Arc<Store> {
         self.open_at(Arc::new(SystemClock)).await
+    }
+
+    /// Runs statements on the database behind the store's back.
+    async fn tamper(&self, sql: &'static str) {
+        if let Some(path) = self.text.strip_prefix("sqlite:") {
+            let mut conn = SqliteConnection::connect(&format!("sqlite:{path}?mode=rwc"))
+                .await
+                .unwrap();
+            sqlx::raw_sql(sql).execute(&mut conn).await.unwrap();
+            conn.close().await.unwrap();
+        } else {
+            let mut conn = PgConnection::connect(&self.text).await.unwrap();
+            sqlx::raw_sql(sql).execute(&mut conn).await.unwrap();
+            conn.close().await.unwrap();
+        }
     }
 
     async fn open_at(&self, clock: Arc<dyn Clock>) -> Arc<Store> {

@@ -4,26 +4,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 
 use ports::{Registry, SystemClock, WriteContext};
-use sqlx::{Connection, PgConnection, SqliteConnection};
 use store::{DatabaseUrl, OpenError, Store};
 use testkit::sample;
 
 use crate::{Database, databases};
-
-/// Runs statements on the database behind the store's back.
-async fn tamper(database: &Database, sql: &'static str) {
-    if let Some(path) = database.text.strip_prefix("sqlite:") {
-        let mut conn = SqliteConnection::connect(&format!("sqlite:{path}?mode=rwc"))
-            .await
-            .unwrap();
-        sqlx::raw_sql(sql).execute(&mut conn).await.unwrap();
-        conn.close().await.unwrap();
-    } else {
-        let mut conn = PgConnection::connect(&database.text).await.unwrap();
-        sqlx::raw_sql(sql).execute(&mut conn).await.unwrap();
-        conn.close().await.unwrap();
-    }
-}
 
 async fn refusal(url: &DatabaseUrl) -> OpenError {
     Store::open(url, Arc::new(SystemClock))
@@ -61,11 +45,9 @@ async fn replicas_that_start_together_migrate_once() {
 async fn a_newer_database_is_refused_with_both_versions() {
     for database in databases() {
         database.open().await.close().await;
-        tamper(
-            &database,
-            "UPDATE fleetwright_meta SET value = 99 WHERE name = 'schema_version'",
-        )
-        .await;
+        database
+            .tamper("UPDATE fleetwright_meta SET value = 99 WHERE name = 'schema_version'")
+            .await;
         let refused = refusal(&database.url).await;
         assert!(
             matches!(
@@ -86,10 +68,10 @@ async fn a_newer_database_is_refused_with_both_versions() {
 #[tokio::test]
 async fn a_database_of_another_program_is_refused_and_left_alone() {
     for database in databases() {
-        tamper(&database, "CREATE TABLE clusters (x TEXT)").await;
+        database.tamper("CREATE TABLE clusters (x TEXT)").await;
         let refused = refusal(&database.url).await;
         assert!(matches!(refused, OpenError::NotOurs { .. }), "{refused:?}");
-        tamper(&database, "INSERT INTO clusters (x) VALUES ('still there')").await;
+        database.tamper("INSERT INTO clusters (x) VALUES ('still there')").await;
     }
 }
 

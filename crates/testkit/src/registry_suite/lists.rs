@@ -109,7 +109,11 @@ pub(super) async fn each_cluster_filter_selects(registry: Arc<dyn Registry>) {
         },
     ];
     for filter in filters {
-        assert_eq!(ids(&registry, filter.clone()).await, [id.clone()], "{filter:?}");
+        assert_eq!(
+            ids(&registry, filter.clone()).await,
+            std::slice::from_ref(&id),
+            "{filter:?}"
+        );
     }
     let none = [
         ClusterFilter {
