@@ -201,11 +201,11 @@ impl FromStr for GoDuration {
         while !rest.is_empty() {
             let (nanos, after) = read_term(rest, text.len())?;
             rest = after;
-            // Both parts are at most 2^63, so the sum fits u64.
-            total += nanos;
-            if total > LIMIT {
-                return Err(DurationError::Overflow);
-            }
+            // Both parts are at most 2^63, and their sum may be exactly one more than u64 holds; Go comes round to zero there.
+            total = total
+                .checked_add(nanos)
+                .filter(|total| *total <= LIMIT)
+                .ok_or(DurationError::Overflow)?;
         }
         if text.starts_with('-') {
             return Ok(Self(0i64.checked_sub_unsigned(total).ok_or(DurationError::Overflow)?));

@@ -115,7 +115,7 @@ pub enum WarningKind {
         /// How it was read.
         value: bool,
     },
-    /// A merge key after a plain key of the same name: the plain key stays, some readers let the merged one win.
+    /// A merge key after a plain key of the same name: the merged one wins as in kubectl; most other readers let the plain one win.
     MergeAfterKey {
         /// The key.
         key: String,
@@ -150,7 +150,7 @@ impl fmt::Display for WarningKind {
                 write!(f, "bare {word} is read as {value}; write {value}, or quote it")
             }
             Self::MergeAfterKey { key } => {
-                write!(f, "merge key after {key:?}, which it also sets; the plain key stays")
+                write!(f, "merge key after {key:?}, which it also sets; the merged one wins")
             }
             Self::IgnoredTag { tag } => write!(f, "tag {tag} has no meaning here and is dropped"),
         }

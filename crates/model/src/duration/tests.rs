@@ -112,6 +112,9 @@ fn errors_name_rule_and_position() {
                 units: UNIT_NAMES,
             },
         ),
+        // Two halves that come round to zero in 64 bits.
+        ("9223372036854775808ns9223372036854775808ns", Overflow),
+        ("-9223372036854775808ns9223372036854775808ns", Overflow),
         ("9223372036854775810ns", Overflow),
         ("9223372036854775808ns", Overflow),
         ("-9223372036854775809ns", Overflow),

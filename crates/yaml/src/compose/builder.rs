@@ -286,24 +286,27 @@ impl<'o> Builder<'o> {
         Ok(())
     }
 
-    /// Merges a mapping, or a list of mappings of which earlier ones win. Plain keys always win.
+    /// Merges a mapping, or a list of mappings of which earlier ones win. As in kubectl's reader a merge is an assignment in its place:
+    /// it wins over what stands before it and loses to what follows.
     fn merge(&mut self, frame: &mut MapFrame, value: Value, place: Place) -> Result<(), Error> {
         let sources = match value {
             Value::Object(map) => vec![Value::Object(map)],
             Value::Array(items) => items,
             _ => return Err(Error::new(place, Reason::Merge)),
         };
-        for source in sources {
+        for source in sources.into_iter().rev() {
             let Value::Object(map) = source else {
                 return Err(Error::new(place, Reason::Merge));
             };
             for (key, value) in map {
-                if frame.lines.contains_key(&key) {
+                if let Some(&first_line) = frame.lines.get(&key) {
                     let key = shown_key(&key);
+                    if self.options.duplicate_keys == DuplicateKeys::Refuse {
+                        return Err(Error::new(place, Reason::DuplicateKey { key, first_line }));
+                    }
                     self.warn(place, WarningKind::MergeAfterKey { key });
-                } else if !frame.map.contains_key(&key) {
-                    frame.map.insert(key, value);
                 }
+                frame.map.insert(key, value);
             }
         }
         Ok(())

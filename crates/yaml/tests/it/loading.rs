@@ -81,8 +81,11 @@ fn merge_keys() {
         &[json!({"base": {"a": 1, "b": 2}, "more": {"b": 3, "c": 4}, "use": {"a": 9, "b": 2, "c": 4}})],
     );
     let late = load_value("b: &b {a: 1}\nuse:\n  a: 9\n  <<: *b\n", &Options::manifests()).unwrap();
-    assert_eq!(late.value, json!({"b": {"a": 1}, "use": {"a": 9}}));
+    assert_eq!(late.value, json!({"b": {"a": 1}, "use": {"a": 1}}));
     assert!(matches!(late.warnings[0].kind, WarningKind::MergeAfterKey { .. }));
+    let strict = Options::manifests().refusing_duplicates();
+    assert!(load_value("b: &b {a: 1}\nuse:\n  a: 9\n  <<: *b\n", &strict).is_err());
+    check("<<: {a: 1, b: 1}\n<<: {a: 2}\nb: 3\n", &[json!({"a": 2, "b": 3})]);
     check("'<<': 1\n", &[json!({"<<": 1})]);
     assert_eq!(
         refused("a:\n  <<: 1\n"),

@@ -87,7 +87,7 @@ fn values() -> impl Strategy<Value = Value> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1500))]
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
 
     #[test]
     fn print_then_load_is_identity(value in values()) {
