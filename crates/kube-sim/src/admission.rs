@@ -69,6 +69,12 @@ pub struct Review {
 /// Changes or refuses writes. Plugins run in the order they were given: all `mutate` first, then all `validate`.
 #[async_trait]
 pub trait Admission: Send + Sync + std::fmt::Debug {
+    /// Whether the plugin may have to say anything about objects of a group as the server is now; reviews that
+    /// concern nobody are not made.
+    fn active(&self, _server: &ApiServer, _group: &str) -> bool {
+        true
+    }
+
     /// May change `review.object`.
     ///
     /// # Errors

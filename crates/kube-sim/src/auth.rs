@@ -103,6 +103,11 @@ pub trait Authorizer: Send + Sync + std::fmt::Debug {
 
     /// What the user may do in a namespace, for a `SelfSubjectRulesReview`: the review's `status`.
     async fn rules(&self, server: &ApiServer, user: &UserInfo, namespace: &str) -> Value;
+
+    /// Cluster-scoped objects that the authorizer needs to find in a new server, such as roles.
+    fn initial_objects(&self) -> Vec<Value> {
+        Vec::new()
+    }
 }
 
 /// Everybody is the administrator; tokens of ServiceAccounts are recognised by their form.

@@ -3,9 +3,10 @@
 use serde_json::{Value, json};
 
 use crate::gc;
-use crate::registry::builtin;
+use crate::registry::{builtin, split_api_version};
 use crate::server::Core;
 use crate::store::Key;
+use crate::value::text;
 use crate::{handlers, strategy};
 
 /// Makes the namespaces, their service accounts, the built-in priority classes and the `kubernetes` service.
@@ -43,6 +44,18 @@ pub(crate) fn fill(core: &Core) {
             "labels": {"component": "apiserver", "provider": "kubernetes"}},
         "spec": {"clusterIP": address, "ports": [{"name": "https", "port": 443, "protocol": "TCP", "targetPort": 6443}]}});
     put(core, "", "services", service);
+}
+
+/// Adds cluster-scoped objects of built-in kinds.
+pub(crate) fn add(core: &Core, objects: Vec<Value>) {
+    for object in objects {
+        let (group, _) = split_api_version(text(&object, &["apiVersion"]).unwrap_or_default());
+        let registry = core.state().registry.clone();
+        let found = registry.find_kind(group, text(&object, &["kind"]).unwrap_or_default());
+        if let Some(resource) = found {
+            put(core, resource.group(), resource.plural(), object);
+        }
+    }
 }
 
 fn put(core: &Core, group: &str, plural: &str, mut object: Value) {

@@ -18,6 +18,8 @@ pub(crate) const RESOURCE: (&str, &str) = ("apiextensions.k8s.io", "customresour
 #[derive(Debug)]
 pub(crate) struct CustomVersion {
     pub(crate) schema: Arc<Schema>,
+    /// The rules in the schema.
+    pub(crate) rules: crate::cel::Rules,
     /// The schema as written, for the OpenAPI document and for rules that are not structure.
     pub(crate) open_api: Value,
     pub(crate) columns: Vec<Column>,
@@ -145,6 +147,7 @@ fn read_version(definition: &Value, version: &Value) -> Version {
         subresources,
         custom: Some(CustomVersion {
             schema: Arc::new(schema),
+            rules: crate::cel::Rules::new(&open_api),
             open_api,
             columns,
             scale,
@@ -311,6 +314,7 @@ pub(crate) fn validate(definition: &Value) -> Vec<FieldError> {
             }
         }
     }
+    errors.extend(crate::cel::check_definition(definition));
     errors
 }
 

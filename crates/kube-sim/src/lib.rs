@@ -35,6 +35,8 @@ mod admission;
 mod auth;
 mod body;
 mod bootstrap;
+mod cel;
+mod compiled;
 mod convert;
 mod crd;
 mod discovery;
@@ -42,7 +44,9 @@ mod gc;
 mod handlers;
 mod jsonpath;
 mod openapi;
+mod policies;
 mod printers;
+mod rbac;
 mod registry;
 mod request;
 mod schema;
@@ -56,13 +60,19 @@ mod strategy;
 mod value;
 mod view;
 mod watch;
+mod webhooks;
 mod wire;
 
 pub use admission::{Admission, Operation, Review};
 pub use auth::{AllowAll, AnyoneIsAdmin, Authenticator, Authorizer, Decision, TokenRequest, UserInfo};
 pub use body::ReplyBody;
+pub use policies::Policies;
+pub use rbac::{NoEscalation, Rbac, TokenTable};
 pub use request::RequestInfo;
 pub use serve::serve;
 pub use server::{ApiServer, ApiServerBuilder, Config};
 pub use snapshot::{Identity, SnapshotError};
 pub use status::{ApiError, Cause, Details, FieldError, FieldErrorKind};
+pub use webhooks::{
+    AllowAllWebhooks, CallError, LoopbackWebhooks, WebhookAuthorizer, WebhookCaller, WebhookTarget, Webhooks,
+};

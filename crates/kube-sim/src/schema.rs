@@ -363,15 +363,19 @@ pub(crate) fn default_custom(target: &Target, object: &mut Value) {
 }
 
 /// Validates a custom resource against its schema.
-pub(crate) fn validate_custom(target: &Target, object: &Value) -> Vec<FieldError> {
+pub(crate) fn validate_custom(target: &Target, object: &Value, old: Option<&Value>) -> Vec<FieldError> {
     if !target.resource.custom {
         return Vec::new();
     }
     let schema = schema_of(&target.resource, target.resource.storage_version());
-    match structural::validate(object, &schema) {
+    let mut errors: Vec<FieldError> = match structural::validate(object, &schema) {
         Ok(found) => found.into_iter().map(field_error).collect(),
         Err(error) => vec![FieldError::invalid("", Value::Null, error.to_string())],
+    };
+    if let Ok(custom) = crate::crd::custom(&target.resource, target.resource.storage_version()) {
+        errors.extend(custom.rules.judge(object, old, &errors));
     }
+    errors
 }
 
 /// A finding of the schema in the form that status causes are made from.

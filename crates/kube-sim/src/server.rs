@@ -152,7 +152,9 @@ impl ApiServerBuilder {
 
     /// Makes the server, with the namespaces and objects that every cluster has.
     #[must_use]
-    pub fn build(self) -> ApiServer {
+    pub fn build(mut self) -> ApiServer {
+        // Policies are objects of the server, so every server has the plugin; it does nothing until there is a binding.
+        self.admission.insert(0, Arc::new(crate::policies::Policies::default()));
         let window = Window {
             events: self.config.event_window.max(1),
             bytes: self.config.event_window_bytes,
@@ -167,6 +169,7 @@ impl ApiServerBuilder {
             admission: self.admission,
         };
         bootstrap::fill(&core);
+        bootstrap::add(&core, core.authorizer.initial_objects());
         ApiServer { core: Arc::new(core) }
     }
 }
@@ -266,8 +269,8 @@ impl ApiServer {
         Ok(())
     }
 
-    pub(crate) fn has_admission(&self) -> bool {
-        !self.core.admission.is_empty()
+    pub(crate) fn has_admission(&self, group: &str) -> bool {
+        self.core.admission.iter().any(|plugin| plugin.active(self, group))
     }
 
     async fn respond<B>(self, request: Request<B>) -> Response<ReplyBody>

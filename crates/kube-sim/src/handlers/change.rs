@@ -118,14 +118,14 @@ async fn attempt(
         schema::track(target, context, Some(&old_seen), &mut seen, &manager, &subresource)?;
         new = convert::to_storage(seen, &resource);
     }
-    if context.server.has_admission() {
+    if context.server.has_admission(&context.info.group) {
         new = review(context, target, Operation::Update, new, old.clone()).await?;
         strategy::defaults(&resource, &mut new);
         schema::default_custom(target, &mut new);
     }
     strategy::bump_generation(&resource, &subresource, &old, &mut new);
     let mut errors = strategy::validate_update(&resource, &subresource, &old, &new);
-    errors.extend(schema::validate_custom(target, &new));
+    errors.extend(schema::validate_custom(target, &new, Some(&old)));
     if !errors.is_empty() {
         return Err(ApiError::invalid(
             resource.group(),
@@ -134,7 +134,7 @@ async fn attempt(
             &errors,
         ));
     }
-    if context.server.has_admission() {
+    if context.server.has_admission(&context.info.group) {
         judge(context, target, Operation::Update, &new, &old).await?;
     }
     store(context, target, current, &old, new, named_version)

@@ -62,13 +62,13 @@ pub(super) async fn create_object(context: &mut Context, target: &Target, object
     prepare(&core, &resource, &mut object);
     strategy::defaults(&resource, &mut object);
     schema::default_custom(target, &mut object);
-    if context.server.has_admission() {
+    if context.server.has_admission(&context.info.group) {
         object = review(context, target, Operation::Create, object, Value::Null).await?;
         strategy::defaults(&resource, &mut object);
         schema::default_custom(target, &mut object);
     }
     let mut errors = strategy::validate(&resource, &object);
-    errors.extend(schema::validate_custom(target, &object));
+    errors.extend(schema::validate_custom(target, &object, None));
     if !errors.is_empty() {
         return Err(ApiError::invalid(
             resource.group(),
@@ -77,7 +77,7 @@ pub(super) async fn create_object(context: &mut Context, target: &Target, object
             &errors,
         ));
     }
-    if context.server.has_admission() {
+    if context.server.has_admission(&context.info.group) {
         judge(context, target, Operation::Create, &object, &Value::Null).await?;
     }
     let mut state = core.state();

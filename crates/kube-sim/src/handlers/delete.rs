@@ -94,7 +94,7 @@ pub(super) async fn delete_object(
 ) -> Result<Deleted, ApiError> {
     let resource = target.resource.clone();
     let object = gc::check(&context.core().state(), &resource, key, request)?;
-    if context.server.has_admission() {
+    if context.server.has_admission(&context.info.group) {
         judge(context, target, Operation::Delete, &Value::Null, &object.value()).await?;
     }
     if context.options.dry_run {

@@ -38,7 +38,7 @@ pub(super) async fn evict(context: &mut Context, target: &Target) -> Answer {
     request.propagation = request.propagation.or(Some(crate::request::Propagation::Background));
     let key = context.key(target);
     let core = context.core().clone();
-    if context.server.has_admission() {
+    if context.server.has_admission(&context.info.group) {
         let pod = context.find(target)?.value();
         super::create::judge(context, target, crate::admission::Operation::Create, &body, &pod).await?;
     }

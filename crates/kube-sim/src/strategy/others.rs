@@ -149,6 +149,7 @@ pub(super) fn validate(resource: &Resource, object: &Value) -> Vec<FieldError> {
         ("scheduling.k8s.io", _) => validate_priority(object),
         ("storage.k8s.io", "storageclasses") => required(object, &["provisioner"]).into_iter().collect(),
         ("discovery.k8s.io", _) => validate_slice(object),
+        ("admissionregistration.k8s.io", plural) => crate::policies::validate(plural, object),
         _ => Vec::new(),
     }
 }
