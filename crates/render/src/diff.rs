@@ -172,13 +172,16 @@ fn object_changes(old: &DesiredCluster, new: &DesiredCluster) -> BTreeMap<Object
     changes
 }
 
+/// Lines that go (`-`) and come (`+`), in order.
+pub type Edit = Vec<(char, String)>;
+
 /// An edit that is the same in all of these clusters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FoldedChange {
     /// The edit: lines that go and come, and the path. Texts differ between clusters; the edit does not.
     pub path: String,
     /// Removed and added lines in order, each with its sign.
-    pub lines: Vec<(char, String)>,
+    pub lines: Edit,
     /// Ids of the clusters.
     pub clusters: BTreeSet<String>,
 }
@@ -186,7 +189,7 @@ pub struct FoldedChange {
 /// Folds the differences of many clusters: equal edits of the same path become one block.
 #[must_use]
 pub fn fold<'d>(diffs: impl IntoIterator<Item = (&'d str, &'d ClusterDiff)>) -> Vec<FoldedChange> {
-    let mut blocks: BTreeMap<(String, Vec<(char, String)>), BTreeSet<String>> = BTreeMap::new();
+    let mut blocks: BTreeMap<(String, Edit), BTreeSet<String>> = BTreeMap::new();
     for (cluster, diff) in diffs {
         for change in &diff.texts {
             let lines = edited_lines(change.old.as_deref().unwrap_or(""), change.new.as_deref().unwrap_or(""));
@@ -204,7 +207,7 @@ pub fn fold<'d>(diffs: impl IntoIterator<Item = (&'d str, &'d ClusterDiff)>) -> 
 const TABLE: usize = 4_000_000;
 
 /// The lines that go and come.
-fn edited_lines(old: &str, new: &str) -> Vec<(char, String)> {
+fn edited_lines(old: &str, new: &str) -> Edit {
     let (old, new): (Vec<&str>, Vec<&str>) = (old.lines().collect(), new.lines().collect());
     let start = old.iter().zip(&new).take_while(|(a, b)| a == b).count();
     let most = old.len().min(new.len()) - start;

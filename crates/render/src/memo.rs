@@ -1,8 +1,9 @@
 //! Work that cannot have changed is not done again.
 //!
-//! The result of a template depends on its text, on the config items and values that it read, and on the rest of the inputs,
-//! which is compared as one digest. The last result of each template of each cluster is kept with what it read; it is used
-//! again if all of that is equal. Equal texts of different clusters are kept and decoded once.
+//! The result of a template depends on its text and on what it read: config items and simple values are compared one by one,
+//! everything else as one digest over the rest of the inputs. The last result of each template of each cluster is kept with
+//! what it read, and so are a few results per template for other clusters: one is used again if all that it read is equal.
+//! Equal texts are decoded once.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -25,7 +26,6 @@ pub(crate) type Dependency = (Arc<str>, Option<Arc<str>>, Option<Arc<str>>);
 #[derive(Debug, Clone)]
 pub(crate) struct Entry {
     pub(crate) template: String,
-    pub(crate) context: Key,
     pub(crate) dependencies: Vec<Dependency>,
     pub(crate) text: Arc<str>,
     pub(crate) reads: Arc<ReadSet>,
@@ -42,9 +42,14 @@ pub(crate) struct Memo {
 
 #[derive(Debug, Default)]
 struct Results {
-    entries: BTreeMap<(String, String), Entry>,
+    of_cluster: BTreeMap<(String, String), Arc<Entry>>,
+    /// Results of any cluster by template, the newest last.
+    shared: BTreeMap<String, Vec<Arc<Entry>>>,
     bytes: usize,
 }
+
+/// Results per template that other clusters may share.
+const VARIANTS: usize = 4;
 
 #[derive(Debug, Default)]
 struct Contents {
@@ -53,19 +58,36 @@ struct Contents {
 }
 
 impl Memo {
-    pub(crate) fn get(&self, cluster: &str, template: &str) -> Option<Entry> {
+    /// A result for this template whose dependencies all hold.
+    pub(crate) fn get(&self, cluster: &str, template: &str, holds: impl Fn(&Entry) -> bool) -> Option<Arc<Entry>> {
+        let key = (cluster.to_owned(), template.to_owned());
         let results = self.results.lock().unwrap_or_else(PoisonError::into_inner);
-        results.entries.get(&(cluster.to_owned(), template.to_owned())).cloned()
+        let own = results.of_cluster.get(&key).cloned();
+        let shared = results.shared.get(template).cloned().unwrap_or_default();
+        drop(results);
+        if let Some(own) = own.filter(|entry| holds(entry)) {
+            return Some(own);
+        }
+        let found = shared.into_iter().rev().find(|entry| holds(entry))?;
+        let mut results = self.results.lock().unwrap_or_else(PoisonError::into_inner);
+        results.of_cluster.insert(key, Arc::clone(&found));
+        Some(found)
     }
 
     pub(crate) fn put(&self, cluster: &str, template: &str, entry: Entry) {
         let mut results = self.results.lock().unwrap_or_else(PoisonError::into_inner);
         if results.bytes > TEXT_BYTES {
-            results.entries.clear();
-            results.bytes = 0;
+            *results = Results::default();
         }
         results.bytes += entry.text.len();
-        results.entries.insert((cluster.to_owned(), template.to_owned()), entry);
+        let entry = Arc::new(entry);
+        let key = (cluster.to_owned(), template.to_owned());
+        results.of_cluster.insert(key, Arc::clone(&entry));
+        let shared = results.shared.entry(template.to_owned()).or_default();
+        if shared.len() >= VARIANTS {
+            shared.remove(0);
+        }
+        shared.push(entry);
     }
 
     /// Decodes a text, or finds it decoded.

@@ -33,8 +33,10 @@ pub struct Renderer {
 struct Run<'r> {
     renderer: &'r Renderer,
     input: &'r Input,
-    context: crate::memo::Key,
+    /// Digest of the inputs apart from config items and the tree.
+    context: String,
     items: Items,
+    pool_items: BTreeMap<String, BTreeMap<String, String>>,
     cluster: Value,
     functions: Functions,
     missing: Vec<String>,
@@ -68,6 +70,12 @@ impl Renderer {
             renderer: self,
             input,
             context: execute::context_digest(input),
+            pool_items: input
+                .cluster
+                .node_pools
+                .iter()
+                .map(|pool| (pool.name.to_string(), items.of_pool(pool)))
+                .collect(),
             cluster,
             functions: functions::build(&input.facts, None),
             missing: Vec::new(),

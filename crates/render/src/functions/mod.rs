@@ -53,7 +53,8 @@ fn cloud(functions: &mut Functions, facts: &Arc<Facts>) {
     let known = Arc::clone(facts);
     functions.add(
         "amiID",
-        Function::new([ParamType::String, ParamType::String], move |_, arguments| {
+        Function::new([ParamType::String, ParamType::String], move |context, arguments| {
+            note_facts(context);
             let (name, owner) = (string(arguments, 0)?, string(arguments, 1)?);
             known
                 .image(name, owner)
@@ -64,7 +65,8 @@ fn cloud(functions: &mut Functions, facts: &Arc<Facts>) {
     let known = Arc::clone(facts);
     functions.add(
         "instanceTypeCPUQuantity",
-        Function::new([ParamType::String], move |_, arguments| {
+        Function::new([ParamType::String], move |context, arguments| {
+            note_facts(context);
             let kind = instance(&known, string(arguments, 0)?)?;
             Ok(Value::from(kind.vcpu.to_string()))
         }),
@@ -72,12 +74,20 @@ fn cloud(functions: &mut Functions, facts: &Arc<Facts>) {
     let known = Arc::clone(facts);
     functions.add(
         "instanceTypeMemoryQuantity",
-        Function::new([ParamType::String], move |_, arguments| {
+        Function::new([ParamType::String], move |context, arguments| {
+            note_facts(context);
             let kind = instance(&known, string(arguments, 0)?)?;
             let memory = model::quantity::Quantity::from_units(kind.memory, model::quantity::Format::BinarySi);
             Ok(Value::from(memory.to_string()))
         }),
     );
+}
+
+/// Records that the result depends on the facts, which arguments alone do not tell.
+fn note_facts(context: &mut CallContext<'_>) {
+    if let Some(recorder) = context.recorder() {
+        recorder.read(&"Facts".into(), gotemplate::Read::Whole);
+    }
 }
 
 fn instance(facts: &Facts, name: &str) -> Result<crate::facts::InstanceType, FunctionError> {

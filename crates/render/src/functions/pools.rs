@@ -10,13 +10,11 @@ pub(super) fn add(functions: &mut Functions) {
     functions
         .add(
             "zoneDistributedNodePoolGroups",
-            Function::new([ParamType::List], |context, arguments| {
-                zone_distributed(context, arguments)
-            }),
+            Function::new([ParamType::List], zone_distributed),
         )
         .add(
             "nodeLifeCycleProviderPerNodePoolGroup",
-            Function::new([ParamType::List], |context, arguments| providers(context, arguments)),
+            Function::new([ParamType::List], providers),
         );
 }
 

@@ -9,14 +9,17 @@ use crate::config::FileRef;
 use crate::data;
 use crate::error::{RenderError, RenderErrorKind};
 use crate::input::Input;
-use crate::memo::{Dependency, Entry, Key, digest};
+use crate::memo::{Dependency, Entry, digest};
 
 use super::{Run, Scope};
 
 /// Everything that may influence a template besides its text, the config items and the values that have their own entry.
-pub(super) fn context_digest(input: &Input) -> Key {
+pub(super) fn context_digest(input: &Input) -> String {
     let mut cluster = (*input.cluster).clone();
-    cluster.config_items.clear();
+    // Fields of the cluster are made from this one.
+    cluster
+        .config_items
+        .retain(|key, _| key.as_str() == "eks_oidc_issuer_url");
     for pool in &mut cluster.node_pools {
         pool.config_items.clear();
     }
@@ -25,7 +28,7 @@ pub(super) fn context_digest(input: &Input) -> Key {
     // results, so the debug form stands in.
     let text = serde_json::to_string(&(&cluster, &others, &input.owner, &input.account_name, &*input.facts))
         .unwrap_or_else(|_| format!("{input:?}"));
-    digest(text.as_bytes())
+    hex::encode(digest(text.as_bytes()))
 }
 
 impl Run<'_> {
@@ -66,15 +69,15 @@ impl Run<'_> {
     ) -> Result<(Arc<str>, Arc<ReadSet>), (RenderErrorKind, ReadSet)> {
         let memo = &self.renderer.memo;
         let cluster = self.input.cluster.id.as_str();
-        if let Some(entry) = memo.get(cluster, label)
-            && entry.template == file.file.id
-            && entry.context == self.context
-            && entry.dependencies.iter().all(|known| {
-                let (container, key, value) = known;
-                self.value_of(container, key.as_deref(), scope) == *value
-            })
-        {
-            return Ok((entry.text, entry.reads));
+        let holds = |entry: &Entry| {
+            entry.template == file.file.id
+                && entry
+                    .dependencies
+                    .iter()
+                    .all(|(container, key, value)| self.value_of(container, key.as_deref(), scope) == *value)
+        };
+        if let Some(entry) = memo.get(cluster, label, holds) {
+            return Ok((Arc::clone(&entry.text), Arc::clone(&entry.reads)));
         }
         let mut reads = ReadSet::new();
         let template = match self.renderer.templates.get(file) {
@@ -92,7 +95,6 @@ impl Run<'_> {
         let reads = Arc::new(reads);
         let entry = Entry {
             template: file.file.id.clone(),
-            context: self.context,
             dependencies: self.dependencies(&reads, scope),
             text: Arc::clone(&text),
             reads: Arc::clone(&reads),
@@ -115,38 +117,61 @@ impl Run<'_> {
         out
     }
 
-    /// What a read gives, as text; things that the context digest covers give nothing.
+    /// What a read gives, as text. Reads that are not followed one by one give the digest of all that they may depend on.
     fn value_of(&self, container: &str, key: Option<&str>, scope: &Scope<'_>) -> Option<Arc<str>> {
         if container == super::siblings::FILES {
             let (source, path) = key?.split_once('/')?;
             let source = self.input.config.sources().iter().find(|s| s.name == source)?;
             return Some(source.tree.files.get(path)?.id.as_str().into());
         }
-        if container == "Values" {
-            return scope.values.get(key?)?.as_str().map(Into::into);
+        if let Some(owner) = container.strip_suffix(".ConfigItems") {
+            let items = match (owner, scope.pool) {
+                ("Cluster", _) => &self.items.cluster,
+                ("NodePool", Some((_, items, _))) => items,
+                _ => self.pool_items.get(owner.strip_prefix("Cluster.NodePools.")?)?,
+            };
+            return match key {
+                Some(key) => items.get(key).map(|value| value.as_str().into()),
+                None => Some(hex::encode(digest(format!("{items:?}").as_bytes())).into()),
+            };
         }
-        let pool_items;
-        let items: &BTreeMap<String, String> = match container {
-            "Cluster.ConfigItems" => &self.items.cluster,
-            "NodePool.ConfigItems" => scope.pool.map(|(_, items, _)| items)?,
-            // Narrowed by an item of the pool.
-            "Values.subnets" => {
-                return scope
-                    .pool?
-                    .1
-                    .get("availability_zones")
-                    .map(|zones| zones.as_str().into());
-            }
-            other => {
-                let name = other.strip_prefix("Cluster.NodePools.")?.strip_suffix(".ConfigItems")?;
-                pool_items = self.items.of_pool(self.input.cluster.node_pool(name)?);
-                &pool_items
-            }
+        let simple = match (container, key) {
+            ("Cluster", Some(key)) => match &self.cluster {
+                Value::Object(cluster) => cluster.field(key),
+                _ => None,
+            },
+            ("Values", Some(key)) => scope.values.get(key).cloned(),
+            _ => None,
         };
-        match key {
-            Some(key) => items.get(key).map(|value| value.as_str().into()),
-            None => Some(hex::encode(digest(format!("{items:?}").as_bytes())).into()),
+        match simple {
+            Some(Value::String(text)) => Some(text),
+            _ => Some(self.surroundings(container, key, scope)),
         }
+    }
+
+    /// The context, and the few items that fields and methods of pools and values are made from.
+    fn surroundings(&self, container: &str, key: Option<&str>, scope: &Scope<'_>) -> Arc<str> {
+        let pool = container
+            .strip_prefix("Cluster.NodePools.")
+            .and_then(|name| self.pool_items.get(name));
+        let items = pool.or(scope.pool.map(|(_, items, _)| items));
+        let item = |name: &str| items.and_then(|items| items.get(name)).map_or("", String::as_str);
+        let made_from = match (container, key) {
+            (_, Some("Taints")) => item("taints"),
+            (_, Some("KarpenterRequirements")) => item("requirements"),
+            ("Values" | "Values.subnets" | "Values.availability_zones", _) => item("availability_zones"),
+            _ => "",
+        };
+        let kind = self.items.cluster.get("etcd_instance_type").map_or("", String::as_str);
+        let whole = match key {
+            // A whole cluster or pool holds its items; the parts of `Values` and the facts do not.
+            None if container == "Cluster" || container.contains("NodePool") || container == "Values" => {
+                format!("{:?}", (&self.items.cluster, items))
+            }
+            _ => String::new(),
+        };
+        let text = format!("{made_from}\n{kind}\n{whole}");
+        format!("{}{}", self.context, hex::encode(digest(text.as_bytes()))).into()
     }
 
     fn note_reads(&mut self, label: String, reads: &ReadSet) {

@@ -93,3 +93,69 @@ fn equal_edits_fold_into_one_block() {
         .collect();
     assert_eq!(lines, [('-', "k: \"1\""), ('+', "k: \"2\"")]);
 }
+
+/// Every change of an input must show in a warm renderer as in a cold one, also where a template sees it only indirectly.
+#[test]
+fn no_change_of_an_input_is_missed() {
+    let pool = serde_json::json!({
+        "name": "worker", "profile": "worker-x", "instance_types": ["m5.large"], "discount_strategy": "none", "min_size": 0,
+        "max_size": 3, "config_items": {"taints": "a=b:NoSchedule", "availability_zones": "eu-central-1a"},
+    });
+    let stack = "{{ range .NodePool.Taints }}{{ .Key }}{{ end }}{{ join `,` .Values.availability_zones }}{{ index .Values.subnets `*` }}{{ .Values.InstanceInfo.VCPU }}{{ .Values.S3GeneratedFilesPath }}";
+    let files = [
+        (
+            "cluster/cluster.yaml",
+            "{{ .Cluster.OIDCProvider }}{{ range .Cluster.NodePools }}{{ range .Taints }}{{ .Key }}{{ end }}{{ .MaxSize }}{{ end }}{{ amiID `a` `b` }}",
+        ),
+        (
+            "cluster/etcd/stack.yaml",
+            "{{ .Values.etcd_instance_type_info.Architecture }}{{ .Values.S3GeneratedFilesPath }}",
+        ),
+        (
+            "cluster/etcd/files.yaml",
+            "files: [{path: '/{{ .Cluster.ConfigItems.etcd_instance_type }}'}]",
+        ),
+        ("cluster/config-defaults.yaml", "etcd_instance_type: m6g.large\n"),
+        ("cluster/node-pools/worker-x/stack.yaml", stack),
+        (
+            "cluster/node-pools/worker-x/files.yaml",
+            "files: [{path: '/{{ .Cluster.Owner }}'}]",
+        ),
+    ];
+    let tree = tree("v", files);
+    let base = |edit: &dyn Fn(&mut serde_json::Value)| {
+        let mut json = serde_json::to_value(r1()).unwrap();
+        json["node_pools"] = serde_json::json!([pool]);
+        edit(&mut json);
+        let cluster = serde_json::from_value(json).unwrap();
+        Input::new(
+            Arc::new(cluster),
+            Config::single(Arc::clone(&tree)),
+            Arc::new(two_zones()),
+        )
+    };
+    let mut variants = vec![
+        base(&|_| {}),
+        base(&|j| j["node_pools"][0]["config_items"]["taints"] = "c=d:NoSchedule".into()),
+        base(&|j| j["node_pools"][0]["config_items"]["availability_zones"] = "eu-central-1b".into()),
+        base(&|j| j["node_pools"][0]["max_size"] = 4.into()),
+        base(&|j| j["config_items"]["etcd_instance_type"] = "m6i.large".into()),
+        base(&|j| j["provider"] = "simulated".into()),
+        base(&|j| j["id"] = "aws:123456789012:eu-central-1:other".into()),
+    ];
+    let mut owner = base(&|_| {});
+    owner.owner = "someone".to_owned();
+    variants.push(owner);
+    let mut facts = two_zones();
+    let images = [("a".to_owned(), "ami-1".to_owned())].into();
+    facts.images.insert("b".to_owned(), images);
+    let mut known = base(&|_| {});
+    known.facts = Arc::new(facts);
+    variants.push(known);
+    let warm = Renderer::new();
+    for _ in 0..2 {
+        for (i, input) in variants.iter().enumerate() {
+            assert_eq!(warm.render(input), Renderer::new().render(input), "variant {i}");
+        }
+    }
+}

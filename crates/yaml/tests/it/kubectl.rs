@@ -3,29 +3,29 @@
 use serde_json::Value;
 use yaml::{Options, load_documents};
 
-/// How we differ.
+/// How our reader differs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Otherwise {
-    WeRead,
-    WeRefuse,
-    WeReadMore,
+    Reads,
+    Refuses,
+    ReadsMore,
 }
 
-use Otherwise::{WeRead, WeReadMore, WeRefuse};
+use Otherwise::{Reads, ReadsMore, Refuses};
 
 /// Where we differ, and why that is right or harmless. Not in the table, because no manifest has them: a next-line or line-separator
 /// character is no line break here, `[?x]` is a word and not a key, keys beyond 63 bits are read, `!!timestamp` is not checked, a
 /// continued quoted text must stand deeper than its key and not behind a tab, and invalid text in `!!binary` is refused.
 const OTHERWISE: &[(&str, Otherwise)] = &[
     // A tab after the indentation of a block is text by the specification, and a leading tab on the first line is harmless.
-    ("a: |\n  \tx\n", WeRead),
-    ("\ta: b\n", WeRead),
+    ("a: |\n  \tx\n", Reads),
+    ("\ta: b\n", Reads),
     // kubectl cuts a stream at lines that begin with three dashes before it parses.
-    ("--- a\n--- b\n", WeRead),
+    ("--- a\n--- b\n", Reads),
     // It drops what follows the end mark of a document in silence.
-    ("a: 1\n...\nb: 2\n", WeReadMore),
+    ("a: 1\n...\nb: 2\n", ReadsMore),
     // The specification wants a space before a comment; the refusal names the place.
-    ("a: 'b'#c\n", WeRefuse),
+    ("a: 'b'#c\n", Refuses),
 ];
 
 /// Numbers as every reader of JSON sees them: `1e3` and `1000` are one, and so are two spellings of a large float.
@@ -53,9 +53,9 @@ fn check(case: &Value) -> Option<String> {
         .map(|documents| plain_numbers(&documents.iter().map(|document| document.value.clone()).collect()));
     let known = OTHERWISE.iter().find(|(known, _)| *known == text);
     let agrees = match known {
-        Some((_, WeRead)) => expected.is_none() && found.is_some(),
-        Some((_, WeRefuse)) => expected.is_some() && found.is_none(),
-        Some((_, WeReadMore)) => expected.is_some() && found.is_some() && expected != found,
+        Some((_, Reads)) => expected.is_none() && found.is_some(),
+        Some((_, Refuses)) => expected.is_some() && found.is_none(),
+        Some((_, ReadsMore)) => expected.is_some() && found.is_some() && expected != found,
         None => expected == found,
     };
     (!agrees).then(|| format!("{text:?}\n  kubectl: {expected:?}\n  ours: {ours:?}"))
