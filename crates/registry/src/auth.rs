@@ -5,11 +5,13 @@
 
 mod access;
 mod bearer;
+mod oidc;
 mod role;
 mod token_file;
 
 pub use access::{Access, Loopback, NotLoopback};
 pub(crate) use bearer::authenticate;
+pub use oidc::{Fetch, FetchError, HttpFetch, Oidc, OidcOptions};
 pub use role::{Role, UnknownRole};
 pub use token_file::{TokenFile, TokenFileError, hash_token};
 

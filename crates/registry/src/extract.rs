@@ -14,4 +14,4 @@ pub(crate) use path::{AccountPath, ClusterItemPath, ClusterPath, HistoryPath, Po
 pub(crate) use query::{
     AccountQuery, ChangesQuery, ClusterListQuery, ClusterQuery, ImportQuery, NoQuery, PageQuery, Query,
 };
-pub(crate) use strict::{check_nul, import_document};
+pub(crate) use strict::{check_nul, import_document, whole_numbers};

@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::strict::{check_nul, read_json};
+use super::strict::{check_nul, read_json, whole_numbers};
 use crate::error::ApiError;
 use crate::state::AppState;
 
@@ -72,11 +72,12 @@ impl<T: Incoming> FromRequest<AppState> for Json<T> {
             ));
         }
         let text = read_text(request.into_body(), state).await?;
-        let value: Value = serde_json::from_str(&text).map_err(|error| {
+        let mut value: Value = serde_json::from_str(&text).map_err(|error| {
             // The place is enough; serde_json's syntax errors repeat nothing of the text, but this holds whatever they do.
             let detail = format!("the body is not JSON: line {}, column {}", error.line(), error.column());
             ApiError::new(ErrorKind::Malformed, detail)
         })?;
+        whole_numbers(&mut value);
         let mut problems = Vec::new();
         check_nul(&value, "", &mut problems);
         let read: T = read_json(&value, "").map_err(|found| {

@@ -153,18 +153,18 @@ pub(crate) struct PageParams {
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<usize>,
     /// Member `continue` of the page before.
-    #[param(pattern = "^1([0-9a-f]{2})+$", max_length = 1025)]
+    #[param(pattern = "^1([2-6][0-9a-f]|7[0-9a-e])+$", max_length = 1025)]
     r#continue: Option<String>,
 }
 
-/// A page.
+/// A page of a history.
 pub(crate) struct PageQuery(pub(crate) PageRequest);
 
 impl IntoParams for PageQuery {
     fn into_params(
         parameter_in_provider: impl Fn() -> Option<utoipa::openapi::path::ParameterIn>,
     ) -> Vec<utoipa::openapi::path::Parameter> {
-        PageParams::into_params(parameter_in_provider)
+        HistoryPageParams::into_params(parameter_in_provider)
     }
 }
 
@@ -172,6 +172,19 @@ impl FromParams for PageQuery {
     fn take(params: &mut Params) -> Self {
         Self(params.page())
     }
+}
+
+/// As [`PageParams`], for histories: their pages start after a sequence number.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "the fields stand for the parameters in the OpenAPI document")]
+pub(crate) struct HistoryPageParams {
+    /// Most entries of the answer; all when absent.
+    #[param(minimum = 1, maximum = 1000)]
+    limit: Option<usize>,
+    /// Member `continue` of the page before.
+    #[param(pattern = "^1(3[0-9]){1,18}$")]
+    r#continue: Option<String>,
 }
 
 /// Whether config items and node pools are asked for.

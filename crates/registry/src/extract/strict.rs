@@ -194,6 +194,24 @@ fn compare(given: &Value, understood: &Value, path: String, problems: &mut Vec<I
     }
 }
 
+/// Writes whole numbers as such: JSON makes no difference between `3` and `3.0`, serde does.
+pub(crate) fn whole_numbers(value: &mut Value) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(whole_numbers),
+        Value::Object(members) => members.values_mut().for_each(whole_numbers),
+        Value::Number(number) if number.is_f64() => {
+            // Beyond 2^53 neighbouring integers share a float, so which one was meant is not known.
+            let float = number
+                .as_f64()
+                .filter(|float| float.fract() == 0.0 && float.abs() < 9e15);
+            if let Some(integer) = float.and_then(|float| format!("{float:.0}").parse::<i64>().ok()) {
+                *value = Value::from(integer);
+            }
+        }
+        _ => {}
+    }
+}
+
 /// Adds every string, and every name of a member, that holds U+0000, which PostgreSQL cannot store.
 pub(crate) fn check_nul(value: &Value, path: &str, problems: &mut Vec<Invalid>) {
     let rule = "must not contain the character U+0000";
@@ -376,6 +394,13 @@ mod tests {
             refusal::<NodePool>(json!({"name": "k1"})),
             "profile: is required, got nothing"
         );
+    }
+
+    #[test]
+    fn whole_floats_are_integers() {
+        let mut value = json!([3.0, -0.0, 2.5, 1e15, 1e300, {"a": 7.0}]);
+        whole_numbers(&mut value);
+        assert_eq!(value, json!([3, 0, 2.5, 1_000_000_000_000_000_i64, 1e300, {"a": 7}]));
     }
 
     #[test]

@@ -33,6 +33,14 @@ pub(crate) fn tighten(document: &mut Value) {
             copy_rules(schemas, update, whole);
         }
         file_cluster(schemas);
+        // YAML people write `clusters:` with nothing after it.
+        for list in ["clusters", "infrastructure_accounts"] {
+            set(
+                schemas,
+                &format!("/FileRegistry/properties/{list}"),
+                json!({"type": ["array", "null"]}),
+            );
+        }
         for closed in [
             "Cluster",
             "ClusterUpdate",
@@ -48,7 +56,38 @@ pub(crate) fn tighten(document: &mut Value) {
             set(schemas, &format!("/{closed}"), json!({"additionalProperties": false}));
         }
     }
+    parameters(document);
     integers(document);
+}
+
+/// A parameter is there or not there, it is never null.
+fn parameters(document: &mut Value) {
+    let operations = document
+        .get_mut("paths")
+        .and_then(Value::as_object_mut)
+        .into_iter()
+        .flat_map(Map::values_mut);
+    let operations = operations.filter_map(Value::as_object_mut).flat_map(Map::values_mut);
+    let lists = operations.filter_map(|operation| operation.get_mut("parameters")?.as_array_mut());
+    for schema in lists.flatten().filter_map(|parameter| parameter.get_mut("schema")) {
+        if let Some(kinds) = schema.get_mut("type").filter(|kinds| kinds.is_array()) {
+            let kind = kinds
+                .as_array()
+                .into_iter()
+                .flatten()
+                .find(|kind| *kind != "null")
+                .cloned();
+            *kinds = kind.unwrap_or_default();
+        }
+        let inner = schema.get("oneOf").and_then(Value::as_array).into_iter().flatten();
+        if let Some(only) = inner
+            .clone()
+            .find(|one| one.get("type") != Some(&json!("null")))
+            .cloned()
+        {
+            *schema = only;
+        }
+    }
 }
 
 /// Adds members to the schema at `pointer`.

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::reply::{self, Reply};
 use crate::error::ApiError;
 use crate::extract::{
-    AsAdmin, AsReader, ImportQuery, NoQuery, Query, check_nul, content_type, import_document, read_text,
+    AsAdmin, AsReader, ImportQuery, NoQuery, Query, check_nul, content_type, import_document, read_text, whole_numbers,
 };
 use crate::openapi::{ExportAnswers, ImportRefusals};
 use crate::state::AppState;
@@ -105,7 +105,8 @@ pub(super) async fn import(
         return Err(ApiError::new(ErrorKind::UnsupportedMediaType, detail));
     }
     let text = read_text(request.into_body(), &state).await?;
-    let value = if is_yaml { from_yaml(&text)? } else { from_json(&text)? };
+    let mut value = if is_yaml { from_yaml(&text)? } else { from_json(&text)? };
+    whole_numbers(&mut value);
     let mut problems = Vec::new();
     check_nul(&value, "", &mut problems);
     let document = match import_document(&value) {

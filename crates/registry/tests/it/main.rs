@@ -1,0 +1,12 @@
+//! The server in process: every operation, every refusal, access, feed, document, connections.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+mod access;
+mod conditions;
+mod connections;
+mod document;
+mod feed;
+mod operations;
+mod refusals;
+mod support;
+mod transfer;
