@@ -192,7 +192,7 @@ impl TreeAccess for Files {
         self.root.clone()
     }
 
-    fn list(&self, dir: &PathBuf, path: &str) -> Result<Vec<Entry<PathBuf>>, WalkError> {
+    fn list(&self, dir: &PathBuf, path: &str, most: u64) -> Result<Vec<Entry<PathBuf>>, WalkError> {
         let mut entries = Vec::new();
         for entry in fs::read_dir(dir).map_err(|error| WalkError::read(path, error))? {
             let entry = entry.map_err(|error| WalkError::read(path, error))?;
@@ -209,6 +209,9 @@ impl TreeAccess for Files {
             })?;
             // What git keeps about a working copy is not part of it.
             if name != ".git" {
+                if u64::try_from(entries.len()).is_ok_and(|count| count >= most) {
+                    return Err(WalkError::too_many(path, most));
+                }
                 entries.push(Entry {
                     name,
                     kind,

@@ -13,6 +13,12 @@ use ports::config_source::{ConfigSourceError, SourceName};
 const MAX_HOPS: u32 = 40;
 /// How deep directories may be nested, links included.
 const MAX_DEPTH: usize = 64;
+/// How deep a directory may lie that a link leads to.
+const MAX_PARTS: usize = 4 * MAX_DEPTH;
+/// Longest target of a link, in bytes; the usual bound of operating systems. In git a target is a blob of any size.
+const MAX_TARGET: u64 = 4_096;
+/// How many times [`TreeOptions::max_entries`] the directories may hold that are looked through, those on the way of links included.
+const LISTED: u64 = 4;
 
 /// Which part of a source is read, and how much of it at most.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,7 +68,8 @@ pub(crate) trait TreeAccess {
     type Handle: Clone;
 
     fn root(&self) -> Self::Handle;
-    fn list(&self, dir: &Self::Handle, path: &str) -> Result<Vec<Entry<Self::Handle>>, WalkError>;
+    /// The entries of a directory; [`WalkError::too_many`] if there are more than `most`.
+    fn list(&self, dir: &Self::Handle, path: &str, most: u64) -> Result<Vec<Entry<Self::Handle>>, WalkError>;
     fn target(&self, link: &Self::Handle, path: &str) -> Result<String, WalkError>;
     fn size(&self, file: &Self::Handle, path: &str) -> Result<u64, WalkError>;
     fn read(&self, file: &Self::Handle, path: &str) -> Result<TreeFile, WalkError>;
@@ -88,6 +95,10 @@ pub(crate) enum WalkError {
     NotUtf8 {
         path: String,
     },
+    BadName {
+        path: String,
+        reason: &'static str,
+    },
     TooLarge {
         path: String,
         limit: u64,
@@ -104,6 +115,18 @@ impl WalkError {
         Self::Read {
             path: path.to_owned(),
             cause: cause.into(),
+        }
+    }
+
+    pub(crate) fn too_many(path: &str, limit: u64) -> Self {
+        Self::too_large(path, limit, "files and directories")
+    }
+
+    fn too_large(path: &str, limit: u64, unit: &'static str) -> Self {
+        Self::TooLarge {
+            path: path.to_owned(),
+            limit,
+            unit,
         }
     }
 
@@ -138,6 +161,12 @@ impl WalkError {
                 version,
                 path,
             },
+            Self::BadName { path, reason } => ConfigSourceError::BadName {
+                source_name,
+                version,
+                path,
+                reason,
+            },
             Self::TooLarge { path, limit, unit } => ConfigSourceError::TooLarge {
                 source_name,
                 version,
@@ -163,6 +192,7 @@ pub(crate) fn read_tree<A: TreeAccess>(access: &A, id: String, options: &TreeOpt
         listings: BTreeMap::new(),
         files: BTreeMap::new(),
         entries: 0,
+        listed: 0,
         bytes: 0,
     };
     for root in &options.roots {
@@ -202,6 +232,7 @@ struct Walker<'a, A: TreeAccess> {
     listings: BTreeMap<Place, Listing<A::Handle>>,
     files: BTreeMap<String, TreeFile>,
     entries: u64,
+    listed: u64,
     bytes: u64,
 }
 
@@ -209,12 +240,7 @@ impl<A: TreeAccess> Walker<'_, A> {
     /// Takes everything in a directory. `active` are the real directories that are being read around this one.
     fn directory(&mut self, place: &Place, shown: &str, active: &mut Vec<Place>) -> Result<(), WalkError> {
         if active.len() >= MAX_DEPTH {
-            let limit = u64::try_from(MAX_DEPTH).unwrap_or(u64::MAX);
-            return Err(WalkError::TooLarge {
-                path: shown.to_owned(),
-                limit,
-                unit: "levels of directories",
-            });
+            return Err(too_deep(shown, MAX_DEPTH));
         }
         active.push(place.clone());
         for (name, (kind, handle)) in self.listing(place)?.iter() {
@@ -248,21 +274,15 @@ impl<A: TreeAccess> Walker<'_, A> {
     fn file(&mut self, handle: &A::Handle, path: &str) -> Result<(), WalkError> {
         let size = self.access.size(handle, path)?;
         if size > self.options.max_file_bytes {
-            let limit = self.options.max_file_bytes;
-            return Err(WalkError::TooLarge {
-                path: path.to_owned(),
-                limit,
-                unit: "bytes in a file",
-            });
+            return Err(WalkError::too_large(
+                path,
+                self.options.max_file_bytes,
+                "bytes in a file",
+            ));
         }
         self.bytes = self.bytes.saturating_add(size);
         if self.bytes > self.options.max_total_bytes {
-            let limit = self.options.max_total_bytes;
-            return Err(WalkError::TooLarge {
-                path: path.to_owned(),
-                limit,
-                unit: "bytes",
-            });
+            return Err(WalkError::too_large(path, self.options.max_total_bytes, "bytes"));
         }
         self.files.insert(path.to_owned(), self.access.read(handle, path)?);
         Ok(())
@@ -271,12 +291,7 @@ impl<A: TreeAccess> Walker<'_, A> {
     fn count_entry(&mut self, path: &str) -> Result<(), WalkError> {
         self.entries += 1;
         if self.entries > self.options.max_entries {
-            let limit = self.options.max_entries;
-            return Err(WalkError::TooLarge {
-                path: path.to_owned(),
-                limit,
-                unit: "files and directories",
-            });
+            return Err(WalkError::too_many(path, self.options.max_entries));
         }
         Ok(())
     }
@@ -306,6 +321,7 @@ impl<A: TreeAccess> Walker<'_, A> {
             };
             let (kind, handle) = self.listing(place)?.get(&part).cloned().ok_or_else(dangling)?;
             match kind {
+                Kind::Dir if place.parts.len() >= MAX_PARTS => return Err(too_deep(link, MAX_PARTS)),
                 Kind::Dir => place.parts.push(part),
                 Kind::File if pending.is_empty() => return Ok(Target::File(handle)),
                 // A slash after a file makes it a directory that is not there, as operating systems see it.
@@ -314,6 +330,9 @@ impl<A: TreeAccess> Walker<'_, A> {
                     hops += 1;
                     if hops > MAX_HOPS {
                         return Err(WalkError::Loop { link: link.to_owned() });
+                    }
+                    if self.access.size(&handle, link)? > MAX_TARGET {
+                        return Err(WalkError::too_large(link, MAX_TARGET, "bytes in the target of a link"));
                     }
                     let target = self.access.target(&handle, link)?;
                     if target.starts_with('/') {
@@ -347,7 +366,17 @@ impl<A: TreeAccess> Walker<'_, A> {
                 entry.ok_or_else(|| WalkError::read(&path, "the directory went away"))?
             }
         };
-        let entries = self.access.list(&handle, &path)?;
+        let most = self.options.max_entries.saturating_mul(LISTED);
+        let entries = self.access.list(&handle, &path, most)?;
+        self.listed = self
+            .listed
+            .saturating_add(u64::try_from(entries.len()).unwrap_or(u64::MAX));
+        if self.listed > most {
+            return Err(WalkError::too_many(&path, most));
+        }
+        for entry in &entries {
+            check_name(&entry.name, &path)?;
+        }
         let listing: Listing<A::Handle> = Rc::new(
             entries
                 .into_iter()
@@ -357,4 +386,25 @@ impl<A: TreeAccess> Walker<'_, A> {
         self.listings.insert(place.clone(), Rc::clone(&listing));
         Ok(listing)
     }
+}
+
+fn too_deep(path: &str, levels: usize) -> WalkError {
+    let limit = u64::try_from(levels).unwrap_or(u64::MAX);
+    WalkError::too_large(path, limit, "levels of directories")
+}
+
+/// A git tree may hold names that no file system has, and a path made of them would mean another file to whoever writes it to disk. Names
+/// with control characters would break the lines of logs.
+fn check_name(name: &str, dir: &str) -> Result<(), WalkError> {
+    let reason = match name {
+        "" => "it is empty",
+        "." | ".." => "it means a directory",
+        name if name.contains('/') => "it holds a slash",
+        name if name.chars().any(char::is_control) => "it holds control characters",
+        _ => return Ok(()),
+    };
+    Err(WalkError::BadName {
+        path: format!("{dir}/{name}"),
+        reason,
+    })
 }

@@ -8,6 +8,9 @@ use model::config_tree::TreeFile;
 use super::trees::Blobs;
 use crate::walk::{Entry, Kind, TreeAccess, WalkError};
 
+/// Bytes of an entry of a tree with the longest name that file systems have: mode, name, end mark and id.
+const ENTRY_BYTES: u64 = 7 + 255 + 1 + 20;
+
 /// The tree of a commit.
 pub(super) struct Objects<'a> {
     pub(super) repo: &'a Repository,
@@ -22,7 +25,10 @@ impl TreeAccess for Objects<'_> {
         self.root
     }
 
-    fn list(&self, dir: &ObjectId, path: &str) -> Result<Vec<Entry<ObjectId>>, WalkError> {
+    fn list(&self, dir: &ObjectId, path: &str, most: u64) -> Result<Vec<Entry<ObjectId>>, WalkError> {
+        if self.size(dir, path)? > most.saturating_mul(ENTRY_BYTES) {
+            return Err(WalkError::too_many(path, most));
+        }
         let tree = self
             .repo
             .find_tree(*dir)

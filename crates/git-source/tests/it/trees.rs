@@ -5,8 +5,8 @@ use std::sync::Arc;
 use git_source::TreeOptions;
 use ports::config_source::{ConfigSource, ConfigSourceError, ConfigVersion};
 
-use crate::origin::Node::File;
-use crate::origin::{Origin, can_fetch, expected, files};
+use crate::origin::Node::{File, Link};
+use crate::origin::{Node, Origin, can_fetch, expected, files};
 
 #[tokio::test]
 async fn equal_files_are_shared_between_commits() {
@@ -56,6 +56,97 @@ async fn other_parts_of_a_source_can_be_read() {
         error.to_string(),
         format!("config source main has no \"cluster\" at version {id}")
     );
+}
+
+/// Git checks names only when it is told to, so a tree can hold any.
+#[tokio::test]
+async fn names_that_no_file_has_are_errors() {
+    if !can_fetch() {
+        return;
+    }
+    for (path, reason) in [
+        ("cluster/..", "it means a directory"),
+        ("cluster/../a", "it means a directory"),
+        ("cluster/.", "it means a directory"),
+        ("cluster/a\nb", "it holds control characters"),
+        ("cluster/a\u{1b}[2J", "it holds control characters"),
+    ] {
+        let origin = Origin::new();
+        let id = origin.commit("dev", &[(path, File("x"))]);
+        let error = files(&origin.source(), &id).await.unwrap_err();
+        assert!(
+            matches!(&error, ConfigSourceError::BadName { reason: found, .. } if *found == reason),
+            "{path:?}: {error:?}"
+        );
+        assert!(!error.to_string().contains(char::is_control), "{error}");
+    }
+    let origin = Origin::new();
+    let id = origin.commit(
+        "dev",
+        &[
+            ("cluster/a", File("1")),
+            ("cluster/A", File("2")),
+            ("cluster/..a", File("3")),
+        ],
+    );
+    assert_eq!(
+        files(&origin.source(), &id).await.unwrap().len(),
+        3,
+        "names that differ in case only are two"
+    );
+}
+
+/// Equal directories cost an origin one object, however many paths lead to them.
+#[tokio::test]
+async fn directories_looked_through_by_links_are_bounded() {
+    if !can_fetch() {
+        return;
+    }
+    let origin = Origin::new();
+    let mut nodes: Vec<(String, Node)> = Vec::new();
+    for dir in 0..30 {
+        for file in 0..10 {
+            nodes.push((format!("wide/{dir}/{file}"), File("same")));
+        }
+        nodes.push((format!("cluster/{dir}"), Link(format!("../wide/{dir}/0").leak())));
+    }
+    let nodes: Vec<(&str, Node)> = nodes.iter().map(|(path, node)| (path.as_str(), *node)).collect();
+    let id = origin.commit("dev", &nodes);
+    let options = |max_entries| TreeOptions {
+        max_entries,
+        ..TreeOptions::default()
+    };
+    let message = files(&origin.source_with(options(30)), &id)
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(message.contains("more than 120 files and directories"), "{message}");
+    assert_eq!(files(&origin.source_with(options(100)), &id).await.unwrap().len(), 30);
+}
+
+#[tokio::test]
+async fn targets_of_links_are_bounded() {
+    if !can_fetch() {
+        return;
+    }
+    let origin = Origin::new();
+    let id = origin.commit("dev", &[("cluster/a", Link("./".repeat(1_000_000).leak()))]);
+    let message = files(&origin.source(), &id).await.unwrap_err().to_string();
+    assert!(
+        message.contains("\"cluster/a\": more than 4096 bytes in the target of a link"),
+        "{message}"
+    );
+    let origin = Origin::new();
+    let deep = "d/".repeat(300) + "f";
+    let id = origin.commit(
+        "dev",
+        &[
+            (deep.clone().leak(), File("x")),
+            ("cluster/a", Link(("../".to_owned() + &deep).leak())),
+        ],
+    );
+    let message = files(&origin.source(), &id).await.unwrap_err().to_string();
+    assert!(message.contains("more than 256 levels of directories"), "{message}");
 }
 
 #[tokio::test]

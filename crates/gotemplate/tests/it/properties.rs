@@ -106,7 +106,7 @@ fn run(text: &str, data: Value) -> String {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(4_000))]
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
 
     #[test]
     fn no_text_panics(pieces in prop::collection::vec(fragment(), 0..40)) {

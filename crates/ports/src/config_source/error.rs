@@ -120,6 +120,18 @@ pub enum ConfigSourceError {
         /// The path with replacement characters.
         path: String,
     },
+    /// A name that no file system gives to a file, or one with control characters.
+    #[error("the name of {path:?} in config source {source_name} at version {version} is no file name: {reason}")]
+    BadName {
+        /// The source.
+        source_name: SourceName,
+        /// The version read.
+        version: String,
+        /// The path.
+        path: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
     /// The tree is larger than what is read.
     #[error("config source {source_name} at version {version} is too large at {path:?}: more than {limit} {unit}")]
     TooLarge {
@@ -219,6 +231,7 @@ impl Classified for ConfigSourceError {
             | Self::LinkDangling { .. }
             | Self::LinkLoop { .. }
             | Self::NotUtf8 { .. }
+            | Self::BadName { .. }
             | Self::TooLarge { .. } => Fault::Config,
             Self::Unreachable { .. } | Self::Timeout { .. } => Fault::Cloud,
             Self::Read { .. } | Self::LocalCopy { .. } => Fault::Us,
