@@ -265,7 +265,9 @@ pub fn fresh_database() -> Result<Option<String>, ServerError> {
 
 /// A static server is never dropped, and a killed test drops nothing, so a process of its own cleans up.
 fn watchdog(dir: &Path) -> Result<Child, ServerError> {
-    let script = r#"read -r _
+    // An interrupt of the terminal reaches it too, and must not keep it from its work.
+    let script = r#"trap '' INT TERM HUP
+        read -r _
         pid=$(head -n 1 "$0/data/postmaster.pid" 2>/dev/null) && kill -QUIT "$pid" 2>/dev/null
         while [ -n "$pid" ] && kill -0 "$pid" 2>/dev/null; do sleep 0.05; done
         rm -rf "$0""#;
