@@ -101,6 +101,9 @@ fn to_v1_autoscaler(value: &mut Value) {
             .flatten()
     });
     remove(value, &["status", "currentMetrics"]);
+    if at(value, &["status"]).is_some() {
+        crate::value::default(value, &["status", "currentReplicas"], 0);
+    }
     if let Some(current) = current {
         set(value, &["status", "currentCPUUtilizationPercentage"], current);
     }

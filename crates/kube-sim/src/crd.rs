@@ -304,7 +304,7 @@ pub(crate) fn validate(definition: &Value) -> Vec<FieldError> {
         match at(version, &["schema", "openAPIV3Schema"]) {
             None => errors.push(FieldError::required(
                 format!("spec.versions[{place}].schema.openAPIV3Schema"),
-                "schemas are required",
+                "",
             )),
             Some(schema) => {
                 if let Err(error) = kubemerge::schema::from_crd(schema) {

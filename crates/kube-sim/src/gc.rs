@@ -113,7 +113,7 @@ pub(crate) fn check(
             "the UID in the precondition ({uid}) does not match the UID in record ({}). The object might have been deleted and then recreated",
             object.uid
         );
-        return Err(ApiError::conflict(group, plural, &key.name, &why));
+        return Err(ApiError::conflict(group, &resource.kind, &key.name, &why));
     }
     if let Some(version) = &request.version
         && *version != object.version.to_string()
@@ -122,7 +122,7 @@ pub(crate) fn check(
             "the ResourceVersion in the precondition ({version}) does not match the ResourceVersion in record ({}). The object might have been modified",
             object.version
         );
-        return Err(ApiError::conflict(group, plural, &key.name, &why));
+        return Err(ApiError::conflict(group, &resource.kind, &key.name, &why));
     }
     if group.is_empty() && plural == "namespaces" && matches!(&*key.name, "default" | "kube-system" | "kube-public") {
         return Err(ApiError::forbidden(
@@ -133,6 +133,18 @@ pub(crate) fn check(
         ));
     }
     Ok(object)
+}
+
+/// Whether a deletion would take an object away at once: nothing holds it and nobody has to stop it.
+pub(crate) fn goes_at_once(resource: &Resource, object: &Object, request: &DeleteRequest) -> bool {
+    let value = object.value();
+    let grace = if resource.is() == ("", "pods") {
+        pod_grace(&value, request.grace)
+    } else {
+        0
+    };
+    let waits = matches!(request.propagation, Some(Propagation::Foreground | Propagation::Orphan));
+    grace == 0 && !waits && finalizers(&value).is_empty() && list(&value, &["spec", "finalizers"]).is_empty()
 }
 
 struct Collector<'a> {
@@ -209,6 +221,20 @@ impl Collector<'_> {
                 }
                 return Ok(Deleted::Going(object));
             }
+        }
+        if !holds && grace == 0 && is_pod {
+            // The last state of a pod says that it was stopped without grace.
+            if object.deleting {
+                set(&mut value, &["metadata", "deletionGracePeriodSeconds"], 0);
+            } else {
+                self.mark(resource, &mut value, 0);
+            }
+            let last = self.state.remove_as(resource, key, Some(value));
+            let reference = (resource.stored_as.clone(), Arc::new(key.clone()));
+            return Ok(last.map_or(Deleted::Going(object), |last| {
+                self.queue.push_back(Work::Removed(reference, last.clone()));
+                Deleted::Gone(last)
+            }));
         }
         if !holds && grace == 0 {
             return Ok(self.take(resource, key).map_or(Deleted::Going(object), Deleted::Gone));

@@ -35,6 +35,8 @@ pub struct RequestInfo {
 pub(crate) const MAX_URL: usize = 16 * 1024;
 /// Longest selector the server parses.
 const MAX_SELECTOR: usize = 8 * 1024;
+/// Longest name of a field manager.
+const MAX_MANAGER: usize = 128;
 
 impl RequestInfo {
     /// Reads a method and a path; `watch` is the query's flag.
@@ -201,10 +203,11 @@ fn truth(text: &str) -> bool {
 }
 
 impl Options {
-    pub(crate) fn parse(query: &str) -> Result<Self, ApiError> {
+    pub(crate) fn parse(query: &str, method: &http::Method) -> Result<Self, ApiError> {
         let mut options = Self::default();
+        let kind = options_kind(method);
         for (key, value) in query_pairs(query)? {
-            options.set(&key, value)?;
+            options.set(&key, value, kind)?;
         }
         if options.label_selector.len() > MAX_SELECTOR || options.field_selector.len() > MAX_SELECTOR {
             return Err(ApiError::bad_request(format!(
@@ -214,7 +217,7 @@ impl Options {
         Ok(options)
     }
 
-    fn set(&mut self, key: &str, value: String) -> Result<(), ApiError> {
+    fn set(&mut self, key: &str, value: String, kind: &str) -> Result<(), ApiError> {
         let number = |value: &str| {
             value
                 .parse::<i64>()
@@ -233,7 +236,11 @@ impl Options {
             "timeoutSeconds" => self.timeout_seconds = u64::try_from(number(&value)?).ok().filter(|&s| s > 0),
             "dryRun" if value == "All" || value.is_empty() => self.dry_run = value == "All",
             "dryRun" => {
-                return Err(invalid_option("dryRun", &value, &["All"]));
+                return Err(invalid_option(kind, "dryRun", vec![value].into(), &["All"]));
+            }
+            "fieldManager" if value.len() > MAX_MANAGER => {
+                let error = crate::status::FieldError::too_long("fieldManager", MAX_MANAGER);
+                return Err(ApiError::invalid("meta.k8s.io", kind, "", &[error]));
             }
             "fieldManager" => self.field_manager = value,
             "fieldValidation" => {
@@ -241,15 +248,21 @@ impl Options {
                     "" | "Warn" => FieldValidation::Warn,
                     "Strict" => FieldValidation::Strict,
                     "Ignore" => FieldValidation::Ignore,
-                    _ => return Err(invalid_option("fieldValidation", &value, &["Ignore", "Strict", "Warn"])),
+                    _ => {
+                        return Err(invalid_option(
+                            kind,
+                            "fieldValidation",
+                            value.into(),
+                            &["", "Ignore", "Strict", "Warn"],
+                        ));
+                    }
                 }
             }
             "force" => self.force = truth(&value),
             "gracePeriodSeconds" => self.grace_period_seconds = Some(number(&value)?),
             "propagationPolicy" => {
-                let known = Propagation::parse(&value).ok_or_else(|| {
-                    invalid_option("propagationPolicy", &value, &["Background", "Foreground", "Orphan"])
-                })?;
+                let known = Propagation::parse(&value)
+                    .ok_or_else(|| invalid_option(kind, "propagationPolicy", value.as_str().into(), PROPAGATIONS))?;
                 self.propagation = Some(known);
             }
             "orphanDependents" => {
@@ -267,9 +280,23 @@ impl Options {
     }
 }
 
-fn invalid_option(field: &str, value: &str, supported: &[&str]) -> ApiError {
+/// The kind of options that a method takes.
+fn options_kind(method: &http::Method) -> &'static str {
+    match method.as_str() {
+        "POST" => "CreateOptions",
+        "PUT" => "UpdateOptions",
+        "PATCH" => "PatchOptions",
+        "DELETE" => "DeleteOptions",
+        _ => "ListOptions",
+    }
+}
+
+/// What deletion policies may be.
+pub(crate) const PROPAGATIONS: &[&str] = &["Foreground", "Background", "Orphan", "nil"];
+
+fn invalid_option(kind: &str, field: &str, value: serde_json::Value, supported: &[&str]) -> ApiError {
     let error = crate::status::FieldError::not_supported(field, value, supported);
-    ApiError::invalid("meta.k8s.io", "Options", "", &[error])
+    ApiError::invalid("meta.k8s.io", kind, "", &[error])
 }
 
 /// Reads the `Accept` header. Protobuf is never chosen; JSON is the answer to everything else that is acceptable.
@@ -295,7 +322,14 @@ pub(crate) fn negotiate(headers: &HeaderMap, options: &Options) -> Result<Shape,
                     "" | "Metadata" => IncludeObject::Metadata,
                     "None" => IncludeObject::None,
                     "Object" => IncludeObject::Object,
-                    other => return Err(invalid_option("includeObject", other, &["Metadata", "None", "Object"])),
+                    other => {
+                        return Err(invalid_option(
+                            "TableOptions",
+                            "includeObject",
+                            other.into(),
+                            &["Metadata", "None", "Object"],
+                        ));
+                    }
                 };
                 return Ok(Shape::Table(include));
             }
@@ -303,11 +337,13 @@ pub(crate) fn negotiate(headers: &HeaderMap, options: &Options) -> Result<Shape,
             Some(_) => {}
         }
     }
-    Err(ApiError::new(
+    let mut error = ApiError::new(
         406,
         "NotAcceptable",
-        "only the following media types are accepted: application/json, application/yaml, application/vnd.kubernetes.protobuf",
-    ))
+        "406: Not Acceptable\n\nAvailable representations: application/json, application/yaml, application/vnd.kubernetes.protobuf",
+    );
+    error.details = Some(Box::default());
+    Err(error)
 }
 
 #[cfg(test)]
@@ -378,8 +414,11 @@ mod tests {
             "fieldValidation=Maybe",
             "propagationPolicy=x",
         ] {
-            assert!(Options::parse(query).is_err_and(|error| error.code < 500), "{query}");
+            assert!(
+                Options::parse(query, &http::Method::POST).is_err_and(|error| error.code < 500),
+                "{query}"
+            );
         }
-        assert!(Options::parse(&format!("labelSelector={}", "a".repeat(10_000))).is_err());
+        assert!(Options::parse(&format!("labelSelector={}", "a".repeat(10_000)), &http::Method::GET).is_err());
     }
 }

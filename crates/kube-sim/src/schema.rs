@@ -34,6 +34,7 @@ pub(crate) fn parse_yaml(text: &str) -> Result<Value, String> {
 /// Walks an object along its type: checks what decoders check and drops what they do not know.
 struct Walk<'r> {
     resource: &'r Resource,
+    version: &'r str,
     /// Whether wrong types are refused here; custom resources have their own validation.
     typed: bool,
     unknown: Vec<String>,
@@ -45,6 +46,7 @@ pub(crate) fn check(target: &Target, version: &str, object: &mut Value) -> Resul
     let resource = &*target.resource;
     let mut walk = Walk {
         resource,
+        version,
         typed: true,
         unknown: Vec::new(),
         path: String::new(),
@@ -134,6 +136,10 @@ impl Walk<'_> {
     fn scalar(&mut self, scalar: Scalar, value: &mut Value) -> Result<(), ApiError> {
         let whole = |value: &Value| value.as_i64().is_some() || value.as_u64().is_some();
         match scalar {
+            Scalar::Bytes if self.typed && value.is_string() => match bad_base64(value.as_str().unwrap_or_default()) {
+                Some(place) => Err(self.refuse(&format!("illegal base64 data at input byte {place}"))),
+                None => Ok(()),
+            },
             Scalar::String | Scalar::Time | Scalar::Bytes if value.is_string() => Ok(()),
             Scalar::String | Scalar::Time | Scalar::Bytes => self.wrong(value, "string"),
             Scalar::Int32 if value.as_i64().is_some_and(|number| i32::try_from(number).is_ok()) => Ok(()),
@@ -150,6 +156,9 @@ impl Walk<'_> {
                 // Quantities are kept as texts, whatever a client writes.
                 if self.typed && value.is_number() {
                     *value = Value::from(value.to_string());
+                }
+                if self.typed && value.as_str().is_some_and(|text| !is_quantity(text)) {
+                    return Err(self.refuse(QUANTITY));
                 }
                 if value.is_string() || !self.typed {
                     Ok(())
@@ -173,17 +182,54 @@ impl Walk<'_> {
             Value::Object(_) => "object",
             Value::Null => "null",
         };
-        let (kind, path) = (&self.resource.kind, &self.path);
-        let version = self
-            .resource
-            .versions
-            .first()
-            .map(|version| version.name.as_str())
-            .unwrap_or_default();
-        Err(ApiError::bad_request(format!(
-            "{kind} in version \"{version}\" cannot be handled as a {kind}: json: cannot unmarshal {found} into Go struct field {kind}.{path} of type {wanted}"
+        // Go names the field, not the place in a list.
+        let mut path = String::new();
+        let mut depth = 0_u32;
+        for c in self.path.chars() {
+            match c {
+                '[' => depth += 1,
+                ']' => depth = depth.saturating_sub(1),
+                c if depth == 0 => path.push(c),
+                _ => {}
+            }
+        }
+        let kind = &self.resource.kind;
+        Err(self.refuse(&format!(
+            "json: cannot unmarshal {found} into Go struct field {kind}.{path} of type {wanted}"
         )))
     }
+
+    fn refuse(&self, why: &str) -> ApiError {
+        let (kind, version) = (&self.resource.kind, self.version);
+        ApiError::bad_request(format!(
+            "{kind} in version \"{version}\" cannot be handled as a {kind}: {why}"
+        ))
+    }
+}
+
+const QUANTITY: &str = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'";
+
+/// Where a text stops being base64.
+fn bad_base64(text: &str) -> Option<usize> {
+    use base64::{DecodeError, Engine};
+    match base64::prelude::BASE64_STANDARD.decode(text).err()? {
+        DecodeError::InvalidByte(place, _) | DecodeError::InvalidLastSymbol(place, _) => Some(place),
+        DecodeError::InvalidLength(length) => Some(length),
+        DecodeError::InvalidPadding => Some(text.len()),
+    }
+}
+
+/// Whether a text has the form of a quantity; what the number means is not judged here.
+fn is_quantity(text: &str) -> bool {
+    let number = text.trim_start_matches(['+', '-']);
+    let digits = number
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(number.len());
+    let suffix = number.get(digits..).unwrap_or_default();
+    let rest = suffix
+        .trim_start_matches(|c: char| "eEinumkKMGTP".contains(c))
+        .trim_start_matches(['+', '-']);
+    digits > 0 && text.len() - number.len() <= 1 && rest.bytes().all(|c| c.is_ascii_digit())
 }
 
 /// Fields that a built-in kind must have, from its type.
@@ -349,7 +395,7 @@ pub(crate) fn strategic(
     let schema = builtin(version.0, version.1, &target.resource.kind);
     let untyped = Schema::untyped();
     let schema = schema.unwrap_or(&untyped);
-    kubemerge::strategic::apply(current, patch, schema).map_err(|error| ApiError::bad_request(error.to_string()))
+    kubemerge::strategic::apply(current, patch, schema).map_err(|error| ApiError::new(500, "", error.to_string()))
 }
 
 /// Fills in the defaults of a custom resource's schema.

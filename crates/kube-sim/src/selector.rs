@@ -254,7 +254,7 @@ impl FieldSelector {
                 "metadata.namespace" => Field::Namespace,
                 other => match fields.iter().position(|field| field.name == other) {
                     Some(at) => Field::Listed(at),
-                    None => return Err(ApiError::bad_request(format!("field label not supported: {other}"))),
+                    None => return Err(unknown_field(other, fields)),
                 },
             };
             terms.push((field, equal, unescape(value)));
@@ -285,6 +285,15 @@ impl FieldSelector {
             (found == wanted) == *equal
         })
     }
+}
+
+/// Kinds with selectable fields of their own word the refusal otherwise than those without.
+fn unknown_field(name: &str, fields: &[SelectableField]) -> ApiError {
+    ApiError::bad_request(if fields.is_empty() {
+        format!("\"{name}\" is not a known field selector: only \"metadata.name\", \"metadata.namespace\"")
+    } else {
+        format!("field label not supported: {name}")
+    })
 }
 
 fn split_term(term: &str) -> Option<(&str, bool, &str)> {

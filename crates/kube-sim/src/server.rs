@@ -310,7 +310,7 @@ impl ApiServer {
                 format!("URI is too long: limit is {MAX_URL} bytes"),
             ));
         }
-        let options = Options::parse(query)?;
+        let options = Options::parse(query, &parts.method)?;
         let by_name = options.field_selector.contains("metadata.name");
         let info = RequestInfo::parse(&parts.method, path, options.watch, by_name)?;
         let user = self.identify(&parts.headers).await?;

@@ -217,7 +217,12 @@ impl ApiError {
     /// The object breaks the rules of its kind. `fields` must not be empty for the message to make sense.
     #[must_use]
     pub fn invalid(group: &str, kind: &str, name: &str, fields: &[FieldError]) -> Self {
-        let texts: Vec<String> = fields.iter().map(ToString::to_string).collect();
+        let mut texts: Vec<String> = Vec::new();
+        for text in fields.iter().map(ToString::to_string) {
+            if !texts.contains(&text) {
+                texts.push(text);
+            }
+        }
         let list = match texts.as_slice() {
             [one] => one.clone(),
             many => format!("[{}]", many.join(", ")),

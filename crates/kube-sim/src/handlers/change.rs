@@ -47,7 +47,7 @@ pub(super) async fn update(context: &mut Context, target: &Target) -> Answer {
         let error = FieldError::invalid("metadata.resourceVersion", 0, "must be specified for an update");
         return Err(ApiError::invalid(
             target.resource.group(),
-            &target.resource.kind,
+            target.resource.plural(),
             wanted,
             &[error],
         ));
@@ -144,12 +144,43 @@ async fn attempt(
 fn check_preconditions(context: &Context, target: &Target, old: &Value, edited: &Value) -> Result<bool, ApiError> {
     let wanted = text(edited, &["metadata", "resourceVersion"]).unwrap_or_default();
     let named = !wanted.is_empty() && wanted != "0";
+    if named && wanted.parse::<u64>().is_err() {
+        return Err(ApiError::new(
+            500,
+            "",
+            format!("strconv.ParseUint: parsing \"{wanted}\": invalid syntax"),
+        ));
+    }
     if named && Some(wanted) != text(old, &["metadata", "resourceVersion"]) {
         return Err(conflict(context, target, MODIFIED));
     }
     let (wanted, found) = (value::uid(edited), value::uid(old));
+    if !wanted.is_empty() && wanted != found && context.info.verb == "patch" {
+        let error = FieldError::invalid("metadata.uid", wanted, "field is immutable");
+        let (group, kind) = (target.resource.group(), &target.resource.kind);
+        return Err(ApiError::invalid(
+            group,
+            kind,
+            &context.info.name,
+            &[error.clone(), error],
+        ));
+    }
     if !wanted.is_empty() && wanted != found {
-        let why = format!("Precondition failed: UID in precondition: {wanted}, UID in object meta: {found}");
+        let (group, plural) = target.resource.is();
+        let folder = if group.is_empty() {
+            String::new()
+        } else {
+            format!("{group}/")
+        };
+        let place = if target.resource.namespaced {
+            format!("{}/", context.info.namespace)
+        } else {
+            String::new()
+        };
+        let why = format!(
+            "StorageError: invalid object, Code: 4, Key: /registry/{folder}{plural}/{place}{}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: {wanted}, UID in object meta: {found}",
+            context.info.name
+        );
         return Err(conflict(context, target, &why));
     }
     // A patch starts from the current object, so it carries the version without meaning to.

@@ -28,10 +28,20 @@ pub(super) async fn create(context: &mut Context, target: &Target) -> Answer {
         return Err(ApiError::method_not_allowed());
     }
     let mut object = decode::object(context, target)?;
+    object = decoded_defaults(target, &context.info.version, object);
     let manager = context.manager();
     schema::track(target, context, None, &mut object, &manager, "")?;
     let written = create_object(context, target, object).await?;
     answer(context, target, 201, written)
+}
+
+/// Defaults belong to decoding: whoever creates an object owns them like the fields it set.
+fn decoded_defaults(target: &Target, version: &str, object: Value) -> Value {
+    let mut object = convert::to_storage(object, &target.resource);
+    strategy::defaults(&target.resource, &mut object);
+    strategy::own_labels(&target.resource, &mut object);
+    schema::default_custom(target, &mut object);
+    convert::convert(object, &target.resource, version)
 }
 
 /// Answers with what was written.

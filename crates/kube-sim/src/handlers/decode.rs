@@ -70,23 +70,48 @@ pub(super) fn check_kind(context: &Context, target: &Target, value: &mut Value) 
         found if found == expected => {}
         found => {
             let (group, version) = split_api_version(found);
-            return Err(ApiError::bad_request(format!(
-                "the API version in the data ({}) does not match the expected API version ({expected})",
-                api_version(group, version)
-            )));
+            let kind = text(value, &["kind"]).unwrap_or_default();
+            if builtin_kind(group, version, kind) {
+                return Err(ApiError::bad_request(format!(
+                    "the API version in the data ({}) does not match the expected API version ({expected})",
+                    api_version(group, version)
+                )));
+            }
+            return Err(unregistered(context, target, kind, found));
         }
     }
     match text(value, &["kind"]).unwrap_or_default() {
         "" => set(value, &["kind"], target.resource.kind.as_str()),
         found if found == target.resource.kind => {}
         found => {
+            let (group, version) = (&context.info.group, &context.info.version);
+            if !builtin_kind(group, version, found) {
+                return Err(unregistered(context, target, found, &expected));
+            }
+            let kind = &target.resource.kind;
+            let family = if group.is_empty() {
+                "core"
+            } else {
+                group.split('.').next().unwrap_or_default()
+            };
             return Err(ApiError::bad_request(format!(
-                "{found} in version \"{}\" cannot be handled as a {}: no kind \"{found}\" matches the requested path",
-                context.info.version, target.resource.kind
+                "{found} in version \"{version}\" cannot be handled as a {kind}: converting ({version}.{found}) to ({family}.{kind}): unknown conversion"
             )));
         }
     }
     Ok(())
+}
+
+fn builtin_kind(group: &str, version: &str, kind: &str) -> bool {
+    kubemerge::schema::builtin(group, version, kind).is_some()
+}
+
+/// The error for a kind that the server's scheme does not have.
+fn unregistered(context: &Context, target: &Target, kind: &str, version: &str) -> ApiError {
+    ApiError::bad_request(format!(
+        "{kind} in version \"{}\" cannot be handled as a {}: no kind \"{kind}\" is registered for version \"{version}\" in scheme \"k8s.io/kubernetes/pkg/api/legacyscheme/scheme.go:30\"",
+        context.info.version, target.resource.kind
+    ))
 }
 
 /// Checks types, drops unknown fields and reports them as the request's `fieldValidation` says.
@@ -96,7 +121,7 @@ pub(super) fn check_fields(context: &mut Context, target: &Target, value: &mut V
     report_unknown(context, target, &unknown)
 }
 
-pub(super) fn report_unknown(context: &mut Context, target: &Target, unknown: &[String]) -> Result<(), ApiError> {
+fn report_unknown(context: &mut Context, target: &Target, unknown: &[String]) -> Result<(), ApiError> {
     if unknown.is_empty() {
         return Ok(());
     }

@@ -7,7 +7,7 @@ use super::{Answer, Target, decode, read};
 use crate::admission::Operation;
 use crate::body::ReplyBody;
 use crate::gc::{self, DeleteRequest, Deleted};
-use crate::request::Propagation;
+use crate::request::{PROPAGATIONS, Propagation};
 use crate::server::{Context, json_response};
 use crate::status::{ApiError, FieldError};
 use crate::store::{Key, Object};
@@ -39,14 +39,18 @@ pub(super) fn from_object(context: &mut Context, body: &Value) -> Result<DeleteR
         None | Some("") => {}
         Some(name) => {
             let known = Propagation::parse(name).ok_or_else(|| {
-                let supported = ["Background", "Foreground", "Orphan"];
-                let error = FieldError::not_supported("propagationPolicy", name, &supported);
+                let error = FieldError::not_supported("propagationPolicy", name, PROPAGATIONS);
                 ApiError::invalid("meta.k8s.io", "DeleteOptions", "", &[error])
             })?;
             propagation = Some(known);
         }
     }
     if let Some(orphan) = at(body, &["orphanDependents"]).and_then(Value::as_bool) {
+        if let Some(policy) = text(body, &["propagationPolicy"]).filter(|policy| !policy.is_empty()) {
+            let detail = "orphanDependents and deletionPropagation cannot be both set";
+            let error = FieldError::invalid("propagationPolicy", policy, detail);
+            return Err(ApiError::invalid("meta.k8s.io", "DeleteOptions", "", &[error]));
+        }
         propagation = Some(if orphan {
             Propagation::Orphan
         } else {
@@ -68,7 +72,8 @@ pub(super) async fn delete(context: &mut Context, target: &Target) -> Answer {
     let deleted = delete_object(context, target, &context.key(target), &request).await?;
     match deleted {
         Deleted::Going(object) => context.reply(target, 200, &object),
-        Deleted::Gone(object) if returns_object(target) => context.reply(target, 200, &object),
+        // Who was marked first (namespaces, owners with dependents) is answered as marked, although it is gone already.
+        Deleted::Gone(object) if returns_object(target) || object.deleting => context.reply(target, 200, &object),
         Deleted::Gone(object) => {
             let details = json!({
                 "name": context.info.name, "group": target.resource.group(), "kind": target.resource.plural(),
@@ -98,7 +103,12 @@ pub(super) async fn delete_object(
         judge(context, target, Operation::Delete, &Value::Null, &object.value()).await?;
     }
     if context.options.dry_run {
-        return Ok(Deleted::Going(object));
+        let gone = gc::goes_at_once(&resource, &object, request);
+        return Ok(if gone {
+            Deleted::Gone(object)
+        } else {
+            Deleted::Going(object)
+        });
     }
     let core = context.core().clone();
     let mut state = core.state();

@@ -5,6 +5,7 @@
 
 use serde_json::{Value, json};
 
+use super::subresources::set_condition;
 use super::{Answer, Target, decode, delete};
 use crate::gc::{self, DeleteRequest};
 use crate::registry::{GroupResource, builtin};
@@ -46,6 +47,7 @@ pub(super) async fn evict(context: &mut Context, target: &Target) -> Answer {
     let pod = gc::check(&state, &target.resource, &key, &request)?;
     grant(&core, &mut state, &key, &pod, context.options.dry_run)?;
     if !context.options.dry_run {
+        mark_target(&core, &mut state, &target.resource, &key, &pod);
         gc::delete(
             &core,
             &mut state,
@@ -60,6 +62,19 @@ pub(super) async fn evict(context: &mut Context, target: &Target) -> Answer {
     drop(state);
     let done = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201});
     Ok(json_response(201, to_bytes(&done)))
+}
+
+/// Notes in a pod that is about to be stopped why it is; controllers and people read the condition.
+fn mark_target(core: &Core, state: &mut State, resource: &crate::registry::Resource, key: &Key, pod: &Object) {
+    let mut value = pod.value();
+    if pod.deleting || text(&value, &["spec", "nodeName"]).is_none_or(str::is_empty) {
+        return;
+    }
+    let condition = json!({
+        "type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI",
+        "message": "Eviction API: evicting", "lastProbeTime": null, "lastTransitionTime": core.now_text()});
+    set_condition(&mut value, condition);
+    state.put(resource, key, value);
 }
 
 /// Asks the pod's budget and takes one disruption from it.
@@ -102,6 +117,13 @@ fn grant(core: &Core, state: &mut State, key: &Key, pod: &Object, dry_run: bool)
     let allowed = int(&budget, &["status", "disruptionsAllowed"]).unwrap_or(0);
     set(&mut budget, &["status", "disruptionsAllowed"], allowed - 1);
     map_at(&mut budget, &["status", "disruptedPods"]).insert(key.name.to_string(), core.now_text().into());
+    if allowed <= 1 {
+        let generation = int(&budget, &["metadata", "generation"]).unwrap_or(0);
+        let condition = json!({
+            "type": "DisruptionAllowed", "status": "False", "reason": "InsufficientPods", "message": "",
+            "observedGeneration": generation, "lastTransitionTime": core.now_text()});
+        set_condition(&mut budget, condition);
+    }
     if let Some(resource) = builtin("policy", "poddisruptionbudgets") {
         state.put(&resource, &budget_key, budget);
     }

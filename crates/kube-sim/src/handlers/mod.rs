@@ -18,7 +18,7 @@ use http::Response;
 
 use crate::body::ReplyBody;
 use crate::registry::Resource;
-use crate::server::{Context, json_response};
+use crate::server::{Context, json_response, text_response};
 use crate::status::ApiError;
 use crate::store::Object;
 use crate::view::View;
@@ -38,6 +38,10 @@ pub(crate) struct Target {
 pub(crate) async fn dispatch(context: &mut Context) -> Answer {
     let registry = context.core().state().registry.clone();
     let info = &context.info;
+    let served = |resource: &Arc<Resource>| resource.group() == info.group;
+    if !registry.all().any(served) {
+        return Ok(text_response(404, "404 page not found\n"));
+    }
     let resource = registry
         .find(&info.group, &info.resource)
         .ok_or_else(ApiError::unknown_resource)?;

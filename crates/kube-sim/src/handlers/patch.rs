@@ -10,10 +10,10 @@ use crate::server::Context;
 use crate::status::{ApiError, FieldError};
 use crate::value::{self, map_at, text};
 
-const ACCEPTED: &[&str] = &[
+/// What objects without a Go type can be patched with.
+const CUSTOM_PATCHES: &[&str] = &[
     "application/json-patch+json",
     "application/merge-patch+json",
-    "application/strategic-merge-patch+json",
     "application/apply-patch+yaml",
 ];
 
@@ -34,12 +34,12 @@ pub(super) fn kind(context: &Context, custom: bool) -> Result<PatchKind, ApiErro
         "application/strategic-merge-patch+json" if !custom => Ok(PatchKind::Strategic),
         "application/apply-patch+yaml" => Ok(PatchKind::Apply),
         _ => {
-            let accepted: Vec<&str> = ACCEPTED
-                .iter()
-                .copied()
-                .filter(|media| !custom || !media.contains("strategic"))
-                .collect();
-            Err(ApiError::unsupported_media_type(&accepted))
+            if custom {
+                return Err(ApiError::unsupported_media_type(CUSTOM_PATCHES));
+            }
+            let mut error = ApiError::new(415, "UnsupportedMediaType", "415: Unsupported Media Type");
+            error.details = Some(Box::default());
+            Err(error)
         }
     }
 }
@@ -60,7 +60,7 @@ pub(super) async fn patch(context: &mut Context, target: &Target) -> Answer {
                 let mut value = apply_patch(&edit_target, (&group, &version), other, current, &patch)?;
                 let renamed = value::name(&value);
                 if renamed != name {
-                    return Err(rename(&edit_target, renamed, &name));
+                    return Err(rename(renamed, &name));
                 }
                 value::drop_nulls_builtin(&edit_target.resource, &mut value);
                 Ok(Edited { value, tracked: false })
@@ -71,19 +71,20 @@ pub(super) async fn patch(context: &mut Context, target: &Target) -> Answer {
     }
 }
 
-fn rename(target: &Target, found: &str, wanted: &str) -> ApiError {
-    let error = FieldError::invalid("metadata.name", found, "field is immutable");
-    ApiError::invalid(target.resource.group(), &target.resource.kind, wanted, &[error])
+fn rename(found: &str, wanted: &str) -> ApiError {
+    ApiError::bad_request(format!(
+        "the name of the object ({found}) does not match the name on the URL ({wanted})"
+    ))
 }
 
 /// What the real server says when a patch does not fit.
-fn unprocessable(why: &str) -> ApiError {
+fn unprocessable() -> ApiError {
     let mut error = ApiError::new(
         422,
         "Invalid",
         "the server rejected our request due to an error in our request",
     );
-    error = error.cause("UnexpectedServerResponse", why, "");
+    error.details = Some(Box::default());
     error
 }
 
@@ -97,6 +98,7 @@ pub(super) fn apply_patch(
 ) -> Result<Value, ApiError> {
     let patched = match kind {
         PatchKind::Json => kubemerge::json_patch::apply(current, patch).map_err(|error| match error {
+            kubemerge::json_patch::PatchError::Malformed { .. } if patch.is_array() => unprocessable(),
             kubemerge::json_patch::PatchError::Malformed { .. } => ApiError::bad_request(error.to_string()),
             kubemerge::json_patch::PatchError::TooManyOperations { .. }
             | kubemerge::json_patch::PatchError::TooLarge => ApiError::new(
@@ -104,7 +106,7 @@ pub(super) fn apply_patch(
                 "RequestEntityTooLarge",
                 format!("Request entity is too large: {error}"),
             ),
-            other => unprocessable(&other.to_string()),
+            _ => unprocessable(),
         })?,
         PatchKind::Merge | PatchKind::Apply => {
             if !patch.is_object() {
@@ -119,7 +121,7 @@ pub(super) fn apply_patch(
     if patched.is_object() {
         Ok(patched)
     } else {
-        Err(unprocessable("the patched document is no object"))
+        Err(unprocessable())
     }
 }
 
@@ -132,7 +134,7 @@ async fn apply(context: &mut Context, target: &Target) -> Answer {
     let mut applied = decode::body(context)?;
     check_applied(context, target, &mut applied)?;
     let unknown = schema::check(target, &context.info.version, &mut applied)?;
-    decode::report_unknown(context, target, &unknown)?;
+    refuse_unknown(context, target, &applied, &unknown)?;
     let call = schema::Apply {
         group: context.info.group.clone(),
         version: context.info.version.clone(),
@@ -175,7 +177,42 @@ async fn apply(context: &mut Context, target: &Target) -> Answer {
     answer(context, target, 200, written)
 }
 
+/// An apply must fit the kind's schema whatever the field validation says: an unknown field could have no owner.
+fn refuse_unknown(context: &Context, target: &Target, applied: &Value, unknown: &[String]) -> Result<(), ApiError> {
+    let lines: Vec<String> = unknown
+        .iter()
+        .map(|path| format!(".{path}: field not declared in schema"))
+        .collect();
+    let list = match lines.as_slice() {
+        [] => return Ok(()),
+        [one] => one.clone(),
+        many => format!("errors:\n  {}", many.join("\n  ")),
+    };
+    let (place, version) = (
+        value::namespace(applied),
+        crate::registry::api_version(&context.info.group, &context.info.version),
+    );
+    let version = if version.contains('/') {
+        version
+    } else {
+        format!("/{version}")
+    };
+    let text = format!(
+        "failed to create typed patch object ({place}/{}; {version}, Kind={}): {list}",
+        value::name(applied),
+        target.resource.kind
+    );
+    Err(ApiError::new(500, "", text))
+}
+
 fn check_applied(context: &Context, target: &Target, applied: &mut Value) -> Result<(), ApiError> {
+    if applied.is_object() && (text(applied, &["kind"]).is_none() || text(applied, &["apiVersion"]).is_none()) {
+        let version = text(applied, &["apiVersion"]).unwrap_or("/");
+        return Err(ApiError::bad_request(format!(
+            "invalid object type: {version}, Kind={}",
+            text(applied, &["kind"]).unwrap_or_default()
+        )));
+    }
     decode::check_kind(context, target, applied)?;
     if value::at(applied, &["metadata", "managedFields"]).is_some_and(|fields| !fields.is_null()) {
         return Err(ApiError::bad_request("metadata.managedFields must be nil"));

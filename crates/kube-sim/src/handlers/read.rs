@@ -90,7 +90,9 @@ impl Token {
     }
 
     fn decode(text: &str) -> Result<Self, ApiError> {
-        let bad = || ApiError::bad_request("continue key is not valid: illegal base64 or unknown form");
+        let bad = || {
+            ApiError::bad_request("invalid continue token: continue key is not valid: illegal base64 or unknown form")
+        };
         let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).map_err(|_| bad())?;
         let token: Value = serde_json::from_slice(&bytes).map_err(|_| bad())?;
         let version = token.get("rv").and_then(Value::as_u64).ok_or_else(bad)?;
@@ -118,8 +120,9 @@ fn parse_version(text: &str) -> Result<Option<u64>, ApiError> {
         return Ok(None);
     }
     text.parse().map(Some).map_err(|_| {
-        let error = FieldError::invalid("resourceVersion", text, "must be a decimal number");
-        ApiError::invalid("meta.k8s.io", "ListOptions", "", &[error])
+        ApiError::bad_request(format!(
+            "invalid resource version: resourceVersion: Invalid value: \"{text}\": strconv.ParseUint: parsing \"{text}\": invalid syntax"
+        ))
     })
 }
 

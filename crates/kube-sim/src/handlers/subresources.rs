@@ -267,7 +267,7 @@ fn check_binding(object: &Object, pod: &Value, binding: &Value, name: &str) -> R
 }
 
 /// Sets a condition by its type.
-fn set_condition(object: &mut Value, condition: Value) {
+pub(super) fn set_condition(object: &mut Value, condition: Value) {
     let kind = text(&condition, &["type"]).unwrap_or_default().to_owned();
     let found = list_mut(object, &["status", "conditions"])
         .iter_mut()

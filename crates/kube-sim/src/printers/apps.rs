@@ -140,7 +140,7 @@ pub(super) fn printer(plural: &str) -> Option<Printer> {
                 ("Name", "string", 0),
                 ("Schedule", "string", 0),
                 ("Timezone", "string", 0),
-                ("Suspend", "string", 0),
+                ("Suspend", "boolean", 0),
                 ("Active", "integer", 0),
                 ("Last Schedule", "string", 0),
                 ("Age", "string", 0),

@@ -86,8 +86,8 @@ pub(super) fn printer(plural: &str) -> Option<Printer> {
             },
         },
         "serviceaccounts" => Printer {
-            columns: &[("Name", "string", 0), ("Secrets", "string", 0), ("Age", "string", 0)],
-            cells: |o, env| vec![name(o), list(o, &["secrets"]).len().into(), age(o, env).into()],
+            columns: &[("Name", "string", 0), ("Age", "string", 0)],
+            cells: |o, env| vec![name(o), age(o, env).into()],
         },
         "events" => Printer {
             columns: &[
@@ -582,9 +582,7 @@ fn endpoints(object: &Value) -> String {
 }
 
 fn quota(quota: &Value, env: &Env) -> Vec<Value> {
-    let hard = at(quota, &["status", "hard"])
-        .or_else(|| at(quota, &["spec", "hard"]))
-        .and_then(Value::as_object);
+    let hard = at(quota, &["status", "hard"]).and_then(Value::as_object);
     let (mut requests, mut limits) = (Vec::new(), Vec::new());
     for (resource, bound) in hard.into_iter().flatten() {
         let used = text(quota, &["status", "used", resource]).unwrap_or("0");

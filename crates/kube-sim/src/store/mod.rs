@@ -214,10 +214,15 @@ impl State {
 
     /// Takes an object away; its last state carries the version of the deletion.
     pub(crate) fn remove(&mut self, resource: &Resource, key: &Key) -> Option<Arc<Object>> {
+        self.remove_as(resource, key, None)
+    }
+
+    /// Takes an object away in a last state that was never stored.
+    pub(crate) fn remove_as(&mut self, resource: &Resource, key: &Key, last: Option<Value>) -> Option<Arc<Object>> {
         let collection = self.collections.get_mut(&resource.stored_as)?;
         let (key, before) = collection.objects.remove_entry(key)?;
         self.version += 1;
-        let mut value = before.value();
+        let mut value = last.unwrap_or_else(|| before.value());
         set(&mut value, &["metadata", "resourceVersion"], self.version.to_string());
         let object = Arc::new(Object::new(&value, self.version, &resource.fields));
         let reference = (resource.stored_as.clone(), key.clone());

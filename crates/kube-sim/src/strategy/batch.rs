@@ -28,6 +28,9 @@ pub(super) fn defaults(resource: &Resource, object: &mut Value) {
         default(object, &["spec", "successfulJobsHistoryLimit"], 3);
         default(object, &["spec", "failedJobsHistoryLimit"], 1);
         pods::template_defaults(object, &["spec", "jobTemplate", "spec", "template"]);
+        if at(object, &["spec", "jobTemplate"]).is_some() {
+            default(object, &["spec", "jobTemplate", "metadata"], json!({}));
+        }
         return;
     }
     pods::template_defaults(object, &["spec", "template"]);
@@ -35,6 +38,7 @@ pub(super) fn defaults(resource: &Resource, object: &mut Value) {
         job_spec_defaults(spec);
     }
     // The selector is the server's to make: it is the job's own uid, so that two jobs never share pods.
+    default(object, &["spec", "manualSelector"], false);
     let uid = value::uid(object).to_owned();
     if !uid.is_empty() && !flag(object, &["spec", "manualSelector"]) && at(object, &["spec", "selector"]).is_none() {
         let name = value::name(object).to_owned();
@@ -46,6 +50,9 @@ pub(super) fn defaults(resource: &Resource, object: &mut Value) {
             ("job-name", &name),
         ] {
             labels.insert(key.to_owned(), label.as_str().into());
+        }
+        if let Some(labels) = at(object, &["spec", "template", "metadata", "labels"]).cloned() {
+            default(object, &["metadata", "labels"], labels);
         }
         default(
             object,
@@ -69,13 +76,10 @@ fn validate_job(object: &Value, path: &[&str]) -> Vec<FieldError> {
     }
     errors.extend(pods::validate(object, &under(&["template", "spec"])));
     let policy = under(&["template", "spec", "restartPolicy"]);
-    if let Some(found) = text(object, &policy).filter(|found| !["OnFailure", "Never"].contains(found)) {
+    if text(object, &policy).is_some_and(|found| !["OnFailure", "Never"].contains(&found)) {
         // The template's own default is not one a job may have, so jobs have to choose.
-        errors.push(FieldError::not_supported(
-            policy.join("."),
-            found,
-            &["OnFailure", "Never"],
-        ));
+        let detail = "valid values: \"OnFailure\", \"Never\"";
+        errors.push(FieldError::required(policy.join("."), detail));
     }
     errors
 }
@@ -108,7 +112,7 @@ pub(super) fn validate(resource: &Resource, object: &Value) -> Vec<FieldError> {
         errors.push(FieldError::invalid(
             "metadata.name",
             value::name(object),
-            "must be no more than 52 bytes",
+            "must be no more than 52 characters",
         ));
     }
     errors.extend(validate_job(object, &["spec", "jobTemplate", "spec"]));

@@ -14,7 +14,7 @@ const MAX_ANNOTATIONS: usize = 256 * 1024;
 fn name_rule(resource: &Resource) -> fn(&str) -> Vec<String> {
     match resource.is() {
         ("", "namespaces") => names::dns_label,
-        ("", "services") => names::dns1035_label,
+        ("", "services") => names::dns_label,
         ("rbac.authorization.k8s.io", _) => names::path_segment,
         _ => names::dns_subdomain,
     }
@@ -29,34 +29,47 @@ pub(super) fn validate(resource: &Resource, object: &Value) -> Vec<FieldError> {
             .map(|why| FieldError::invalid("metadata.name", name, why)),
     );
     validate_maps(object, &mut errors);
-    for finalizer in list(object, &["metadata", "finalizers"]) {
+    for (place, finalizer) in list(object, &["metadata", "finalizers"]).iter().enumerate() {
         let finalizer = finalizer.as_str().unwrap_or_default();
+        let field = format!("metadata.finalizers[{place}]");
         let why = names::qualified_name(finalizer);
+        if why.is_empty()
+            && !finalizer.contains('/')
+            && !["orphan", "foregroundDeletion", "kubernetes"].contains(&finalizer)
+        {
+            let detail = "name is neither a standard finalizer name nor is it fully qualified";
+            errors.push(FieldError::invalid(field.as_str(), finalizer, detail));
+        }
         errors.extend(
             why.into_iter()
-                .map(|why| FieldError::invalid("metadata.finalizers", finalizer, why)),
+                .map(|why| FieldError::invalid(field.as_str(), finalizer, why)),
         );
     }
-    let mut controllers = 0;
-    for (place, owner) in list(object, &["metadata", "ownerReferences"]).iter().enumerate() {
+    let mut controllers = Vec::new();
+    for owner in list(object, &["metadata", "ownerReferences"]) {
         for field in ["apiVersion", "kind", "name", "uid"] {
             if text(owner, &[field]).is_none_or(str::is_empty) {
-                let path = format!("metadata.ownerReferences[{place}].{field}");
                 let detail = "must not be empty";
-                errors.push(FieldError::invalid(path, "", detail));
+                errors.push(FieldError::invalid(
+                    format!("metadata.ownerReferences.{field}"),
+                    "",
+                    detail,
+                ));
             }
         }
-        controllers += usize::from(flag(owner, &["controller"]));
+        if flag(owner, &["controller"]) {
+            let part = |field: &str| text(owner, &[field]).unwrap_or_default();
+            controllers.push(format!("{}/{}", part("kind"), part("name")));
+        }
     }
-    if controllers > 1 {
+    if let [first, second, ..] = controllers.as_slice() {
         let shown = at(object, &["metadata", "ownerReferences"])
             .cloned()
             .unwrap_or(Value::Null);
-        errors.push(FieldError::invalid(
-            "metadata.ownerReferences",
-            shown,
-            "Only one reference can have Controller set to true.",
-        ));
+        let detail = format!(
+            "Only one reference can have Controller set to true. Found \"true\" in references for {first} and {second}"
+        );
+        errors.push(FieldError::invalid("metadata.ownerReferences", shown, detail));
     }
     errors
 }

@@ -89,10 +89,17 @@ pub(crate) fn prepare_create(resource: &Resource, object: &mut Value) {
             set(object, &["status"], status);
         }
     }
+    own_labels(resource, object);
     if resource.is() == ("", "namespaces") {
+        default(object, &["spec", "finalizers"], json!(["kubernetes"]));
+    }
+}
+
+/// Labels that a kind always carries.
+pub(crate) fn own_labels(resource: &Resource, object: &mut Value) {
+    if resource.is() == ("", "namespaces") && !value::name(object).is_empty() {
         let name = value::name(object).to_owned();
         set(object, &["metadata", "labels", "kubernetes.io/metadata.name"], name);
-        default(object, &["spec", "finalizers"], json!(["kubernetes"]));
     }
 }
 
@@ -191,6 +198,9 @@ pub(crate) fn bump_generation(resource: &Resource, subresource: &str, old: &Valu
     };
     let generation = int(old, &["metadata", "generation"]).unwrap_or(0);
     let changed = wish(old) != wish(new);
+    if changed && resource.is() == ("apps", "daemonsets") {
+        workloads::count_template(old, new);
+    }
     set(
         new,
         &["metadata", "generation"],
@@ -214,9 +224,20 @@ pub(crate) fn defaults(resource: &Resource, object: &mut Value) {
 /// The rules for a new object.
 pub(crate) fn validate(resource: &Resource, object: &Value) -> Vec<FieldError> {
     let mut errors = metadata::validate(resource, object);
-    errors.extend(crate::schema::missing_fields(resource, object));
-    errors.extend(validate_kind(resource, object));
-    errors.dedup();
+    errors.extend(judge(resource, object));
+    errors
+}
+
+/// The rules of a kind, and the fields that its type demands where the rules say nothing about them.
+fn judge(resource: &Resource, object: &Value) -> Vec<FieldError> {
+    let mut errors = validate_kind(resource, object);
+    let missing = crate::schema::missing_fields(resource, object);
+    let told: Vec<String> = errors.iter().map(|error| error.field.clone()).collect();
+    errors.extend(
+        missing
+            .into_iter()
+            .filter(|error| !told.iter().any(|field| field.starts_with(&error.field))),
+    );
     errors
 }
 
@@ -234,12 +255,17 @@ fn validate_kind(resource: &Resource, object: &Value) -> Vec<FieldError> {
 /// The rules for a changed object: those for a new one, and what must stay.
 pub(crate) fn validate_update(resource: &Resource, subresource: &str, old: &Value, new: &Value) -> Vec<FieldError> {
     let mut errors = metadata::validate_update(resource, old, new);
-    if subresource == "status" {
-        return errors;
+    // The real server judges metadata twice: its generic half and its kind's; the message tells each finding once.
+    errors.extend(errors.clone());
+    if subresource != "status" {
+        errors.extend(validate_change(resource, subresource, old, new));
     }
-    // A pod on its way out, or bound by the scheduler, is not judged again as if it were new.
-    errors.extend(crate::schema::missing_fields(resource, new));
-    errors.extend(validate_kind(resource, new));
+    errors
+}
+
+/// The rules for what changed below the metadata.
+fn validate_change(resource: &Resource, subresource: &str, old: &Value, new: &Value) -> Vec<FieldError> {
+    let mut errors = judge(resource, new);
     errors.extend(match resource.is() {
         ("", "pods") => pods::validate_update(subresource, old, new),
         ("", "services") => services::validate_update(old, new),

@@ -30,21 +30,6 @@ pub(crate) fn dns_subdomain(text: &str) -> Vec<String> {
     out
 }
 
-/// A DNS-1035 label: the rule for Services.
-pub(crate) fn dns1035_label(text: &str) -> Vec<String> {
-    let mut out = Vec::new();
-    if text.len() > 63 {
-        out.push("must be no more than 63 bytes".to_owned());
-    }
-    if !is_dns_label(text) || text.starts_with(|c: char| c.is_ascii_digit()) {
-        out.push(
-            "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')"
-                .to_owned(),
-        );
-    }
-    out
-}
-
 /// A name that only has to fit into a path: RBAC objects.
 pub(crate) fn path_segment(text: &str) -> Vec<String> {
     if text == "." || text == ".." {
@@ -157,7 +142,6 @@ mod tests {
         };
         check(dns_label, &["a", "a-b", "1"], &["", "A", "-a", "a-", "a.b"]);
         check(dns_subdomain, &["a.b", "a-1.c"], &["", "a..b", "A", ".a"]);
-        check(dns1035_label, &["a1"], &["1a", ""]);
         check(
             qualified_name,
             &["a", "example.com/A_b.c"],

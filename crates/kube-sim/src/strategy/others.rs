@@ -157,6 +157,19 @@ pub(super) fn validate(resource: &Resource, object: &Value) -> Vec<FieldError> {
 fn config_keys(object: &Value, fields: &[&str]) -> Vec<FieldError> {
     let mut errors = Vec::new();
     let mut size = 0;
+    for key in at(object, &["data"])
+        .and_then(Value::as_object)
+        .into_iter()
+        .flat_map(|map| map.keys())
+    {
+        if at(object, &["binaryData", key]).is_some() {
+            errors.push(FieldError::invalid(
+                format!("data[{key}]"),
+                key.as_str(),
+                "duplicate of key present in binaryData",
+            ));
+        }
+    }
     for field in fields {
         for (key, value) in at(object, &[field]).and_then(Value::as_object).into_iter().flatten() {
             size += value.as_str().map_or(0, str::len);
@@ -277,7 +290,7 @@ fn validate_ingress(object: &Value) -> Vec<FieldError> {
     let mut errors = Vec::new();
     let rules = list(object, &["spec", "rules"]);
     if rules.is_empty() && at(object, &["spec", "defaultBackend"]).is_none() {
-        let shown = at(object, &["spec", "rules"]).cloned().unwrap_or(json!([]));
+        let shown = at(object, &["spec", "rules"]).cloned().unwrap_or(Value::Null);
         errors.push(FieldError::invalid(
             "spec",
             shown,

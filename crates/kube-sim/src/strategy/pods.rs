@@ -171,8 +171,10 @@ pub(super) fn template_defaults(object: &mut Value, path: &[&str]) {
 pub(super) fn defaults(pod: &mut Value) {
     spec_defaults(pod, &["spec"]);
     default(pod, &["spec", "enableServiceLinks"], true);
-    default(pod, &["spec", "preemptionPolicy"], "PreemptLowerPriority");
-    // Every pod leaves a broken node after five minutes unless it says otherwise.
+}
+
+/// Every pod leaves a broken node after five minutes unless it says otherwise.
+fn default_tolerations(pod: &mut Value) {
     let spec = map_at(pod, &["spec"]);
     let tolerations = spec.entry("tolerations").or_insert_with(|| json!([]));
     if let Some(tolerations) = tolerations.as_array_mut() {
@@ -418,6 +420,8 @@ pub(super) fn admit(core: &Core, state: &State, pod: &mut Value) -> Result<(), A
             return Err(ApiError::forbidden("", "pods", &name, &why));
         }
     }
+    default_tolerations(pod);
+    default(pod, &["spec", "preemptionPolicy"], "PreemptLowerPriority");
     admit_priority(state, pod, &name)
 }
 

@@ -70,6 +70,15 @@ pub(super) fn validate(service: &Value) -> Vec<FieldError> {
             let detail = "must be between 1 and 65535, inclusive";
             errors.push(FieldError::invalid(format!("spec.ports[{place}].port"), number, detail));
         }
+        if int(port, &["targetPort"]).is_some_and(|target| !(1..=65_535).contains(&target)) {
+            let target = int(port, &["targetPort"]).unwrap_or(0);
+            let detail = "must be between 1 and 65535, inclusive";
+            errors.push(FieldError::invalid(
+                format!("spec.ports[{place}].targetPort"),
+                target,
+                detail,
+            ));
+        }
         if let Some(protocol) = text(port, &["protocol"])
             && !["SCTP", "TCP", "UDP"].contains(&protocol)
         {
@@ -222,10 +231,8 @@ fn cluster_address(core: &Core, used: &Used, wanted: &str, name: &str) -> Result
             return Err(refused(name, "spec.clusterIPs[0]", json!(wanted), detail));
         };
         if u32::from(address).wrapping_sub(base) >= size {
-            let (first, prefix) = core.config.service_range;
-            let detail = format!(
-                "failed to allocate IP {wanted}: the provided IP ({wanted}) is not in the valid range. The range of valid IPs is {first}/{prefix}"
-            );
+            let detail =
+                format!("failed to allocate IP {wanted}: the provided network does not match the current range");
             return Err(refused(name, "spec.clusterIPs", shown, detail));
         }
         if used.addresses.contains(&address) {

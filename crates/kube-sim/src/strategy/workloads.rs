@@ -33,6 +33,7 @@ pub(super) fn defaults(resource: &Resource, object: &mut Value) {
         }
         "statefulsets" => stateful_defaults(object),
         "daemonsets" => {
+            default(object, &["metadata", "annotations", TEMPLATE_GENERATION], "1");
             default(object, &["spec", "revisionHistoryLimit"], 10);
             default(object, &["spec", "updateStrategy", "type"], "RollingUpdate");
             if text(object, &["spec", "updateStrategy", "type"]) == Some("RollingUpdate") {
@@ -46,6 +47,17 @@ pub(super) fn defaults(resource: &Resource, object: &mut Value) {
         }
         _ => {}
     }
+}
+
+/// DaemonSets still count the versions of their template in an annotation.
+const TEMPLATE_GENERATION: &str = "deprecated.daemonset.template.generation";
+
+/// Counts a changed template of a DaemonSet.
+pub(super) fn count_template(old: &Value, new: &mut Value) {
+    let path = ["metadata", "annotations", TEMPLATE_GENERATION];
+    let count: u64 = text(old, &path).and_then(|count| count.parse().ok()).unwrap_or(1);
+    let changed = at(old, &["spec", "template"]) != at(new, &["spec", "template"]);
+    crate::value::set(new, &path, (count + u64::from(changed)).to_string());
 }
 
 fn stateful_defaults(object: &mut Value) {
@@ -131,9 +143,15 @@ pub(super) fn validate(resource: &Resource, object: &Value) -> Vec<FieldError> {
     errors
 }
 
+const MISMATCH: &str = "`selector` does not match template `labels`";
+
 fn validate_selector(object: &Value, errors: &mut Vec<FieldError>) {
     let Some(selector) = at(object, &["spec", "selector"]).filter(|selector| !selector.is_null()) else {
         errors.push(FieldError::required("spec.selector", ""));
+        let shown = at(object, &["spec", "template", "metadata", "labels"])
+            .cloned()
+            .unwrap_or(Value::Null);
+        errors.push(FieldError::invalid("spec.template.metadata.labels", shown, MISMATCH));
         return;
     };
     let parsed = LabelSelector::from_object(Some(selector));
@@ -149,12 +167,8 @@ fn validate_selector(object: &Value, errors: &mut Vec<FieldError>) {
     if !parsed.matches(&labels) {
         let shown = at(object, &["spec", "template", "metadata", "labels"])
             .cloned()
-            .unwrap_or(json!({}));
-        errors.push(FieldError::invalid(
-            "spec.template.metadata.labels",
-            shown,
-            "`selector` does not match template `labels`",
-        ));
+            .unwrap_or(Value::Null);
+        errors.push(FieldError::invalid("spec.template.metadata.labels", shown, MISMATCH));
     }
 }
 

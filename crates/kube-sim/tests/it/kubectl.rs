@@ -320,12 +320,14 @@ async fn custom(session: &Session<'_>) {
             &["condition met"],
         )
         .await;
-    let foo = "apiVersion: example.com/v1\nkind: Foo\nmetadata: {name: f}\nspec: {mode: a}\n";
-    session.run("apply -f -", foo, 0, &["foo.example.com/f created"]).await;
+    let wanted = "apiVersion: example.com/v1\nkind: Foo\nmetadata: {name: f}\nspec: {mode: a}\n";
+    session
+        .run("apply -f -", wanted, 0, &["foo.example.com/f created"])
+        .await;
     session
         .run(
             "apply -f -",
-            &foo.replace("mode: a", "mode: z"),
+            &wanted.replace("mode: a", "mode: z"),
             1,
             &["Unsupported value: \"z\""],
         )
