@@ -6,7 +6,7 @@
 //! Equal texts are decoded once.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use gotemplate::ReadSet;
 use sha2::{Digest, Sha256};
@@ -32,7 +32,7 @@ pub(crate) struct Entry {
 }
 
 /// Bytes of texts that are kept for reuse.
-const TEXT_BYTES: usize = 48 << 20;
+const TEXT_BYTES: usize = 64 << 20;
 
 #[derive(Debug, Default)]
 pub(crate) struct Memo {
@@ -51,11 +51,16 @@ struct Results {
 /// Results per template that other clusters may share.
 const VARIANTS: usize = 4;
 
+/// Decoded texts: all that anyone still holds, and some of the latest besides.
 #[derive(Debug, Default)]
 struct Contents {
-    by_digest: BTreeMap<Key, Decoded>,
+    by_digest: BTreeMap<Key, Weak<Content>>,
+    latest: Vec<Arc<Content>>,
     bytes: usize,
 }
+
+/// Most digests that are kept, of which many lead to contents that are gone.
+const DIGESTS: usize = 100_000;
 
 impl Memo {
     /// A result for this template whose dependencies all hold.
@@ -68,21 +73,21 @@ impl Memo {
         if let Some(own) = own.filter(|entry| holds(entry)) {
             return Some(own);
         }
-        let found = shared.into_iter().rev().find(|entry| holds(entry))?;
-        let mut results = self.results.lock().unwrap_or_else(PoisonError::into_inner);
-        results.of_cluster.insert(key, Arc::clone(&found));
-        Some(found)
+        shared.into_iter().rev().find(|entry| holds(entry))
     }
 
     pub(crate) fn put(&self, cluster: &str, template: &str, entry: Entry) {
         let mut results = self.results.lock().unwrap_or_else(PoisonError::into_inner);
-        if results.bytes > TEXT_BYTES {
-            *results = Results::default();
-        }
-        results.bytes += entry.text.len();
         let entry = Arc::new(entry);
         let key = (cluster.to_owned(), template.to_owned());
-        results.of_cluster.insert(key, Arc::clone(&entry));
+        if let Some(old) = results.of_cluster.remove(&key) {
+            results.bytes = results.bytes.saturating_sub(old.text.len());
+        }
+        // When the room is used up, what is there stays: a pass over the fleet would else throw out what its next one needs.
+        if results.bytes + entry.text.len() <= TEXT_BYTES {
+            results.bytes += entry.text.len();
+            results.of_cluster.insert(key, Arc::clone(&entry));
+        }
         let shared = results.shared.entry(template.to_owned()).or_default();
         if shared.len() >= VARIANTS {
             shared.remove(0);
@@ -94,20 +99,24 @@ impl Memo {
     pub(crate) fn decode(&self, text: &Arc<str>) -> Decoded {
         let key = digest(text.as_bytes());
         let known = self.contents.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(content) = known.by_digest.get(&key) {
-            return content.clone();
+        if let Some(content) = known.by_digest.get(&key).and_then(Weak::upgrade) {
+            return Ok(content);
         }
         drop(known);
-        let content = crate::manifest::decode(text).map(Arc::new);
+        let content = Arc::new(crate::manifest::decode(text)?);
         let mut contents = self.contents.lock().unwrap_or_else(PoisonError::into_inner);
         // Decoded values take several times the room of their text.
-        if contents.bytes > TEXT_BYTES / 4 {
-            contents.by_digest.clear();
+        if contents.bytes > TEXT_BYTES / 8 {
+            contents.latest.clear();
             contents.bytes = 0;
         }
+        if contents.by_digest.len() > DIGESTS {
+            contents.by_digest.retain(|_, content| content.strong_count() > 0);
+        }
         contents.bytes += text.len();
-        contents.by_digest.insert(key, content.clone());
-        content
+        contents.latest.push(Arc::clone(&content));
+        contents.by_digest.insert(key, Arc::downgrade(&content));
+        Ok(content)
     }
 }
 

@@ -73,8 +73,9 @@ fn in_environment(folder: &std::path::Path, environment: &str) -> render::Input 
 
 /// Adds every item that rendering still asks for, by its name only.
 fn complete(mut input: render::Input) -> render::Input {
+    let renderer = Renderer::new();
     for _ in 0..20 {
-        let outcome = Renderer::new().render(&input);
+        let outcome = renderer.render(&input);
         let missing: Vec<String> = outcome
             .errors
             .iter()
