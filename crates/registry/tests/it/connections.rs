@@ -86,7 +86,16 @@ async fn shutdown_ends_streams_and_finishes_requests() {
     sender.send(Ok(b"\"team/late\"".to_vec())).await.unwrap();
     sender.send(Ok(b"}".to_vec())).await.unwrap();
     // It is under way once the server counts it.
-    while !client.get(format!("{url}/metrics")).send().await.unwrap().text().await.unwrap().contains("in_flight 1") {}
+    while !client
+        .get(format!("{url}/metrics"))
+        .send()
+        .await
+        .unwrap()
+        .text()
+        .await
+        .unwrap()
+        .contains("in_flight 1")
+    {}
     shutdown.begin();
     drop(sender);
     let answer = late.await.unwrap().unwrap();
