@@ -4,9 +4,12 @@
 //! before the write is answered, in a fixed order: a cascade is the same in every run, and who reads after a delete
 //! sees its end. Objects that must wait (pods for their kubelet, finalizers for their owners) wait as they do in reality.
 
-use std::collections::{BTreeMap, VecDeque};
+mod conditions;
+
+use std::collections::VecDeque;
 use std::sync::Arc;
 
+use conditions::{remaining_conditions, strip_times};
 use serde_json::{Value, json};
 
 use crate::crd;
@@ -15,7 +18,7 @@ use crate::request::Propagation;
 use crate::server::{Core, time_text};
 use crate::status::ApiError;
 use crate::store::{Key, Object, Reference, State};
-use crate::value::{self, at, flag, int, list, map_at, remove, set, text};
+use crate::value::{at, flag, int, list, map_at, remove, set, text};
 
 /// The finalizer that keeps an owner until its dependents are gone.
 const FOREGROUND: &str = "foregroundDeletion";
@@ -588,80 +591,4 @@ impl Collector<'_> {
             json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}),
         );
     }
-}
-
-fn strip_times(conditions: &Value) -> Value {
-    let mut conditions = conditions.clone();
-    for condition in conditions.as_array_mut().into_iter().flatten() {
-        value::remove(condition, &["lastTransitionTime"]);
-    }
-    conditions
-}
-
-/// The conditions of a namespace that cannot go yet.
-fn remaining_conditions(state: &State, left: &[Reference], now: &str) -> Value {
-    let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
-    let mut held: BTreeMap<String, usize> = BTreeMap::new();
-    for (id, key) in left {
-        *kinds
-            .entry(crate::status::qualified(&id.resource, &id.group))
-            .or_default() += 1;
-        for finalizer in state
-            .get(id, key)
-            .map(|object| finalizers(&object.value()))
-            .unwrap_or_default()
-        {
-            *held.entry(finalizer).or_default() += 1;
-        }
-    }
-    let join = |map: &BTreeMap<String, usize>, verb: &str| {
-        map.iter()
-            .map(|(name, count)| format!("{name}{verb} {count} resource instances"))
-            .collect::<Vec<_>>()
-            .join(", ")
-    };
-    let condition = |kind: &str, bad: bool, reason: &str, message: String| json!({"type": kind, "status": if bad { "True" } else { "False" }, "reason": reason, "message": message, "lastTransitionTime": now});
-    json!([
-        condition(
-            "NamespaceDeletionDiscoveryFailure",
-            false,
-            "ResourcesDiscovered",
-            "All resources successfully discovered".to_owned()
-        ),
-        condition(
-            "NamespaceDeletionGroupVersionParsingFailure",
-            false,
-            "ParsedGroupVersions",
-            "All legacy kube types successfully parsed".to_owned()
-        ),
-        condition(
-            "NamespaceDeletionContentFailure",
-            false,
-            "ContentDeleted",
-            "All content successfully deleted, may be waiting on finalization".to_owned()
-        ),
-        condition(
-            "NamespaceContentRemaining",
-            true,
-            "SomeResourcesRemain",
-            format!("Some resources are remaining: {}", join(&kinds, " has"))
-        ),
-        condition(
-            "NamespaceFinalizersRemaining",
-            !held.is_empty(),
-            if held.is_empty() {
-                "ContentHasNoFinalizers"
-            } else {
-                "SomeFinalizersRemain"
-            },
-            if held.is_empty() {
-                "All content-preserving finalizers finished".to_owned()
-            } else {
-                format!(
-                    "Some content in the namespace has finalizers remaining: {}",
-                    join(&held, " in")
-                )
-            },
-        ),
-    ])
 }
