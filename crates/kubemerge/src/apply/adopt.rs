@@ -32,7 +32,7 @@ pub fn adopt(object: &Value, from: &str, applier: &str, subresource: &str) -> Re
             None => {
                 managed.entries.insert(target.clone(), owned);
             }
-            Some(mine) if mine.api_version == owned.api_version => mine.fields = mine.fields.union(&owned.fields),
+            Some(mine) if mine.api_version == owned.api_version => mine.fields.extend(&owned.fields),
             Some(_) => {}
         }
     }

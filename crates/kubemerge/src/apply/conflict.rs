@@ -49,16 +49,18 @@ impl fmt::Display for Conflicts {
         if let [one] = self.0.as_slice() {
             return write!(f, "Apply failed with 1 conflict: {one}");
         }
-        let mut by_owner: BTreeMap<String, Vec<&Path>> = BTreeMap::new();
+        // An entry of a subresource comes before the object's own.
+        let rank = |id: &ManagerId| (id.manager.clone(), id.operation, id.api_version.clone(), id.subresource.is_empty());
+        let mut by_owner: BTreeMap<_, (String, Vec<&Path>)> = BTreeMap::new();
         for conflict in &self.0 {
-            by_owner
-                .entry(owner(&conflict.manager))
-                .or_default()
-                .push(&conflict.path);
+            let (_, paths) = by_owner
+                .entry((rank(&conflict.manager), &conflict.manager.subresource))
+                .or_insert_with(|| (owner(&conflict.manager), Vec::new()));
+            paths.push(&conflict.path);
         }
         write!(f, "Apply failed with {} conflicts: ", self.0.len())?;
         let mut lines = Vec::new();
-        for (owner, paths) in by_owner {
+        for (owner, paths) in by_owner.into_values() {
             lines.push(format!("conflicts with {owner}:"));
             lines.extend(paths.into_iter().map(|path| format!("- {path}")));
         }

@@ -126,12 +126,7 @@ impl ManagedFields {
         for (index, entry) in list.iter().enumerate() {
             let entry = entry.as_object().ok_or(ManagedFieldsError::NotAList)?;
             let (id, owned) = decode_entry(index, entry)?;
-            match out.entries.get_mut(&id) {
-                Some(before) => before.fields = before.fields.union(&owned.fields),
-                None => {
-                    out.entries.insert(id, owned);
-                }
-            }
+            out.entries.insert(id, owned);
         }
         Ok(out)
     }
@@ -236,7 +231,7 @@ impl ManagedFields {
                     fields: FieldSet::new(),
                     ..owned.clone()
                 });
-                merged.fields = merged.fields.union(&owned.fields);
+                merged.fields.extend(&owned.fields);
                 merged.time = time;
                 count -= 1;
             }
@@ -260,7 +255,7 @@ fn decode_entry(index: usize, entry: &Map<String, Value>) -> Result<(ManagerId, 
         "" => None,
         time => Some(time.parse::<Timestamp>().map_err(|_| invalid("time"))?),
     };
-    if !matches!(text("fieldsType")?, "" | "FieldsV1") {
+    if text("fieldsType")? != "FieldsV1" {
         return Err(invalid("fieldsType"));
     }
     let fields = match entry.get("fieldsV1") {
@@ -270,6 +265,9 @@ fn decode_entry(index: usize, entry: &Map<String, Value>) -> Result<(ManagerId, 
         }
     };
     let api_version = text("apiVersion")?;
+    if api_version.is_empty() {
+        return Err(invalid("apiVersion"));
+    }
     let id = ManagerId::new(text("manager")?, operation, api_version, text("subresource")?);
     Ok((
         id,

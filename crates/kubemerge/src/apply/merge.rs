@@ -10,8 +10,12 @@ use crate::schema::{ListKind, Schema, TypeRef};
 
 /// `live` with everything that `config` sets; `None` when both are empty.
 pub(super) fn merge(live: Option<&Value>, config: Option<&Value>, at: TypeRef<'_>) -> Option<Value> {
-    let shape = config.filter(|config| !config.is_null()).or(live).or(config)?;
+    if live == config {
+        return live.cloned();
+    }
     let leaf = || config.or(live).cloned();
+    // Null takes any form: a map or list that it meets stays.
+    let shape = config.filter(|config| !config.is_null()).or(live).or(config)?;
     match place(at, shape) {
         Place::Leaf => leaf(),
         Place::Map => {
@@ -33,21 +37,19 @@ pub(super) fn merge(live: Option<&Value>, config: Option<&Value>, at: TypeRef<'_
 }
 
 fn maps(old: Option<&Map<String, Value>>, new: Option<&Map<String, Value>>, at: TypeRef<'_>) -> Option<Value> {
-    let untyped = Schema::untyped_root();
     let mut out = Map::new();
-    let names: BTreeSet<&String> = old
-        .into_iter()
-        .flat_map(Map::keys)
-        .chain(new.into_iter().flat_map(Map::keys))
-        .collect();
-    for name in names {
-        let child = at.child(name).unwrap_or(untyped);
-        if let Some(value) = merge(
-            old.and_then(|map| map.get(name)),
-            new.and_then(|map| map.get(name)),
-            child,
-        ) {
+    let mut put = |name: &String, live: Option<&Value>, config: Option<&Value>| {
+        let child = at.child(name).unwrap_or(Schema::untyped_root());
+        if let Some(value) = merge(live, config, child) {
             out.insert(name.clone(), value);
+        }
+    };
+    for (name, value) in old.into_iter().flatten() {
+        put(name, Some(value), new.and_then(|map| map.get(name)));
+    }
+    for (name, value) in new.into_iter().flatten() {
+        if old.is_none_or(|map| !map.contains_key(name)) {
+            put(name, None, Some(value));
         }
     }
     (!out.is_empty()).then_some(Value::Object(out))

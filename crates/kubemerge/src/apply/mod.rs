@@ -1,12 +1,17 @@
 //! Server-side apply, and the bookkeeping of owners after any other write.
 
 mod adopt;
+mod check;
+mod compare;
 mod conflict;
+mod last_applied;
 mod managed;
 mod merge;
+mod prune;
+mod trail;
 mod walk;
 
-use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -18,9 +23,10 @@ pub use managed::{
     ANCIENT_CHANGES, BEFORE_FIRST_APPLY, MAX_UPDATE_MANAGERS, ManagedFields, ManagedFieldsError, ManagerId, Operation,
     Owned,
 };
-pub use walk::{Comparison, TypedError};
+pub use check::{TypedError, TypedErrors};
+pub use compare::Comparison;
 
-pub(crate) use walk::same;
+pub(crate) use compare::same;
 
 use crate::fields::{FieldSet, PathElement};
 use crate::limits::{self, TooDeep};
@@ -43,6 +49,14 @@ pub struct Writer<'a> {
     pub ignored: Option<&'a FieldSet>,
 }
 
+impl Writer<'_> {
+    /// The entry of this writer for an operation. A writer without a name has a name all the same.
+    fn id(&self, operation: Operation) -> ManagerId {
+        let manager = if self.manager.is_empty() { "unknown" } else { self.manager };
+        ManagerId::new(manager, operation, self.api_version, self.subresource)
+    }
+}
+
 /// Result of an apply.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Applied {
@@ -60,8 +74,8 @@ pub enum ApplyError {
     #[error(transparent)]
     Conflicts(#[from] Conflicts),
     /// The configuration does not fit the kind's schema.
-    #[error("failed to create typed patch object: {}", list(.0))]
-    Typed(Vec<TypedError>),
+    #[error("{0}")]
+    Typed(TypedErrors),
     /// The configuration carries managedFields.
     #[error("metadata.managedFields must be nil")]
     ManagedFieldsGiven,
@@ -73,17 +87,8 @@ pub enum ApplyError {
     TooDeep(#[from] TooDeep),
 }
 
-fn list(errors: &[TypedError]) -> String {
-    match errors {
-        [one] => one.to_string(),
-        many => many
-            .iter()
-            .fold("errors:".to_owned(), |text, error| format!("{text}\n  {error}")),
-    }
-}
-
 /// Fields that nobody owns: they identify the object or belong to the server.
-fn unowned() -> FieldSet {
+static UNOWNED: LazyLock<FieldSet> = LazyLock::new(|| {
     FieldSet::of_names(&[
         &["apiVersion"],
         &["kind"],
@@ -98,7 +103,7 @@ fn unowned() -> FieldSet {
         &["metadata", "managedFields"],
         &["metadata", "resourceVersion"],
     ])
-}
+});
 
 /// Applies `config` to `live` (`None`: the object does not exist) for an applier.
 ///
@@ -131,96 +136,113 @@ pub fn apply(live: Option<&Value>, config: &Value, writer: &Writer<'_>, force: b
         return Err(ApplyError::ManagedFieldsGiven);
     }
     let config = bare(config);
-    let root = writer.schema.root();
-    let errors = walk::check(&config, root, false);
+    let errors = check::check(&config, writer.schema.root());
     if !errors.is_empty() {
-        return Err(ApplyError::Typed(errors));
+        return Err(ApplyError::Typed(TypedErrors::of(&config, errors)));
     }
-    let mut managed = live
+    let managed = live
         .map_or(Ok(ManagedFields::default()), ManagedFields::of)
         .map_err(ApplyError::ManagedFields)?;
-    let before = managed.clone();
-    let base = match live {
-        Some(live) => bare(live),
-        None => empty_object(&config),
+    let base = live.map_or_else(|| empty_object(&config), bare);
+    let kubectl = writer.manager == last_applied::KUBECTL;
+    let retry = kubectl.then(|| managed.clone());
+    let mut object = match (attempt(live.is_some(), &base, &config, managed, writer, force), retry) {
+        (Ok(object), _) => object,
+        (Err(conflicts), Some(managed)) => {
+            let left = last_applied::left(conflicts, &base, writer.api_version, writer.schema);
+            if !left.0.is_empty() {
+                return Err(left.into());
+            }
+            attempt(live.is_some(), &base, &config, managed, writer, true)?
+        }
+        (Err(conflicts), None) => return Err(conflicts.into()),
     };
-    if managed.is_empty() && live.is_some() {
-        own_everything(&mut managed, &base, writer);
+    if kubectl {
+        last_applied::renew(&mut object, &config);
+    }
+    let changed = live.is_none_or(|live| !same(live, &object));
+    Ok(Applied { object, changed })
+}
+
+/// One apply with or without force, to an object that exists or not.
+fn attempt(
+    exists: bool,
+    base: &Value,
+    config: &Value,
+    mut managed: ManagedFields,
+    writer: &Writer<'_>,
+    force: bool,
+) -> Result<Value, Conflicts> {
+    let root = writer.schema.root();
+    if managed.is_empty() && exists {
+        own_everything(&mut managed, base, writer);
     }
     reconcile(&mut managed, writer.schema);
-    let id = ManagerId::new(writer.manager, Operation::Apply, writer.api_version, writer.subresource);
-    let last = managed.entries.get(&id).map(|owned| owned.fields.clone());
-    let time = managed.entries.get(&id).and_then(|owned| owned.time);
-    let mut set = walk::field_set(&config, root).difference(&unowned());
+    let id = writer.id(Operation::Apply);
+    let former = managed.entries.remove(&id);
+    let (last, time) = former.map_or((FieldSet::new(), None), |owned| (owned.fields, owned.time));
+    let mut set = walk::field_set(config, root);
     if let Some(ignored) = writer.ignored {
-        set = set.recursive_difference(ignored);
+        set.subtract_recursively(ignored);
     }
-    managed.entries.insert(
-        id.clone(),
-        Owned {
-            api_version: writer.api_version.to_owned(),
-            time,
-            fields: set,
-        },
-    );
-    let merged = merge::merge(Some(&base), Some(&config), root).unwrap_or_else(|| base.clone());
-    let mut object = match last {
-        Some(last) if !last.is_empty() => prune(&merged, &managed, &last, writer.schema),
-        _ => merged,
-    };
-    let comparison = settle(&mut managed, &base, &object, &id, writer, force)?;
-    let same = comparison.is_same() && live.is_some();
-    if !(same && managed == before)
-        && let Some(owned) = managed.entries.get_mut(&id)
-    {
-        owned.time = Some(writer.now);
+    let merged = merge::merge(Some(base), Some(config), root).unwrap_or_else(|| base.clone());
+    managed.entries.insert(id.clone(), Owned { api_version: writer.api_version.to_owned(), time, fields: set.clone() });
+    let mut object = prune::prune(merged, &managed, &set, last, writer.schema);
+    settle(&mut managed, base, &object, Some(&id), writer, force)?;
+    if let Some(owned) = managed.entries.get_mut(&id) {
+        owned.fields.subtract(&UNOWNED);
+        // Owning what is there already is no change, and has no time.
+        if !same(base, &object) {
+            owned.time = Some(writer.now);
+        }
     }
+    managed.drop_empty();
     managed.write(&mut object);
-    let changed = live.is_none_or(|live| !walk::same(live, &object));
-    Ok(Applied { object, changed })
+    Ok(object)
 }
 
 /// Computes managedFields after a write that is no apply: `new` is what the caller will store, after defaults. Returns it with its
 /// managedFields. What changed between `old` and `new` goes to the writer's Update entry and is taken from all others.
 ///
 /// `old` is `None` when the object is created. An object that nobody owns a field of stays so until its first apply. A client may
-/// reset the owners with `managedFields: [{}]`.
+/// reset the owners with `managedFields: [{}]` or, in built-in kinds, `managedFields: []`.
 ///
 /// # Errors
 /// [`TooDeep`] when an object is nested too deep; unreadable managedFields count as absent, as on the API server.
 pub fn update(old: Option<&Value>, new: &Value, writer: &Writer<'_>) -> Result<Value, TooDeep> {
     limits::check_depth(new)?;
     old.map_or(Ok(()), limits::check_depth)?;
-    let mut managed = live_or_given(old, new, writer.subresource);
+    let mut managed = live_or_given(old, new, writer);
     let mut object = bare(new);
     if old.is_some() && managed.is_empty() {
         return Ok(object);
     }
     reconcile(&mut managed, writer.schema);
     let base = old.map_or_else(|| writer.schema.zero_object(), bare);
-    let id = ManagerId::new(
-        writer.manager,
-        Operation::Update,
-        writer.api_version,
-        writer.subresource,
-    );
-    let former = managed.entries.get(&id).map(|owned| owned.fields.clone());
-    // With force there are no conflicts to return.
-    let comparison = settle(&mut managed, &base, &object, &id, writer, true).unwrap_or_default();
-    let taken = comparison.added.union(&comparison.modified).difference(&unowned());
-    let own = managed.entries.entry(id.clone()).or_insert_with(|| Owned {
-        api_version: writer.api_version.to_owned(),
-        time: None,
-        fields: FieldSet::new(),
-    });
-    own.fields = own.fields.difference(&comparison.removed).union(&taken);
-    if former.as_ref() != Some(&own.fields) {
-        own.time = Some(writer.now);
-    }
+    // What has changed is taken from everybody, the writer's own former entry included. With force there are no conflicts.
+    let comparison = settle(&mut managed, &base, &object, None, writer, true).unwrap_or_default();
+    own(&mut managed, writer.id(Operation::Update), comparison, writer);
     managed.drop_empty();
     managed.cap();
     managed.write(&mut object);
     Ok(object)
+}
+
+/// Gives what has changed to an Update entry. Its time is that of the last change that it got something by.
+fn own(managed: &mut ManagedFields, id: ManagerId, comparison: Comparison, writer: &Writer<'_>) {
+    let mut taken = comparison.added;
+    taken.extend(&comparison.modified);
+    taken.subtract(&UNOWNED);
+    if taken.is_empty() {
+        return;
+    }
+    let entry = managed.entries.entry(id).or_insert_with(|| Owned {
+        api_version: writer.api_version.to_owned(),
+        time: None,
+        fields: FieldSet::new(),
+    });
+    entry.fields.extend(&taken);
+    entry.time = Some(writer.now);
 }
 
 /// The identity of a list item; none in atomic lists and for items without a key.
@@ -228,11 +250,17 @@ pub(crate) fn item_key(kind: &ListKind, item: &Value) -> Option<PathElement> {
     walk::item_element(kind, item).ok()
 }
 
-/// The object without its managedFields.
+/// The object without its managedFields, which are often the larger part and so are not copied first.
 fn bare(object: &Value) -> Value {
-    let mut out = object.clone();
-    ManagedFields::default().write(&mut out);
-    out
+    let Value::Object(map) = object else { return object.clone() };
+    let strip = |(name, value): (&String, &Value)| match value {
+        Value::Object(metadata) if name == "metadata" => {
+            let kept = metadata.iter().filter(|(name, _)| *name != "managedFields");
+            (name.clone(), Value::Object(kept.map(|(name, value)| (name.clone(), value.clone())).collect()))
+        }
+        _ => (name.clone(), value.clone()),
+    };
+    Value::Object(map.iter().map(strip).collect())
 }
 
 /// What an apply that creates an object merges into: its identity only.
@@ -247,17 +275,18 @@ fn empty_object(config: &Value) -> Value {
 }
 
 /// The managed fields that an update starts from: those in the request when it may set them and they are readable, else the
-/// live ones. A single empty entry resets them.
-fn live_or_given(old: Option<&Value>, new: &Value, subresource: &str) -> ManagedFields {
+/// live ones. An empty list or a single empty entry resets them.
+fn live_or_given(old: Option<&Value>, new: &Value, writer: &Writer<'_>) -> ManagedFields {
     let live = || old.and_then(|old| ManagedFields::of(old).ok()).unwrap_or_default();
-    if !subresource.is_empty() {
+    if !writer.subresource.is_empty() {
         return live();
     }
     let given = new.pointer("/metadata/managedFields").and_then(Value::as_array);
-    if let Some([Value::Object(entry)]) = given.map(Vec::as_slice)
-        && entry.is_empty()
-    {
-        return ManagedFields::default();
+    match given.map(Vec::as_slice) {
+        // In custom resources the API server does not see an empty list.
+        Some([]) if writer.schema.root().name().is_some() => return ManagedFields::default(),
+        Some([Value::Object(entry)]) if entry.is_empty() => return ManagedFields::default(),
+        _ => {}
     }
     match ManagedFields::of(new) {
         Ok(managed) if !managed.is_empty() => managed,
@@ -267,89 +296,55 @@ fn live_or_given(old: Option<&Value>, new: &Value, subresource: &str) -> Managed
 
 /// Gives everything in an object without owners to one manager, so that the first apply meets it as a conflict.
 fn own_everything(managed: &mut ManagedFields, live: &Value, writer: &Writer<'_>) {
-    let comparison = walk::compare(&writer.schema.zero_object(), live, writer.schema.root());
-    let mut fields = comparison.added.union(&comparison.modified).difference(&unowned());
-    if let Some(ignored) = writer.ignored {
-        fields = fields.recursive_difference(ignored);
-    }
-    if !fields.is_empty() {
-        let id = ManagerId::new(BEFORE_FIRST_APPLY, Operation::Update, writer.api_version, "");
-        managed.entries.insert(
-            id,
-            Owned {
-                api_version: writer.api_version.to_owned(),
-                time: Some(writer.now),
-                fields,
-            },
-        );
-    }
+    let mut comparison = compare::compare(&writer.schema.zero_object(), live, writer.schema.root());
+    ignore(&mut comparison, writer);
+    let first = Writer { manager: BEFORE_FIRST_APPLY, ..*writer };
+    own(managed, first.id(Operation::Update), comparison, writer);
 }
 
 /// Fits all sets to the schema as it is now.
 fn reconcile(managed: &mut ManagedFields, schema: &Schema) {
     for owned in managed.entries.values_mut() {
-        owned.fields = owned.fields.reconcile(Some(schema.root()));
+        owned.fields.reconcile(schema.root());
     }
 }
 
-/// Takes what changed between two objects from everybody but `writer`, or reports it as conflicts.
+/// Takes the fields that this request cannot set out of a comparison.
+fn ignore(comparison: &mut Comparison, writer: &Writer<'_>) {
+    if let Some(ignored) = writer.ignored {
+        comparison.added.subtract_recursively(ignored);
+        comparison.modified.subtract_recursively(ignored);
+        comparison.removed.subtract_recursively(ignored);
+    }
+}
+
+/// Takes what changed between two objects from everybody but `id`, or reports it as conflicts.
 fn settle(
     managed: &mut ManagedFields,
     old: &Value,
     new: &Value,
-    id: &ManagerId,
+    id: Option<&ManagerId>,
     writer: &Writer<'_>,
     force: bool,
 ) -> Result<Comparison, Conflicts> {
-    let mut comparison = walk::compare(old, new, writer.schema.root());
-    if let Some(ignored) = writer.ignored {
-        comparison.added = comparison.added.recursive_difference(ignored);
-        comparison.modified = comparison.modified.recursive_difference(ignored);
-        comparison.removed = comparison.removed.recursive_difference(ignored);
-    }
-    let changed = comparison.modified.union(&comparison.added);
-    let mut lost: BTreeMap<ManagerId, FieldSet> = BTreeMap::new();
-    for (other, owned) in managed.entries.iter().filter(|(other, _)| *other != id) {
-        let conflict = owned.fields.intersection(&changed);
-        if !conflict.is_empty() {
-            lost.insert(other.clone(), conflict);
+    let mut comparison = compare::compare(old, new, writer.schema.root());
+    ignore(&mut comparison, writer);
+    let mut changed = comparison.modified.clone();
+    changed.extend(&comparison.added);
+    if !force {
+        let mut conflicts = Vec::new();
+        for (other, owned) in managed.entries.iter().filter(|(other, _)| Some(*other) != id) {
+            let paths = owned.fields.intersection(&changed).paths();
+            conflicts.extend(paths.into_iter().map(|path| Conflict { manager: other.clone(), path }));
+        }
+        if !conflicts.is_empty() {
+            return Err(Conflicts(conflicts));
         }
     }
-    if !force && !lost.is_empty() {
-        let conflicts = lost.iter().flat_map(|(manager, set)| {
-            set.paths().into_iter().map(|path| Conflict {
-                manager: manager.clone(),
-                path,
-            })
-        });
-        return Err(Conflicts(conflicts.collect()));
-    }
-    for (other, owned) in managed.entries.iter_mut().filter(|(other, _)| *other != id) {
-        if let Some(conflict) = lost.get(other) {
-            owned.fields = owned.fields.difference(conflict);
-        }
-        owned.fields = owned.fields.difference(&comparison.removed);
+    for (_, owned) in managed.entries.iter_mut().filter(|(other, _)| Some(*other) != id) {
+        owned.fields.subtract(&changed);
+        owned.fields.subtract(&comparison.removed);
     }
     managed.drop_empty();
     Ok(comparison)
-}
-
-/// Removes what the applier owned by its last apply, sets no more, and nobody else owns.
-fn prune(merged: &Value, managed: &ManagedFields, last: &FieldSet, schema: &Schema) -> Value {
-    let root = schema.root();
-    let full = |set: &FieldSet| set.with_struct_fields(Some(root));
-    let without = |value: &Value, gone: &FieldSet| walk::remove(value, gone, root).unwrap_or(Value::Null);
-    let last = full(last);
-    let pruned = without(merged, &last);
-    let merged_set = full(&walk::field_set(merged, root));
-    // What somebody owns comes back.
-    let owned = managed
-        .entries
-        .values()
-        .fold(FieldSet::new(), |all, owned| all.union(&owned.fields));
-    let kept = full(&walk::field_set(&pruned, root)).union(&full(&owned));
-    let pruned = without(merged, &merged_set.difference(&kept));
-    // What went only because something above it went, and was never applied, comes back.
-    let pruned_set = full(&walk::field_set(&pruned, root));
-    without(merged, &merged_set.difference(&pruned_set).intersection(&last))
 }

@@ -1,7 +1,5 @@
 //! FieldsV1: the form of a field set in managedFields.
 
-use std::collections::BTreeSet;
-
 use serde_json::{Map, Value};
 use thiserror::Error;
 
@@ -28,6 +26,9 @@ pub enum DecodeError {
 
 impl FieldSet {
     /// The set as FieldsV1.
+    ///
+    /// The API server writes the members of each level in the order of their path elements, where port 80 comes before port
+    /// 443. A [`Value`] sorts them as text. Nothing depends on it: readers take the levels for maps.
     #[must_use]
     pub fn to_fields_v1(&self) -> Value {
         Value::Object(self.encode(false))
@@ -38,13 +39,9 @@ impl FieldSet {
         if member {
             out.insert(".".to_owned(), Value::Object(Map::new()));
         }
-        let elements: BTreeSet<&PathElement> = self.members.iter().chain(self.children.keys()).collect();
-        for element in elements {
-            let value = match self.below(element) {
-                Some(child) => child.encode(self.members.contains(element)),
-                None if self.members.contains(element) => Map::new(),
-                None => continue,
-            };
+        for (element, node) in &self.nodes {
+            // A member with nothing below it is an empty map, without a dot of its own.
+            let value = node.below.encode(node.member && !node.below.is_empty());
             out.insert(element.encode(), Value::Object(value));
         }
         out
@@ -69,12 +66,8 @@ impl FieldSet {
             let element = PathElement::decode(text)?;
             let below = value.as_object().ok_or(DecodeError::NotAMap)?;
             // A node without children is a member even without a dot of its own.
-            if below.is_empty() || below.contains_key(".") {
-                set.members.insert(element.clone());
-            }
-            if !below.is_empty() {
-                set.graft(element, Self::decode(value)?);
-            }
+            let member = below.is_empty() || below.contains_key(".");
+            set.put(element, member, Self::decode(value)?);
         }
         Ok(set)
     }
@@ -89,9 +82,9 @@ impl PathElement {
                     .iter()
                     .map(|(name, value)| (name.clone(), value.value().clone()))
                     .collect();
-                format!("k:{}", Value::Object(map))
+                format!("k:{}", escaped(&Value::Object(map)))
             }
-            Self::Value(value) => format!("v:{value}"),
+            Self::Value(value) => format!("v:{}", escaped(value.value())),
             Self::Index(index) => format!("i:{index}"),
         }
     }
@@ -109,15 +102,28 @@ impl PathElement {
             "k" => match json()? {
                 Value::Object(map) => {
                     let field = |(name, value)| Scalar::new(value).map(|value| (name, value));
-                    map.into_iter()
-                        .map(field)
-                        .collect::<Option<Vec<_>>>()
-                        .map(Self::Key)
-                        .ok_or_else(unknown)
+                    let fields = map.into_iter().map(field).collect::<Option<Vec<_>>>();
+                    fields.map(Self::key).ok_or_else(unknown)
                 }
                 _ => Err(unknown()),
             },
             _ => Err(unknown()),
         }
     }
+}
+
+/// JSON as Go's encoder writes it: safe inside HTML.
+pub(crate) fn escaped(value: &Value) -> String {
+    let text = value.to_string();
+    if !text.contains(['<', '>', '&', '\u{2028}', '\u{2029}']) {
+        return text;
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        match c {
+            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => out.push_str(&format!("\\u{:04x}", u32::from(c))),
+            _ => out.push(c),
+        }
+    }
+    out
 }

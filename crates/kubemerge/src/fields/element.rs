@@ -24,6 +24,13 @@ impl PathElement {
     pub fn field(name: &str) -> Self {
         Self::Field(name.to_owned())
     }
+
+    /// An item of a list map; the key fields may come in any order.
+    #[must_use]
+    pub fn key(mut fields: Vec<(String, Scalar)>) -> Self {
+        fields.sort();
+        Self::Key(fields)
+    }
 }
 
 /// A value without structure that can be compared and ordered.
@@ -31,10 +38,18 @@ impl PathElement {
 pub struct Scalar(Value);
 
 impl Scalar {
-    /// Takes a value that is neither list nor map.
+    /// Takes a value that is neither list nor map. A number without a fraction becomes an integer: Go prints 1.0 as 1.
     #[must_use]
     pub fn new(value: Value) -> Option<Self> {
-        (!value.is_array() && !value.is_object()).then_some(Self(value))
+        match &value {
+            Value::Array(_) | Value::Object(_) => None,
+            Value::Number(number) if number.is_f64() => {
+                let whole = number.as_f64().filter(|float| float.fract() == 0.0 && float.abs() < 1e15);
+                let integer = whole.and_then(|float| format!("{float:.0}").parse::<i64>().ok());
+                Some(Self(integer.map_or(value, Value::from)))
+            }
+            _ => Some(Self(value)),
+        }
     }
 
     /// The value.
@@ -65,7 +80,7 @@ impl Ord for Scalar {
 }
 
 /// Integers compare exactly, everything else as floating point.
-fn numbers(a: &serde_json::Number, b: &serde_json::Number) -> Ordering {
+pub(crate) fn numbers(a: &serde_json::Number, b: &serde_json::Number) -> Ordering {
     match (a.as_i64(), b.as_i64(), a.as_u64(), b.as_u64()) {
         (Some(a), Some(b), _, _) => a.cmp(&b),
         (_, _, Some(a), Some(b)) => a.cmp(&b),

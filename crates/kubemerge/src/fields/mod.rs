@@ -3,18 +3,34 @@
 mod codec;
 mod element;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 pub use codec::DecodeError;
+pub(crate) use codec::escaped;
+pub(crate) use element::numbers;
 pub use element::{Path, PathElement, Scalar};
 
-use crate::schema::{Kind, TypeRef};
+use crate::schema::{Kind, ListKind, TypeRef};
 
 /// A set of field paths: a trie whose edges are [`PathElement`]s.
+///
+/// No node of the trie is without a member at or below it, so that equal sets are equal values.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FieldSet {
-    members: BTreeSet<PathElement>,
-    children: BTreeMap<PathElement, FieldSet>,
+    nodes: BTreeMap<PathElement, Node>,
+}
+
+/// What a set holds at one element and below it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Node {
+    member: bool,
+    below: FieldSet,
+}
+
+impl Node {
+    fn is_empty(&self) -> bool {
+        !self.member && self.below.is_empty()
+    }
 }
 
 impl FieldSet {
@@ -37,56 +53,60 @@ impl FieldSet {
     /// Whether it holds no path.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.members.is_empty() && self.children.values().all(Self::is_empty)
+        self.nodes.is_empty()
     }
 
     /// Number of paths.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.members.len() + self.children.values().map(Self::len).sum::<usize>()
+        self.nodes
+            .values()
+            .map(|node| usize::from(node.member) + node.below.len())
+            .sum()
     }
 
     /// Adds a path. The empty path is not a member of any set.
     pub fn insert(&mut self, path: &[PathElement]) {
-        match path {
-            [] => {}
-            [last] => {
-                self.members.insert(last.clone());
-            }
-            [first, rest @ ..] => self.children.entry(first.clone()).or_default().insert(rest),
-        }
+        let Some((last, above)) = path.split_last() else { return };
+        let set = above
+            .iter()
+            .fold(self, |set, element| &mut set.nodes.entry(element.clone()).or_default().below);
+        set.nodes.entry(last.clone()).or_default().member = true;
     }
 
     /// Whether the path is a member.
     #[must_use]
     pub fn contains(&self, path: &[PathElement]) -> bool {
-        match path {
-            [] => false,
-            [last] => self.members.contains(last),
-            [first, rest @ ..] => self.children.get(first).is_some_and(|child| child.contains(rest)),
+        let Some((last, above)) = path.split_last() else { return false };
+        let mut set = self;
+        for element in above {
+            match set.nodes.get(element) {
+                Some(node) => set = &node.below,
+                None => return false,
+            }
         }
+        set.has(last)
     }
 
     /// Whether a path of one element is a member.
     pub(crate) fn has(&self, element: &PathElement) -> bool {
-        self.members.contains(element)
+        self.nodes.get(element).is_some_and(|node| node.member)
     }
 
     /// The paths below one element.
     #[must_use]
     pub fn below(&self, element: &PathElement) -> Option<&FieldSet> {
-        self.children.get(element).filter(|set| !set.is_empty())
+        self.nodes
+            .get(element)
+            .map(|node| &node.below)
+            .filter(|set| !set.is_empty())
     }
 
-    /// Adds a member of one element.
-    pub(crate) fn add(&mut self, element: PathElement) {
-        self.members.insert(element);
-    }
-
-    /// Puts a set below an element.
-    pub(crate) fn graft(&mut self, element: PathElement, set: FieldSet) {
-        if !set.is_empty() {
-            self.children.insert(element, set);
+    /// Puts a member, the paths below it, or both.
+    pub(crate) fn put(&mut self, element: PathElement, member: bool, below: FieldSet) {
+        let node = Node { member, below };
+        if !node.is_empty() {
+            self.nodes.insert(element, node);
         }
     }
 
@@ -98,23 +118,32 @@ impl FieldSet {
         out
     }
 
-    fn extend(&mut self, other: &Self) {
-        self.members.extend(other.members.iter().cloned());
-        for (element, child) in &other.children {
-            self.children.entry(element.clone()).or_default().extend(child);
+    /// Adds the paths of another set.
+    pub(crate) fn extend(&mut self, other: &Self) {
+        for (element, theirs) in &other.nodes {
+            match self.nodes.get_mut(element) {
+                Some(node) => {
+                    node.member |= theirs.member;
+                    node.below.extend(&theirs.below);
+                }
+                None => {
+                    self.nodes.insert(element.clone(), theirs.clone());
+                }
+            }
         }
     }
 
     /// The paths of both sets.
     #[must_use]
     pub fn intersection(&self, other: &Self) -> Self {
-        let mut out = Self {
-            members: self.members.intersection(&other.members).cloned().collect(),
-            children: BTreeMap::new(),
-        };
-        for (element, child) in &self.children {
-            if let Some(theirs) = other.children.get(element) {
-                out.graft(element.clone(), child.intersection(theirs));
+        if other.nodes.len() < self.nodes.len() {
+            return other.intersection(self);
+        }
+        let mut out = Self::new();
+        for (element, node) in &self.nodes {
+            if let Some(theirs) = other.nodes.get(element) {
+                let below = node.below.intersection(&theirs.below);
+                out.put(element.clone(), node.member && theirs.member, below);
             }
         }
         out
@@ -123,42 +152,53 @@ impl FieldSet {
     /// The paths of this set that are not in the other.
     #[must_use]
     pub fn difference(&self, other: &Self) -> Self {
-        let mut out = Self {
-            members: self.members.difference(&other.members).cloned().collect(),
-            children: BTreeMap::new(),
-        };
-        for (element, child) in &self.children {
-            let rest = match other.children.get(element) {
-                Some(theirs) => child.difference(theirs),
-                None => child.clone(),
-            };
-            out.graft(element.clone(), rest);
-        }
+        let mut out = self.clone();
+        out.subtract(other);
         out
+    }
+
+    /// Takes the paths of another set away.
+    pub(crate) fn subtract(&mut self, other: &Self) {
+        for (element, theirs) in &other.nodes {
+            let Some(node) = self.nodes.get_mut(element) else { continue };
+            node.member &= !theirs.member;
+            node.below.subtract(&theirs.below);
+            if node.is_empty() {
+                self.nodes.remove(element);
+            }
+        }
+    }
+
+    /// Whether every path of this set is in the other.
+    pub(crate) fn is_within(&self, other: &Self) -> bool {
+        self.nodes.iter().all(|(element, node)| {
+            let theirs = other.nodes.get(element);
+            theirs.is_some_and(|theirs| (!node.member || theirs.member) && node.below.is_within(&theirs.below))
+        })
     }
 
     /// The paths of this set that neither are in the other nor lie below one of its members.
     #[must_use]
     pub fn recursive_difference(&self, other: &Self) -> Self {
-        let mut out = Self {
-            members: self.members.difference(&other.members).cloned().collect(),
-            children: BTreeMap::new(),
-        };
-        for (element, child) in self
-            .children
-            .iter()
-            .filter(|(element, _)| !other.members.contains(*element))
-        {
-            let rest = match other.children.get(element) {
-                Some(theirs) => child.recursive_difference(theirs),
-                None => child.clone(),
-            };
-            out.graft(element.clone(), rest);
-        }
+        let mut out = self.clone();
+        out.subtract_recursively(other);
         out
     }
 
-    /// All paths in order: a member comes before what lies below it.
+    /// Takes away the paths of another set and all that lies below them.
+    pub(crate) fn subtract_recursively(&mut self, other: &Self) {
+        for (element, theirs) in &other.nodes {
+            let Some(node) = self.nodes.get_mut(element) else { continue };
+            if !theirs.member {
+                node.below.subtract_recursively(&theirs.below);
+            }
+            if theirs.member || node.is_empty() {
+                self.nodes.remove(element);
+            }
+        }
+    }
+
+    /// All paths, in the order in which the API server lists conflicts: first the members of a level, then what lies deeper.
     #[must_use]
     pub fn paths(&self) -> Vec<Path> {
         let mut out = Vec::new();
@@ -167,64 +207,58 @@ impl FieldSet {
     }
 
     fn collect(&self, prefix: &mut Vec<PathElement>, out: &mut Vec<Path>) {
-        let elements: BTreeSet<&PathElement> = self.members.iter().chain(self.children.keys()).collect();
-        for element in elements {
+        for (element, _) in self.nodes.iter().filter(|(_, node)| node.member) {
+            let mut path = prefix.clone();
+            path.push(element.clone());
+            out.push(Path(path));
+        }
+        for (element, node) in &self.nodes {
             prefix.push(element.clone());
-            if self.members.contains(element) {
-                out.push(Path(prefix.clone()));
-            }
-            if let Some(child) = self.children.get(element) {
-                child.collect(prefix, out);
-            }
+            node.below.collect(prefix, out);
             prefix.pop();
         }
     }
 
     /// Adds as members the structs' own fields on the way to deeper paths. An owner of `spec.replicas` then also holds
     /// `spec`, which no set records, so that removal does not leave an empty struct behind.
-    pub(crate) fn with_struct_fields(&self, at: Option<TypeRef<'_>>) -> Self {
-        let mut out = Self {
-            members: self.members.clone(),
-            children: BTreeMap::new(),
-        };
-        for (element, child) in &self.children {
-            let next = match (element, at) {
-                (PathElement::Field(name), Some(at)) => {
-                    if at.field(name).is_some() {
-                        out.members.insert(element.clone());
-                    }
-                    at.child(name)
-                }
-                (_, Some(at)) => at.element(),
-                (_, None) => None,
-            };
-            out.children.insert(element.clone(), child.with_struct_fields(next));
+    pub(crate) fn with_struct_fields(mut self, at: TypeRef<'_>) -> Self {
+        self.fill(at);
+        self
+    }
+
+    fn fill(&mut self, at: TypeRef<'_>) {
+        for (element, node) in self.nodes.iter_mut().filter(|(_, node)| !node.below.is_empty()) {
+            if let PathElement::Field(name) = element {
+                node.member |= at.field(name).is_some();
+            }
+            if let Some(next) = step(at, element) {
+                node.below.fill(next);
+            }
         }
-        out
     }
 
     /// Fits a set to a schema that has become atomic since the set was written: an owner below an atomic field owns all of it.
-    pub(crate) fn reconcile(&self, at: Option<TypeRef<'_>>) -> Self {
-        let mut out = Self {
-            members: self.members.clone(),
-            children: BTreeMap::new(),
-        };
-        for (element, child) in &self.children {
-            let next = match element {
-                PathElement::Field(name) => at.and_then(|at| at.child(name)),
-                _ => at.and_then(TypeRef::element),
-            };
-            let atomic = next.is_some_and(|next| match next.kind() {
-                Kind::List { kind } => *kind == crate::schema::ListKind::Atomic,
+    pub(crate) fn reconcile(&mut self, at: TypeRef<'_>) {
+        for (element, node) in self.nodes.iter_mut().filter(|(_, node)| !node.below.is_empty()) {
+            let Some(next) = step(at, element) else { continue };
+            let atomic = match next.kind() {
+                Kind::List { kind } => *kind == ListKind::Atomic,
                 Kind::Object => next.is_atomic(),
                 Kind::Any | Kind::Scalar(_) => false,
-            });
-            if atomic && !child.is_empty() {
-                out.members.insert(element.clone());
+            };
+            if atomic {
+                *node = Node { member: true, below: Self::new() };
             } else {
-                out.graft(element.clone(), child.reconcile(next));
+                node.below.reconcile(next);
             }
         }
-        out
+    }
+}
+
+/// The type behind one step of a path.
+fn step<'a>(at: TypeRef<'a>, element: &PathElement) -> Option<TypeRef<'a>> {
+    match element {
+        PathElement::Field(name) => at.child(name),
+        _ => at.element(),
     }
 }

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-use super::{DELETE_VALUES, ORDER, PATCH, StrategicError, merge_map};
+use super::{DELETE_VALUES, ORDER, PATCH, REPLACE, StrategicError, merge_map};
 use crate::schema::{Schema, TypeRef};
 
-/// Merges the items of a patch into a list, then orders it.
+/// Merges the items of a patch into a list, then orders it: by the patch, and where it has a `$setElementOrder`, by that.
 pub(super) fn merge(
     original: &[Value],
     change: &[Value],
@@ -20,60 +20,64 @@ pub(super) fn merge(
     let directive = |prefix: &str| match patch.get(&format!("{prefix}{name}")) {
         None => Ok(None),
         Some(Value::Array(values)) => Ok(Some(values)),
-        Some(_) => Err(StrategicError::Directive {
-            field: path.to_owned(),
-            directive: format!("{prefix}{name}"),
-        }),
+        Some(_) => {
+            let directive = format!("{prefix}{name}");
+            Err(StrategicError::Directive { field: path.to_owned(), directive })
+        }
     };
     let order = directive(ORDER)?;
-    match key {
+    let id_of = |item: &Value| match key {
+        Some(key) => item.get(key).map(id),
+        None => Some(id(item)),
+    };
+    let ids = |items: &[Value]| -> Vec<String> { items.iter().filter_map(id_of).collect() };
+    if let Some(order) = order {
+        check_order(&id_of, change, &ids(order), path)?;
+    }
+    let was = ids(original);
+    let mut out = match key {
         Some(key) => {
-            let element = at
-                .field(name)
-                .and_then(TypeRef::element)
-                .unwrap_or(Schema::untyped_root());
-            let keyed = Keyed { key, element, path };
-            let merged = keyed.merge(original, change)?;
-            let ids =
-                |items: &[Value]| -> Vec<String> { items.iter().filter_map(|item| item.get(key)).map(id).collect() };
-            let live: Vec<Value> = change
-                .iter()
-                .filter(|item| item.get(PATCH).is_none())
-                .cloned()
-                .collect();
-            arrange(
-                merged,
-                |item| item.get(key).map(id),
-                &ids(original),
-                &ids(&live),
-                order.map(|order| ids(order)),
-                path,
-            )
+            let element = at.field(name).and_then(TypeRef::element).unwrap_or(Schema::untyped_root());
+            Keyed { key, element, path }.merge(original, change)?
         }
         None => {
             let gone: BTreeSet<String> = directive(DELETE_VALUES)?.into_iter().flatten().map(id).collect();
-            let mut out: Vec<Value> = original
-                .iter()
-                .filter(|item| !gone.contains(&id(item)))
-                .cloned()
-                .collect();
-            let mut known: BTreeSet<String> = out.iter().map(id).collect();
-            for item in change {
-                if known.insert(id(item)) {
-                    out.push(item.clone());
-                }
-            }
-            let ids = |items: &[Value]| items.iter().map(id).collect::<Vec<_>>();
-            arrange(
-                out,
-                |item| Some(id(item)),
-                &ids(original),
-                &ids(change),
-                order.map(|order| ids(order)),
-                path,
-            )
+            let mut known = BTreeSet::new();
+            let kept = original.iter().filter(|item| !gone.contains(&id(item)));
+            kept.chain(change).filter(|item| known.insert(id(item))).cloned().collect()
+        }
+    };
+    if !change.is_empty() {
+        let live: Vec<Value> = change.iter().filter(|item| item.get(PATCH).is_none()).cloned().collect();
+        let replaced = live.len() < change.len() && change.iter().any(|item| item.get(PATCH) == Some(&REPLACE.into()));
+        if !replaced {
+            out = arrange(out, id_of, &ids(&live), &was);
         }
     }
+    Ok(match order {
+        Some(order) => arrange(out, id_of, &ids(order), &was),
+        None => out,
+    })
+}
+
+/// The order has to name the items of the patch in their order. An empty one says nothing.
+fn check_order(
+    id_of: impl Fn(&Value) -> Option<String>,
+    change: &[Value],
+    order: &[String],
+    path: &str,
+) -> Result<(), StrategicError> {
+    if order.is_empty() {
+        return Ok(());
+    }
+    let mut order = order.iter();
+    for item in change.iter().filter(|item| item.get(PATCH).is_none()) {
+        let id = id_of(item);
+        if !order.any(|named| Some(named) == id.as_ref()) {
+            return Err(StrategicError::Order { field: path.to_owned() });
+        }
+    }
+    Ok(())
 }
 
 /// What tells items apart: their text, as the API server compares keys after printing them.
@@ -111,9 +115,9 @@ impl Keyed<'_> {
         let mut rest = Vec::new();
         for item in change {
             match directive(item).as_deref() {
-                None | Some("merge") => rest.push(item),
-                // Alone it replaces the whole list; it is no item itself.
-                Some("replace") => replace = true,
+                None => rest.push(item),
+                // It replaces the whole list and is no item itself.
+                Some(REPLACE) => replace = true,
                 Some("delete") => {
                     gone.insert(self.id_of(item)?);
                 }
@@ -126,7 +130,7 @@ impl Keyed<'_> {
             }
         }
         if replace {
-            return Ok(rest.into_iter().map(without_directive).collect());
+            return Ok(rest.into_iter().map(super::without_marks).collect());
         }
         let kept = |item: &&Value| item.get(self.key).is_none_or(|value| !gone.contains(&id(value)));
         let mut out: Vec<Value> = original.iter().filter(kept).cloned().collect();
@@ -146,10 +150,8 @@ impl Keyed<'_> {
                     *slot = Value::Object(merge_map(&before, &change, self.element, self.path)?);
                 }
                 None => {
-                    // Directives inside a new item mean what they mean in an old one.
-                    let fresh = merge_map(&Map::new(), &change, self.element, self.path)?;
                     places.insert(id, out.len());
-                    out.push(Value::Object(fresh));
+                    out.push(super::without_marks(&Value::Object(change)));
                 }
             }
         }
@@ -157,65 +159,39 @@ impl Keyed<'_> {
     }
 }
 
-fn without_directive(item: &Value) -> Value {
-    let mut out = item.clone();
-    if let Some(map) = out.as_object_mut() {
-        map.remove(PATCH);
-    }
-    out
-}
-
-/// Orders a merged list. Items that the patch or its `$setElementOrder` names come in that order; items that only the server has
-/// keep their place relative to the item that followed them in the original.
-fn arrange(
-    merged: Vec<Value>,
-    id_of: impl Fn(&Value) -> Option<String>,
-    original: &[String],
-    change: &[String],
-    order: Option<Vec<String>>,
-    path: &str,
-) -> Result<Vec<Value>, StrategicError> {
-    let Some(order) = order else { return Ok(merged) };
-    let places: BTreeMap<&str, usize> = order
-        .iter()
-        .enumerate()
-        .map(|(place, id)| (id.as_str(), place))
-        .collect();
-    let listed: Option<Vec<usize>> = change.iter().map(|id| places.get(id.as_str()).copied()).collect();
-    if !listed.is_some_and(|places| places.is_sorted()) {
-        return Err(StrategicError::Order { field: path.to_owned() });
-    }
-    let was: BTreeMap<&str, usize> = original
-        .iter()
-        .enumerate()
-        .rev()
-        .map(|(place, id)| (id.as_str(), place))
-        .collect();
-    let (mut ours, mut servers): (Vec<(usize, Value)>, Vec<Value>) = (Vec::new(), Vec::new());
+/// Orders a merged list. Items that `order` names come in that order. The others keep the order of `was`, the original, and
+/// go before the next named item when they stood before it in the original. So a new item comes before all items that
+/// the patch does not name.
+fn arrange(merged: Vec<Value>, id_of: impl Fn(&Value) -> Option<String>, order: &[String], was: &[String]) -> Vec<Value> {
+    let places = |ids: &[String]| -> BTreeMap<String, usize> {
+        ids.iter().enumerate().rev().map(|(place, id)| (id.clone(), place)).collect()
+    };
+    let (order, was) = (places(order), places(was));
+    // (place in the order, place in the original, item)
+    let (mut named, mut others) = (Vec::new(), Vec::new());
     for item in merged {
-        match id_of(&item).and_then(|id| places.get(id.as_str()).copied()) {
-            Some(place) => ours.push((place, item)),
-            None => servers.push(item),
+        let id = id_of(&item);
+        let place = |places: &BTreeMap<String, usize>| id.as_ref().and_then(|id| places.get(id)).copied();
+        match (place(&order), place(&was)) {
+            (Some(place), was) => named.push((place, was, item)),
+            (None, was) => others.push((was, item)),
         }
     }
-    ours.sort_by_key(|(place, _)| *place);
-    // Merge two lists: a server's item goes first when it stood before the next ordered item, which was there already.
-    let position = |item: &Value| id_of(item).and_then(|id| was.get(id.as_str()).copied());
-    let mut out = Vec::with_capacity(ours.len() + servers.len());
-    let (mut ours, mut servers) = (
-        ours.into_iter().map(|(_, item)| item).peekable(),
-        servers.into_iter().peekable(),
-    );
-    while let Some(mine) = ours.peek() {
-        let first = servers
-            .peek()
-            .is_some_and(|server| match (position(server), position(mine)) {
-                (Some(server), Some(mine)) => server < mine,
-                _ => false,
-            });
-        let next = if first { servers.next() } else { ours.next() };
-        out.extend(next);
+    named.sort_by_key(|(place, _, _)| *place);
+    if others.iter().all(|(was, _)| was.is_some()) {
+        others.sort_by_key(|(was, _)| *was);
+    } else {
+        // The API server's comparison has no answer for items that are nowhere, and so turns them round.
+        others.reverse();
     }
-    out.extend(servers);
-    Ok(out)
+    let mut out = Vec::with_capacity(named.len() + others.len());
+    let mut others = others.into_iter().peekable();
+    for (_, was, item) in named {
+        while let Some((_, other)) = others.next_if(|(other, _)| other.is_some() && was.is_some() && *other < was) {
+            out.push(other);
+        }
+        out.push(item);
+    }
+    out.extend(others.map(|(_, item)| item));
+    out
 }

@@ -12,7 +12,8 @@ use thiserror::Error;
 use crate::limits::{self, TooDeep};
 use crate::schema::{Schema, Strategic, TypeRef};
 
-pub(crate) const PATCH: &str = "$patch";
+const PATCH: &str = "$patch";
+const REPLACE: &str = "replace";
 const RETAIN_KEYS: &str = "$retainKeys";
 const ORDER: &str = "$setElementOrder/";
 const DELETE_VALUES: &str = "$deleteFromPrimitiveList/";
@@ -95,8 +96,8 @@ fn merge_map(
         directive: name.to_owned(),
     };
     match patch.get(PATCH).map(Value::as_str) {
-        None | Some(Some("merge")) => {}
-        Some(Some("replace")) => {
+        None => {}
+        Some(Some(REPLACE)) => {
             let mut out = patch.clone();
             out.remove(PATCH);
             return Ok(out);
@@ -162,21 +163,38 @@ fn merge_value(
         retain_keys: false,
     };
     let strategic = at.strategic(name).unwrap_or(&NONE);
-    match value {
-        Value::Object(change) => {
-            let empty = Map::new();
-            let before = original
-                .and_then(Value::as_object)
-                .filter(|_| !strategic.replace)
-                .unwrap_or(&empty);
+    let order = format!("{ORDER}{name}");
+    match (original, value) {
+        (Some(Value::Object(before)), Value::Object(change)) if !strategic.replace => {
             let child = at.child(name).unwrap_or(Schema::untyped_root());
             Ok(Value::Object(merge_map(before, change, child, path)?))
         }
-        Value::Array(change) if strategic.merge => {
-            let before = original.and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        (Some(Value::Array(before)), Value::Array(change)) if strategic.merge => {
             Ok(Value::Array(list::merge(before, change, at, name, patch, path)?))
         }
-        other => Ok(other.clone()),
+        (_, Value::Array(_)) if strategic.merge && patch.contains_key(&order) => {
+            // A new list has an order too; its items are taken as they are.
+            let Value::Array(change) = without_marks(value) else { return Ok(value.clone()) };
+            Ok(Value::Array(list::merge(&[], &change, at, name, patch, path)?))
+        }
+        // There is nothing to merge with. Directives for deeper places then have nothing to say.
+        _ => Ok(without_marks(value)),
+    }
+}
+
+/// A value that is new, without nulls and without what carries a directive.
+fn without_marks(value: &Value) -> Value {
+    match value {
+        Value::Object(map) => {
+            let plain = |(name, value): &(&String, &Value)| !name.starts_with('$') && !value.is_null() && value.get(PATCH).is_none();
+            let kept = map.iter().filter(plain).map(|(name, value)| (name.clone(), without_marks(value)));
+            Value::Object(kept.collect())
+        }
+        Value::Array(items) => {
+            let kept = items.iter().filter(|item| item.get(PATCH).is_none());
+            Value::Array(kept.map(without_marks).collect())
+        }
+        other => other.clone(),
     }
 }
 

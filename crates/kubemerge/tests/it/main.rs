@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod laws;
+mod oracle;
 mod patches;
 mod ssa;
 mod structure;

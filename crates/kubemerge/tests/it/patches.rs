@@ -40,6 +40,54 @@ fn json_patch_applies_all_or_nothing() {
         "remove operation does not apply: doc is missing path: /x"
     );
     assert!(error(json!({"op": "remove"})).starts_with("error decoding patch: "));
+    assert!(error(json!([{"op": "remove"}])).contains("has no usable path"));
+}
+
+/// As a real 1.36 API server answered each of these.
+#[test]
+fn json_patch_has_the_api_servers_peculiarities() {
+    let doc = json!({"m": {"a": "1", "b": "2"}, "l": ["x", "y"], "t": "v"});
+    let check = |operation: Value, expected: Option<Value>| {
+        let result = json_patch::apply(&doc, &json!([operation]));
+        assert_eq!(result.as_ref().ok(), expected.as_ref(), "{operation}: {result:?}");
+    };
+    let members = |m: Value| Some(json!({"m": m, "l": ["x", "y"], "t": "v"}));
+    let items = |l: Value| Some(json!({"m": {"a": "1", "b": "2"}, "l": l, "t": "v"}));
+    let same = || Some(doc.clone());
+    check(json!({"op": "replace", "path": "/m/z", "value": "3"}), members(json!({"a": "1", "b": "2", "z": "3"})));
+    check(json!({"op": "replace", "path": "/none/z", "value": "3"}), None);
+    check(json!({"op": "remove", "path": "/m/z"}), None);
+    check(json!({"op": "remove", "path": "/l/9"}), None);
+    check(json!({"op": "remove", "path": "/l/-1"}), items(json!(["x"])));
+    check(json!({"op": "add", "path": "/l/9", "value": "z"}), None);
+    check(json!({"op": "add", "path": "/l/2", "value": "z"}), items(json!(["x", "y", "z"])));
+    check(json!({"op": "add", "path": "/l/-1", "value": "z"}), items(json!(["x", "y", "z"])));
+    check(json!({"op": "add", "path": "/l/-2", "value": "z"}), items(json!(["x", "z", "y"])));
+    check(json!({"op": "add", "path": "/l/01", "value": "z"}), items(json!(["x", "z", "y"])));
+    check(json!({"op": "add", "path": "/l/-", "value": "z"}), items(json!(["x", "y", "z"])));
+    check(json!({"op": "replace", "path": "/l/-1", "value": "z"}), items(json!(["x", "z"])));
+    check(json!({"op": "replace", "path": "/l/-", "value": "z"}), None);
+    check(json!({"op": "replace", "path": "/l/x", "value": "z"}), None);
+    check(json!({"op": "test", "path": "/m/z", "value": null}), same());
+    check(json!({"op": "test", "path": "/m/z", "value": "1"}), None);
+    check(json!({"op": "test", "path": "/m/a"}), None);
+    check(json!({"op": "test", "path": "/none/x", "value": null}), None);
+    check(json!({"op": "copy", "from": "/m/z", "path": "/m/y"}), members(json!({"a": "1", "b": "2", "y": null})));
+    check(json!({"op": "move", "from": "/m/z", "path": "/m/y"}), None);
+    check(json!({"op": "move", "from": "/m/a", "path": "/m/y"}), members(json!({"b": "2", "y": "1"})));
+    check(json!({"op": "add", "path": "/m/n"}), members(json!({"a": "1", "b": "2", "n": null})));
+    check(json!({"op": "add", "path": "/none/x", "value": "1"}), None);
+    check(json!({"op": "add", "path": "/t/x", "value": "1"}), None);
+    check(json!({"op": "add", "path": "m/x", "value": "1"}), None);
+    check(json!({"op": "add", "path": "", "value": {}}), None);
+    check(json!({"op": "remove", "path": ""}), None);
+    check(json!({"op": "test", "path": "", "value": {}}), None);
+    check(json!({"op": "replace", "path": "", "value": {"a": 1}}), Some(json!({"a": 1})));
+    check(json!({"op": "bogus", "path": "/m/n"}), None);
+    check(json!({"path": "/m/n"}), None);
+    check(json!({"op": "copy", "path": "/m/n"}), None);
+    check(json!({"op": "remove", "path": "/m/a", "extra": 1}), members(json!({"b": "2"})));
+    check(json!({"op": "add", "path": "/m/c~1d", "value": "1"}), members(json!({"a": "1", "b": "2", "c/d": "1"})));
 }
 
 #[test]
@@ -109,6 +157,44 @@ fn strategic_lists_merge_by_key() {
     );
 }
 
+/// Found by comparing with a real 1.36 API server.
+#[test]
+fn strategic_order_is_the_api_servers() {
+    let two = json!({"containers": [{"name": "a", "image": "1"}, {"name": "b", "image": "1"}]});
+    // A new item comes before those that the patch does not name.
+    check(
+        two.clone(),
+        json!({"containers": [{"name": "c"}]}),
+        json!({"containers": [{"name": "c"}, {"name": "a", "image": "1"}, {"name": "b", "image": "1"}]}),
+    );
+    // Items come in the order of the patch.
+    check(
+        two.clone(),
+        json!({"containers": [{"name": "b", "image": "2"}, {"name": "a"}]}),
+        json!({"containers": [{"name": "b", "image": "2"}, {"name": "a", "image": "1"}]}),
+    );
+    // An empty order says nothing; one that does not name the patch's items is refused.
+    check(
+        two.clone(),
+        json!({"$setElementOrder/containers": [], "containers": [{"name": "b", "image": "2"}]}),
+        json!({"containers": [{"name": "a", "image": "1"}, {"name": "b", "image": "2"}]}),
+    );
+    let schema = schema::builtin("", "v1", "Pod").unwrap();
+    let patch = json!({"$setElementOrder/containers": [{"name": "a"}], "containers": [{"name": "b"}]});
+    assert!(strategic::apply(&pod(two.clone()), &pod(patch), schema).is_err());
+    // `merge` is no directive, neither in maps nor in lists.
+    let patch = json!({"containers": [{"name": "a", "$patch": "merge"}]});
+    assert!(strategic::apply(&pod(two), &pod(patch), schema).is_err());
+    let doc = pod(json!({"nodeSelector": {"a": "1"}}));
+    assert!(strategic::apply(&doc, &pod(json!({"nodeSelector": {"$patch": "merge"}})), schema).is_err());
+    // What is new loses its directives and nulls.
+    check(
+        json!({}),
+        json!({"volumes": [{"name": "v", "emptyDir": {}, "hostPath": null}, {"name": "w", "$patch": "delete"}]}),
+        json!({"volumes": [{"name": "v", "emptyDir": {}}]}),
+    );
+}
+
 #[test]
 fn strategic_maps_and_directives() {
     check(
@@ -131,9 +217,10 @@ fn strategic_maps_and_directives() {
     let patch = json!({"metadata": {"$deleteFromPrimitiveList/finalizers": ["a"], "finalizers": ["c"]}});
     assert_eq!(
         strategic::apply(&doc, &patch, schema).unwrap(),
-        json!({"metadata": {"finalizers": ["b", "c"]}})
+        json!({"metadata": {"finalizers": ["c", "b"]}})
     );
     let bad = json!({"spec": {"containers": [{"image": "x"}]}});
+    let doc = json!({"spec": {"containers": [{"name": "a"}]}});
     let error = strategic::apply(&doc, &bad, schema).unwrap_err().to_string();
     assert_eq!(
         error,
