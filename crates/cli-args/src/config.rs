@@ -33,8 +33,9 @@ pub enum ConfigCommand {
     UseContext(UseContextArgs),
     /// Add a context, or change the given values of one
     ///
-    /// The values are those of the global flags --server, --token-file and --ca-file, and --default-output. An empty
-    /// value removes the entry. The current context is not changed, unless there was none.
+    /// The values are those of the global flags --server, --token-file, --ca-file and --request-timeout, and
+    /// --default-output. An empty --server or --default-output removes the entry. The current context is not changed,
+    /// unless there was none.
     #[command(after_help = "Examples:
   fleetwright config set-context production --server https://registry.example.org --token-file ~/.fleetwright-token
   fleetwright config set-context production --default-output wide")]

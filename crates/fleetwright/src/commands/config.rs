@@ -138,8 +138,7 @@ fn set_context(args: &SetContextArgs, flags: &GlobalArgs, env: &Env, console: &m
     let place = |old: &mut Option<PathBuf>, new: Option<&PathBuf>| {
         if let Some(new) = new {
             // Relative paths of the file are relative to the file, those of a command line to where it was typed.
-            let whole = std::path::absolute(new).unwrap_or_else(|_| new.clone());
-            *old = Some(whole).filter(|_| !new.as_os_str().is_empty());
+            *old = Some(std::path::absolute(new).unwrap_or_else(|_| new.clone()));
         }
     };
     text(&mut context.server, flags.server.as_ref());

@@ -57,7 +57,10 @@ pub(super) async fn run(args: GetArgs, settings: &Settings, console: &mut Consol
     };
     let (found, missing) = fetch(&session, &query).await?;
     let mut printer = Printer::new(&query);
-    printer.list(found, &session, console, args.watch)?;
+    // When everything that was named is missing, the failures below say all there is to say.
+    if !found.is_empty() || missing.is_empty() {
+        printer.list(found, &session, console, args.watch)?;
+    }
     console.flush()?;
     for failure in &missing {
         console.fail(failure);

@@ -1,0 +1,20 @@
+//! The command line through the binary, and the typed client, against servers in this process.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
+
+mod access;
+mod changing;
+mod client;
+mod configuration;
+mod getting;
+mod help;
+mod processes;
+mod refusals;
+mod remote;
+mod server;
+mod transcript;

@@ -1,0 +1,152 @@
+//! `up` and `registry serve` as processes: they start, answer, stop, and keep their data.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use crate::transcript::{Shell, command};
+
+/// A started server with its URL.
+struct Started {
+    child: Child,
+    url: String,
+    rest: BufReader<Box<dyn std::io::Read + Send>>,
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Starts a server and reads up to the line that holds its URL after `mark`.
+fn start(mut command: Command, mark: &str) -> Started {
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let (out, err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+    let stream: Box<dyn std::io::Read + Send> = if mark.starts_with("The ") {
+        Box::new(out)
+    } else {
+        Box::new(err)
+    };
+    let mut rest = BufReader::new(stream);
+    let mut seen = String::new();
+    loop {
+        let mut line = String::new();
+        assert!(
+            rest.read_line(&mut line).unwrap() > 0,
+            "the server ended early:\n{seen}"
+        );
+        if let Some((_, url)) = line.split_once(mark) {
+            return Started {
+                url: url.trim().to_owned(),
+                child,
+                rest,
+            };
+        }
+        seen.push_str(&line);
+    }
+}
+
+/// Asks the process to end, as Kubernetes and terminals do, and waits for it.
+fn stop(started: &mut Started, signal: &str) -> Option<i32> {
+    let pid = started.child.id().to_string();
+    assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
+    started.child.wait().unwrap().code()
+}
+
+fn up(home: &Path) -> Started {
+    let mut command = command(home);
+    command.args(["up", "--port", "0"]);
+    start(command, "The Cluster Registry runs at ")
+}
+
+#[test]
+fn up_shows_the_example_fleet_and_keeps_changes_over_a_restart() {
+    let home = tempfile::tempdir().unwrap();
+    let mut first = up(home.path());
+    let shell = Shell::of_url(&first.url);
+    let aliases = shell.run(&["get", "clusters", "-o", "jsonpath={.items[*].alias}"]);
+    let alias = aliases.lines().nth(1).unwrap().split(' ').next().unwrap().to_owned();
+    assert!(
+        shell
+            .run(&["set", "config-item", &alias, "cluster_update_block=test"])
+            .contains("configured")
+    );
+    assert_eq!(stop(&mut first, "-INT"), Some(0));
+    let mut text = String::new();
+    first.rest.read_to_string(&mut text).unwrap();
+    assert!(
+        text.contains("loaded just now") && text.contains(&format!("describe cluster {alias}")),
+        "{text}"
+    );
+
+    let mut second = up(home.path());
+    let shell = Shell::of_url(&second.url);
+    assert!(shell.run(&["get", "cluster", &alias]).contains("blocked"));
+    assert_eq!(stop(&mut second, "-TERM"), Some(0));
+    assert!(home.path().join(".local/share/fleetwright/registry.db").exists());
+}
+
+#[test]
+fn a_busy_port_is_one_clear_line() {
+    let busy = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = busy.local_addr().unwrap().port().to_string();
+    let shell = Shell::of_url("http://[SERVER]");
+    let text = shell.run(&["up", "--port", &port]);
+    let expected = format!(
+        "$ fleetwright up --port {port}\n! error: port {port} of 127.0.0.1 is in use\n! hint: --port takes another one, --port 0 a free one\n= Some(1)\n"
+    );
+    assert_eq!(text, expected);
+}
+
+#[test]
+fn serve_answers_until_it_is_asked_to_end() {
+    let home = tempfile::tempdir().unwrap();
+    let mut command = command(home.path());
+    command.args([
+        "registry",
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+        "--database",
+        "sqlite:r.db",
+        "--no-auth",
+    ]);
+    command.args(["--log", "warn"]);
+    let mut served = start(command, "serving the registry in sqlite:r.db on ");
+    let shell = Shell::of_url(&served.url);
+    assert!(shell.run(&["get", "clusters"]).contains("! no objects found"));
+    assert!(shell.run(&["version"]).contains("Server: "));
+    assert_eq!(stop(&mut served, "-TERM"), Some(0));
+}
+
+#[test]
+fn serve_says_what_is_missing() {
+    let shell = Shell::of_url("http://[SERVER]");
+    shell.file("tokens", "alice boss sha256:00\n");
+    let serve = |rest: &[&'static str]| [&["registry", "serve", "--listen", "127.0.0.1:0"], rest].concat();
+    let text: Vec<String> = [
+        serve(&[]),
+        serve(&["--database", "sqlite:r.db"]),
+        serve(&["--database", "mysql://h/d", "--no-auth"]),
+        serve(&["--database", "sqlite:nowhere/at/all/r.db", "--no-auth"]),
+        serve(&["--database", "sqlite:r.db", "--no-auth", "--token-file", "tokens"]),
+        serve(&["--database", "sqlite:r.db", "--token-file", "tokens"]),
+        serve(&["--database", "sqlite:r.db", "--token-file", "nothing"]),
+        serve(&["--database", "sqlite:r.db", "--no-auth", "--log", "a=b=c"]),
+        vec![
+            "registry",
+            "serve",
+            "--listen",
+            "0.0.0.0:0",
+            "--database",
+            "sqlite:r.db",
+            "--no-auth",
+        ],
+    ]
+    .iter()
+    .map(|args| shell.run(args))
+    .collect();
+    insta::assert_snapshot!(text.join("\n"));
+}
