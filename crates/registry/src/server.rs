@@ -87,7 +87,6 @@ impl Server {
     }
 
     /// The server's router, to be served by other means or called in process.
-    #[must_use]
     pub fn router(mut self, access: Access) -> Router {
         let http = HttpMetrics::register(&mut self.metrics);
         let state = AppState::new(Inner {

@@ -72,7 +72,6 @@ impl Shell {
 
     /// The operations with the shell around them, from the outside in: gzip, request id with log and metrics, `dress`
     /// (which may rewrite any answer, those of the shell too), panics, limit.
-    #[must_use]
     pub fn wrap_dressed<D>(&self, operations: Router, dress: D) -> Router
     where
         D: Fn(&Exchange, Response) -> Response + Clone + Send + Sync + 'static,
@@ -98,7 +97,6 @@ impl Shell {
     }
 
     /// As [`Shell::wrap_dressed`], leaving answers as they are.
-    #[must_use]
     pub fn wrap(&self, operations: Router) -> Router {
         self.wrap_dressed(operations, |_, response| response)
     }

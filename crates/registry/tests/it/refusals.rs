@@ -31,6 +31,17 @@ fn is_problem(answer: &Answer, status: u16, kind: &str, detail: &str) {
     assert_eq!(body["request_id"], answer.header("x-request-id"));
 }
 
+/// Method, path, headers, body; status, kind and a part of the detail.
+type Case<'a> = (
+    &'a str,
+    &'a str,
+    Vec<(&'a str, &'a str)>,
+    Vec<u8>,
+    u16,
+    &'a str,
+    &'a str,
+);
+
 fn with(mut object: Value, member: &str, value: Value) -> Value {
     object[member] = value;
     object
@@ -174,7 +185,7 @@ async fn bad_requests_are_problem_documents_too() {
     let json = ("content-type", "application/json");
     let big = "x".repeat(4 * 1024 * 1024 + 1);
     let item = format!("{CLUSTER}/config-items/a_key");
-    let cases: Vec<(&str, &str, Vec<(&str, &str)>, Vec<u8>, u16, &str, &str)> = vec![
+    let cases: Vec<Case<'_>> = vec![
         ("GET", "/nowhere", vec![], vec![], 404, "no-such-path", ""),
         ("GET", "/kubernetes-clusters/", vec![], vec![], 404, "no-such-path", ""),
         (
