@@ -95,10 +95,16 @@ pub const XDG_DATA_HOME: EnvVar = EnvVar {
     help: "where \"up\" keeps its data, instead of ~/.local/share",
     flag: Some("--data"),
 };
+/// Base of the place of git mirrors.
+pub const XDG_CACHE_HOME: EnvVar = EnvVar {
+    name: "XDG_CACHE_HOME",
+    help: "where mirrors of git repositories are kept, instead of ~/.cache",
+    flag: Some("--cache-dir"),
+};
 /// Home directory.
 pub const HOME: EnvVar = EnvVar {
     name: "HOME",
-    help: "the home directory, base of the two above",
+    help: "the home directory, base of the three above",
     flag: None,
 };
 
@@ -118,5 +124,6 @@ pub const ALL: &[EnvVar] = &[
     TERM,
     XDG_CONFIG_HOME,
     XDG_DATA_HOME,
+    XDG_CACHE_HOME,
     HOME,
 ];

@@ -27,15 +27,20 @@ mod config;
 mod create;
 mod delete;
 mod describe;
+mod diff;
 pub mod env_vars;
+mod explain;
 mod export;
+mod fleet;
 mod generate;
 mod get;
 mod global;
 mod history;
 mod import;
+mod lint;
 mod output;
 mod registry;
+mod render;
 mod set;
 mod unset;
 mod up;
@@ -48,14 +53,19 @@ pub use config::{ConfigArgs, ConfigCommand, GetContextsArgs, SetContextArgs, Use
 pub use create::CreateArgs;
 pub use delete::DeleteArgs;
 pub use describe::{DescribeArgs, DescribeClusterArgs, DescribeCommand};
+pub use diff::{DiffArgs, ReportFormat};
+pub use explain::{ExplainArgs, ExplainCommand, ExplainConfigItemArgs};
 pub use export::{DocumentFormat, ExportArgs};
+pub use fleet::{SelectionArgs, SourceArgs};
 pub use generate::{ManPage, command, completion_script, man_pages};
 pub use get::{GetArgs, Kind};
 pub use global::{ColorChoice, GlobalArgs};
 pub use history::{HistoryArgs, HistoryCommand, HistoryObjectArgs};
 pub use import::{ImportArgs, ImportModeName};
+pub use lint::LintArgs;
 pub use output::Output;
 pub use registry::{LogFormat, RegistryArgs, RegistryCommand, ServeArgs};
+pub use render::RenderArgs;
 pub use set::{SetArgs, SetCommand, SetConfigItemArgs};
 pub use unset::{UnsetArgs, UnsetCommand, UnsetConfigItemArgs};
 pub use up::UpArgs;
@@ -89,7 +99,7 @@ pub struct Cli {
 /// Everything below the list of commands, made from the declarations so that it cannot go stale.
 static TOP_HELP: std::sync::LazyLock<String> = std::sync::LazyLock::new(|| {
     let mut text = String::from(
-        "Exit codes:\n  0    success\n  1    the command failed; the reason is on standard error\n  2    the command line is wrong\n\nEnvironment variables:\n",
+        "Exit codes:\n  0    success\n  1    the command failed; the reason is on standard error\n  2    the command line is wrong; of \"diff\": an error, where 1 means that something differs\n\nEnvironment variables:\n",
     );
     for variable in env_vars::ALL {
         text.push_str(&format!("  {:<36} {}\n", variable.name, variable.help));
@@ -123,6 +133,14 @@ pub enum Command {
     Import(ImportArgs),
     /// Print the whole registry as one document
     Export(ExportArgs),
+    /// Print what git wants clusters to be
+    Render(RenderArgs),
+    /// Compare what two versions of the configuration want clusters to be
+    Diff(DiffArgs),
+    /// Say where a value comes from
+    Explain(ExplainArgs),
+    /// Look for mistakes in configuration and registry
+    Lint(LintArgs),
     /// Run the Cluster Registry
     Registry(RegistryArgs),
     /// Show and change the configuration of this program

@@ -6,11 +6,15 @@ mod config;
 mod create;
 mod delete;
 mod describe;
+mod diff;
+mod explain;
 mod export;
 mod get;
 mod history;
 mod import;
+mod lint;
 mod registry;
+mod render;
 mod set;
 mod unset;
 mod up;
@@ -42,11 +46,25 @@ pub(crate) fn run(cli: Cli, env: &Env, console: &mut Console) -> Result<(), Fail
         Command::History(args) => client(history::run(args, &settings()?, console)),
         Command::Import(args) => client(import::run(args, &settings()?, console)),
         Command::Export(args) => client(export::run(args, &settings()?, console)),
+        Command::Render(args) => servers(render::run(args, settings()?, env, console)),
+        Command::Diff(args) => {
+            trouble(settings().and_then(|settings| servers(diff::run(args, settings, env, console))))
+        }
+        Command::Explain(args) => servers(explain::run(args, settings()?, env, console)),
+        Command::Lint(args) => servers(lint::run(args, settings()?, env, console)),
         Command::Registry(args) => servers(registry::run(args, cli.global.token_file.as_deref(), env, console)),
         Command::Config(args) => config::run(args, &cli.global, env, console),
         Command::Completion(args) => completion::run(&args, console),
         Command::Version(args) => client(version::run(args, &settings()?, console)),
     }
+}
+
+/// Keeps the exit code 1 for "something differs": a failure of `diff` itself ends with 2.
+fn trouble(result: Result<(), Failure>) -> Result<(), Failure> {
+    result.map_err(|failure| match failure {
+        Failure::Differs | Failure::BrokenPipe => failure,
+        other => Failure::Trouble(Box::new(other)),
+    })
 }
 
 /// Runs a client command: one thread is plenty.

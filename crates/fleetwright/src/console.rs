@@ -67,9 +67,24 @@ impl Console {
         self.say(&format!("{label} {text}"));
     }
 
+    /// Says on a terminal how far a long piece of work is; says nothing into a log.
+    pub(crate) fn progress(&mut self, done: usize, of: usize, what: &str) {
+        const WORTH_SAYING: usize = 20;
+        if of < WORTH_SAYING || !self.err.is_terminal() {
+            return;
+        }
+        let end = if done == of { "\r\u{1b}[K" } else { "" };
+        let _ = write!(self.err, "\r{done} of {of} {what}{end}");
+        let _ = self.err.flush();
+    }
+
     /// Says why the command fails.
     pub(crate) fn fail(&mut self, failure: &Failure) {
         let _ = self.out.flush();
+        let failure = match failure {
+            Failure::Trouble(inner) => inner,
+            other => other,
+        };
         if let Failure::Said { message, hint } = failure {
             let label = self.paint("1;31", "error:");
             self.say(&format!("{label} {message}"));

@@ -17,11 +17,24 @@ pub(crate) enum Failure {
     },
     /// It has been said, line by line, already.
     AlreadySaid,
+    /// Two things that were compared differ, which is an answer and not a failure; it has its own exit code.
+    Differs,
+    /// A failure of a command whose exit code 1 is an answer.
+    Trouble(Box<Failure>),
     /// The reader of standard output has gone; nobody wants to hear about it.
     BrokenPipe,
 }
 
 impl Failure {
+    /// The exit code of the process.
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self {
+            Self::BrokenPipe => 0,
+            Self::Said { .. } | Self::AlreadySaid | Self::Differs => 1,
+            Self::Trouble(_) => 2,
+        }
+    }
+
     /// A failure in these words.
     pub(crate) fn new(message: impl fmt::Display) -> Self {
         Self::Said {

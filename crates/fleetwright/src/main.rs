@@ -2,7 +2,7 @@
 //!
 //! It deliberately holds no logic of the fleet: it reads the command line (grammar in `cli-args`), works out the settings in
 //! force, and hands over to one module per command. Results go to standard output, everything else to standard error.
-//! Exit codes: 0 success, 1 the command failed, 2 the command line is wrong.
+//! Exit codes: 0 success, 1 the command failed, 2 the command line is wrong; `diff` has kubectl's: 1 differs, 2 failed.
 //!
 //! A command takes its arguments, the settings and a [`console::Console`], and gives `Ok` or a [`failure::Failure`] that
 //! says what is wrong and what to do. To add one: a file in `cli-args`, a file in `commands`, a line in `commands::run`.
@@ -13,7 +13,9 @@ mod config_file;
 mod console;
 mod documents;
 mod failure;
+mod fleet;
 mod jsonpath;
+mod mask;
 mod objects;
 mod print;
 mod selector;
@@ -28,7 +30,6 @@ use clap::Parser as _;
 use cli_args::Cli;
 
 use console::Console;
-use failure::Failure;
 use settings::Env;
 
 fn main() -> ExitCode {
@@ -37,10 +38,10 @@ fn main() -> ExitCode {
     let mut console = Console::new(cli.global.color.unwrap_or_default(), &env);
     let result = commands::run(cli, &env, &mut console).and_then(|()| console.flush());
     match result {
-        Ok(()) | Err(Failure::BrokenPipe) => ExitCode::SUCCESS,
+        Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             console.fail(&failure);
-            ExitCode::FAILURE
+            ExitCode::from(failure.exit_code())
         }
     }
 }

@@ -5,30 +5,41 @@ use crate::ConfigItems;
 /// What stands in place of a secret value.
 pub const MASK: &str = "<masked>";
 
-/// Parts of a key that mark its value as secret, as long as no schema says otherwise.
-const MARKS: [&str; 9] = [
+/// Words of a key (between underscores) that mark its value as secret, as long as no schema says otherwise.
+const MARKS: [&str; 12] = [
     "secret",
+    "secrets",
     "password",
+    "passwords",
     "passwd",
     "token",
+    "tokens",
     "credential",
+    "credentials",
     "private",
-    "_key",
-    "client_id_secret",
-    "encryption",
+    "key",
+    "keys",
 ];
-/// Endings of keys that look secret by [`MARKS`] but name public things.
-const PUBLIC: [&str; 4] = ["_key_id", "_key_arn", "_token_ttl", "_public_key"];
+/// Words after a mark that make the value one about the secret and not the secret itself.
+const ABOUT: [&str; 12] = [
+    "id", "ids", "arn", "arns", "ttl", "len", "size", "name", "names", "url", "enabled", "issuer",
+];
 
 /// True when the value of this key must not appear in logs, audit records, plans or pages.
 ///
-/// Values that are ciphertext (`aws:kms:…`) are masked too: they are useless to readers and long.
+/// Values that are ciphertext (`aws:kms:…`) are masked too: they are useless to readers and long. Empty values, truth values
+/// and numbers never are: masking each `true` of a text would hide everything and protect nothing.
 #[must_use]
 pub fn is_secret(key: &str, value: &str) -> bool {
     if value.starts_with("aws:kms:") {
         return true;
     }
-    !PUBLIC.iter().any(|p| key.ends_with(p)) && MARKS.iter().any(|mark| key.contains(mark))
+    if matches!(value, "" | "true" | "false") || value.parse::<i64>().is_ok() {
+        return false;
+    }
+    let words: Vec<&str> = key.split('_').collect();
+    let about = words.last().is_some_and(|last| ABOUT.contains(last)) || words.contains(&"public");
+    !about && words.iter().any(|word| MARKS.contains(word))
 }
 
 /// The items with every secret value replaced by [`MASK`].
@@ -60,6 +71,12 @@ mod tests {
             ("etcd_kms_key_arn", "arn:aws:kms:k", false),
             ("region", "eu-central-1", false),
             ("anything", "aws:kms:AQID", true),
+            ("apiserver_key_decompressed", "LS0t", true),
+            ("skipper_local_tokeninfo", "production", false),
+            ("rotate_service_account_tokens", "true", false),
+            ("enable_encryption", "true", false),
+            ("ssh_public_key", "ssh-rsa", false),
+            ("db_password", "", false),
         ] {
             assert_eq!(is_secret(key, value), secret, "{key}");
         }

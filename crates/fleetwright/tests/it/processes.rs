@@ -33,10 +33,10 @@ fn start(mut command: Command, mark: &str) -> Started {
     let mut seen = String::new();
     loop {
         let mut line = String::new();
-        assert!(
-            rest.read_line(&mut line).unwrap() > 0,
-            "the server ended early:\n{seen}"
-        );
+        if rest.read_line(&mut line).unwrap() == 0 {
+            let ended = child.wait().unwrap();
+            panic!("the server ended early, {ended}:\n{seen}");
+        }
         if let Some((_, url)) = line.split_once(mark) {
             return Started {
                 url: url.trim().to_owned(),

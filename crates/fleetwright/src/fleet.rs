@@ -1,0 +1,363 @@
+//! Clusters with everything that their desired state depends on, for the commands about configuration.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use cli_args::{SelectionArgs, SourceArgs, env_vars};
+use git_source::{DirectoryIds, GitOptions, SourceOptions, SourceSpec, TreeOptions};
+use model::{Cluster, FileRegistry, LifecycleStatus};
+use ports::Registry as _;
+use ports::config_source::{Channel, ChannelOverrides, CombinedVersion, ConfigSources};
+use render::{Config, FactsFile, Input, Outcome, Renderer, Source};
+
+use crate::console::Console;
+use crate::documents::read_text;
+use crate::failure::{Failure, chain};
+use crate::objects::CLUSTER_FIELDS;
+use crate::selector::Selector;
+use crate::session::Session;
+use crate::settings::{Env, Settings};
+
+/// A selected cluster with what the registry says about it.
+#[derive(Debug, Clone)]
+pub(crate) struct Subject {
+    pub(crate) cluster: Arc<Cluster>,
+    owner: String,
+    account_name: String,
+    siblings: Vec<Arc<Cluster>>,
+}
+
+/// The inputs of one cluster, or why there are none: a channel that does not exist concerns only its clusters.
+pub(crate) type Prepared = Result<Input, String>;
+
+/// What rendering gave for one cluster, or why it was not rendered.
+pub(crate) type Rendered = Result<Outcome, String>;
+
+/// Selected clusters and the facts about them.
+pub(crate) struct Fleet {
+    pub(crate) subjects: Vec<Subject>,
+    facts: FactsFile,
+}
+
+impl Fleet {
+    /// Reads registry and facts, and selects.
+    pub(crate) async fn read(
+        sources: &SourceArgs,
+        selection: &SelectionArgs,
+        mut settings: Settings,
+    ) -> Result<Self, Failure> {
+        let document = match sources.registry.as_deref() {
+            Some(file) if !file.starts_with("http://") && !file.starts_with("https://") => read_registry(file)?,
+            url => {
+                if let Some(url) = url {
+                    settings.server.value = url.to_owned();
+                }
+                Session::new(&settings)?.client.export().await?
+            }
+        };
+        let facts = match &sources.facts {
+            None => FactsFile::default(),
+            Some(path) => {
+                let (name, text) = read_text(path)?;
+                FactsFile::parse(&text).map_err(|error| Failure::new(format!("{name}: {error}")))?
+            }
+        };
+        Ok(Self {
+            subjects: select(subjects(document), selection)?,
+            facts,
+        })
+    }
+
+    /// The inputs of every cluster at its own channel, or at `channel`.
+    pub(crate) async fn inputs(
+        &self,
+        sources: &ConfigSources,
+        channel: Option<&str>,
+    ) -> Result<Vec<Prepared>, Failure> {
+        let channel = channel.map(Channel::new).transpose()?;
+        let mut configs: BTreeMap<String, Result<Config, String>> = BTreeMap::new();
+        let mut all = Vec::new();
+        for subject in &self.subjects {
+            let version = self.version(subject, sources, channel.as_ref()).await;
+            let config = match version {
+                Err(why) => Err(why),
+                Ok(version) => match configs.get(&version.id()) {
+                    Some(known) => known.clone(),
+                    None => {
+                        let read = config(sources, &version).await;
+                        configs.insert(version.id(), read.clone());
+                        read
+                    }
+                },
+            };
+            all.push(config.map(|config| self.input(subject, config)));
+        }
+        Ok(all)
+    }
+
+    async fn version(
+        &self,
+        subject: &Subject,
+        sources: &ConfigSources,
+        channel: Option<&Channel>,
+    ) -> Result<CombinedVersion, String> {
+        let overrides = match subject.cluster.config_items.get("override_channel") {
+            Some(text) if channel.is_none() => text.parse::<ChannelOverrides>().map_err(|error| chain(&error))?,
+            _ => ChannelOverrides::default(),
+        };
+        let own = Channel::new(subject.cluster.channel.clone()).map_err(|error| chain(&error))?;
+        sources
+            .resolve(channel.unwrap_or(&own), &overrides)
+            .await
+            .map_err(|error| chain(&error))
+    }
+
+    fn input(&self, subject: &Subject, config: Config) -> Input {
+        Input {
+            cluster: Arc::clone(&subject.cluster),
+            owner: subject.owner.clone(),
+            account_name: subject.account_name.clone(),
+            account_clusters: subject.siblings.clone(),
+            config,
+            facts: Arc::new(self.facts.for_cluster(subject.cluster.id.as_str())),
+        }
+    }
+}
+
+/// Opens the sources and brings git mirrors up to date.
+pub(crate) async fn open(
+    specs: &[String],
+    args: &SourceArgs,
+    env: &Env,
+    console: &mut Console,
+) -> Result<ConfigSources, Failure> {
+    let cache = args.cache_dir.clone().or_else(|| {
+        env.xdg(&env_vars::XDG_CACHE_HOME, ".cache")
+            .map(|base| base.join("fleetwright").join("git"))
+    });
+    let mut git = GitOptions::new(cache.unwrap_or_else(|| PathBuf::from(".fleetwright-cache")));
+    git.token_file.clone_from(&args.git_token_file);
+    git.ssh_private_key.clone_from(&args.ssh_key);
+    git.ssh_known_hosts.clone_from(&args.ssh_known_hosts);
+    let directory_ids = if args.constant_directory_id {
+        DirectoryIds::Constant
+    } else {
+        DirectoryIds::Content
+    };
+    let options = SourceOptions {
+        git,
+        tree: TreeOptions::default(),
+        directory_ids,
+    };
+    let mut opened = Vec::new();
+    for text in specs {
+        let spec: SourceSpec = text.parse().map_err(|error: git_source::SpecError| {
+            Failure::of(&error).while_doing(format!("--config-source {text:?}"))
+        })?;
+        opened.push(spec.open(&options));
+    }
+    let sources = ConfigSources::new(opened).map_err(|error| Failure::of(&error))?;
+    if !args.offline {
+        for (name, refreshed) in sources.refresh().await {
+            match refreshed {
+                Ok(refreshed) => {
+                    if let Some(why) = refreshed.rebuilt {
+                        console.warn(&format!("config source {name}: the mirror was built anew: {why}"));
+                    }
+                }
+                Err(error) => {
+                    return Err(Failure::of(&error).hint("--offline uses what was fetched before"));
+                }
+            }
+        }
+    }
+    Ok(sources)
+}
+
+/// Renders all, on as many threads as there are cores. The order of results is that of the inputs.
+pub(crate) fn render_all(renderer: &Renderer, inputs: &[Prepared], console: &mut Console) -> Vec<Rendered> {
+    let next = std::sync::atomic::AtomicUsize::new(0);
+    let threads = std::thread::available_parallelism()
+        .map_or(1, usize::from)
+        .min(inputs.len().max(1));
+    let (done, results) = std::sync::mpsc::channel();
+    let mut all: Vec<Option<Rendered>> = inputs.iter().map(|_| None).collect();
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            let (done, next) = (done.clone(), &next);
+            scope.spawn(move || {
+                loop {
+                    let at = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                    let Some(input) = inputs.get(at) else { return };
+                    let outcome = input.as_ref().map(|input| renderer.render(input)).map_err(Clone::clone);
+                    if done.send((at, outcome)).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+        drop(done);
+        for (count, (at, outcome)) in results.iter().enumerate() {
+            if let Some(place) = all.get_mut(at) {
+                *place = Some(outcome);
+            }
+            console.progress(count + 1, inputs.len(), "clusters rendered");
+        }
+    });
+    all.into_iter()
+        .map(|one| one.unwrap_or_else(|| Err("rendering was cut short".to_owned())))
+        .collect()
+}
+
+/// Says every error once, with the clusters that have it; true when there was one.
+pub(crate) fn say_errors(fleet: &Fleet, outcomes: &[Rendered], console: &mut Console) -> bool {
+    let mut errors: Vec<(String, Vec<&str>)> = Vec::new();
+    for (subject, outcome) in fleet.subjects.iter().zip(outcomes) {
+        let own = match outcome {
+            Ok(outcome) => telling(outcome),
+            Err(why) => vec![why.clone()],
+        };
+        for text in own {
+            match errors.iter_mut().find(|(known, _)| *known == text) {
+                Some((_, clusters)) => clusters.push(subject.cluster.alias.as_str()),
+                None => errors.push((text, vec![subject.cluster.alias.as_str()])),
+            }
+        }
+    }
+    for (text, clusters) in &errors {
+        console.fail(&Failure::new(format!("{}: {text}", names(clusters))));
+    }
+    !errors.is_empty()
+}
+
+/// The errors of a cluster. When its defaults cannot be read, every template misses their keys: then only the cause is told.
+fn telling(outcome: &Outcome) -> Vec<String> {
+    let cause = |error: &&render::RenderError| error.path.ends_with("/config-defaults.yaml");
+    let causes: Vec<String> = outcome.errors.iter().filter(cause).map(ToString::to_string).collect();
+    let rest = outcome.errors.len() - causes.len();
+    if causes.is_empty() || rest == 0 {
+        return outcome.errors.iter().map(ToString::to_string).collect();
+    }
+    causes
+        .into_iter()
+        .map(|text| format!("{text} ({rest} more errors follow from it)"))
+        .collect()
+}
+
+/// `cluster a`, or `3 clusters (a, b, c)`, with long lists cut.
+pub(crate) fn names<S: AsRef<str>>(clusters: &[S]) -> String {
+    const SHOWN: usize = 6;
+    match clusters {
+        [one] => format!("cluster {}", one.as_ref()),
+        many => {
+            let shown: Vec<&str> = many.iter().take(SHOWN).map(AsRef::as_ref).collect();
+            let more = many.len().saturating_sub(SHOWN);
+            let rest = if more > 0 {
+                format!(", {more} more")
+            } else {
+                String::new()
+            };
+            format!("{} clusters ({}{rest})", many.len(), shown.join(", "))
+        }
+    }
+}
+
+async fn config(sources: &ConfigSources, version: &CombinedVersion) -> Result<Config, String> {
+    let trees = sources.trees(version).await.map_err(|error| chain(&error))?;
+    Ok(Config::new(
+        trees
+            .into_iter()
+            .map(|tree| Source {
+                name: tree.source.to_string(),
+                tree: tree.tree,
+            })
+            .collect(),
+    ))
+}
+
+fn read_registry(file: &str) -> Result<FileRegistry, Failure> {
+    let (name, text) = read_text(&PathBuf::from(file))?;
+    let document: FileRegistry = yaml::from_str(&text).map_err(|error| Failure::new(format!("{name}: {error}")))?;
+    for (i, entry) in document.clusters.iter().enumerate() {
+        model::Validate::validate(&entry.cluster)
+            .map_err(|problems| Failure::from(problems).while_doing(format!("{name}: clusters[{i}]")))?;
+    }
+    Ok(document)
+}
+
+/// Clusters with owner and account name, joined from ready accounts where the entry does not say.
+fn subjects(document: FileRegistry) -> Vec<Subject> {
+    let ready = model::AccountLifecycle::Ready;
+    let accounts: BTreeMap<_, _> = document
+        .infrastructure_accounts
+        .iter()
+        .filter(|account| account.lifecycle_status == ready)
+        .map(|account| (account.id.clone(), account))
+        .collect();
+    let clusters: Vec<Arc<Cluster>> = document
+        .clusters
+        .iter()
+        .map(|entry| Arc::new(entry.cluster.clone()))
+        .collect();
+    let named = clusters.iter().zip(&document.clusters);
+    named
+        .map(|(cluster, entry)| {
+            let account = accounts.get(&cluster.infrastructure_account);
+            let siblings = clusters
+                .iter()
+                .filter(|c| c.infrastructure_account == cluster.infrastructure_account);
+            Subject {
+                owner: entry
+                    .owner
+                    .clone()
+                    .or_else(|| account.map(|a| a.owner.clone()))
+                    .unwrap_or_default(),
+                account_name: entry
+                    .account_name
+                    .clone()
+                    .or_else(|| account.map(|a| a.name.clone()))
+                    .unwrap_or_default(),
+                siblings: siblings.cloned().collect(),
+                cluster: Arc::clone(cluster),
+            }
+        })
+        .collect()
+}
+
+fn select(subjects: Vec<Subject>, selection: &SelectionArgs) -> Result<Vec<Subject>, Failure> {
+    if !selection.clusters.is_empty() {
+        return selection.clusters.iter().map(|name| by_name(&subjects, name)).collect();
+    }
+    let selector = selection
+        .selector
+        .as_deref()
+        .map(|text| Selector::parse(text, CLUSTER_FIELDS))
+        .transpose()?;
+    let mut selected = Vec::new();
+    for subject in subjects {
+        if subject.cluster.lifecycle_status == LifecycleStatus::Decommissioned {
+            continue;
+        }
+        let value = serde_json::to_value(&*subject.cluster).map_err(|error| Failure::of(&error))?;
+        if selector.as_ref().is_none_or(|selector| selector.matches(&value)) {
+            selected.push(subject);
+        }
+    }
+    if selected.is_empty() {
+        return Err(Failure::new("no cluster matches the selection"));
+    }
+    Ok(selected)
+}
+
+fn by_name(subjects: &[Subject], name: &str) -> Result<Subject, Failure> {
+    let name = name.strip_prefix("cluster/").unwrap_or(name);
+    let found = subjects
+        .iter()
+        .find(|s| s.cluster.alias.as_str() == name || s.cluster.id.as_str() == name);
+    found.cloned().ok_or_else(|| {
+        Failure::new(format!(
+            "cluster {name:?} not found: it is neither an id nor an alias of the registry"
+        ))
+    })
+}

@@ -1,0 +1,158 @@
+//! Secrets out of rendered texts.
+
+use std::collections::BTreeSet;
+
+use aho_corasick::{AhoCorasick, MatchKind};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use model::secrets::MASK;
+use render::{DesiredCluster, Input, SCHEMA_PATH, Schema};
+
+/// Shorter words are masked only where they stand alone: a secret `x` must not take every x out of a text.
+const ALONE_BELOW: usize = 8;
+
+/// The secret words of some clusters.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Mask {
+    words: BTreeSet<String>,
+}
+
+impl Mask {
+    /// Adds the secrets that a cluster's templates can see: config items of cluster and pools that the schema or their name
+    /// marks, everything stored encrypted, and what the facts decrypt; each as it is, line by line, and in base64.
+    pub(crate) fn add(&mut self, input: &Input, desired: &DesiredCluster) {
+        let schema = schema(input);
+        let ciphertext = |value: &str| value.starts_with("aws:kms:");
+        let stored = &input.cluster.config_items;
+        for (key, value) in &desired.items {
+            if schema.is_secret(key, value) || stored.get(key.as_str()).is_some_and(|v| ciphertext(v)) {
+                self.word(value);
+            }
+        }
+        for pool in &input.cluster.node_pools {
+            for (_, value) in pool
+                .config_items
+                .iter()
+                .filter(|(key, value)| schema.is_secret(key.as_str(), value))
+            {
+                self.word(value);
+            }
+        }
+        for plain in input.facts.decrypted.values() {
+            self.word(plain);
+        }
+    }
+
+    /// Whether the values of this config item are secret for this cluster.
+    pub(crate) fn is_secret(input: &Input, key: &str) -> bool {
+        let stored = input
+            .cluster
+            .config_items
+            .get(key)
+            .map(String::as_str)
+            .unwrap_or_default();
+        schema(input).is_secret(key, stored)
+    }
+
+    fn word(&mut self, value: &str) {
+        let trimmed = value.trim();
+        if trimmed.is_empty() {
+            return;
+        }
+        self.words.insert(STANDARD.encode(value));
+        self.words.extend(
+            trimmed
+                .lines()
+                .map(str::trim)
+                .filter(|line| !line.is_empty())
+                .map(str::to_owned),
+        );
+        self.words.insert(trimmed.to_owned());
+    }
+
+    /// What hides the words.
+    pub(crate) fn hider(&self) -> Hider {
+        let words: Vec<&String> = self.words.iter().collect();
+        let finder = AhoCorasick::builder()
+            .match_kind(MatchKind::LeftmostLongest)
+            .build(&words);
+        Hider {
+            finder: finder.ok().filter(|_| !words.is_empty()),
+        }
+    }
+}
+
+/// Hides the words of a [`Mask`] in texts.
+pub(crate) struct Hider {
+    finder: Option<AhoCorasick>,
+}
+
+impl Hider {
+    /// The text with every secret word replaced.
+    pub(crate) fn hide(&self, text: &str) -> String {
+        let Some(finder) = &self.finder else {
+            return text.to_owned();
+        };
+        let mut out = String::with_capacity(text.len());
+        let mut kept = 0;
+        for found in finder.find_iter(text) {
+            let before = text.get(..found.start()).and_then(|t| t.chars().next_back());
+            let after = text.get(found.end()..).and_then(|t| t.chars().next());
+            let inside = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '/' | '.'));
+            if found.len() < ALONE_BELOW && (inside(before) || inside(after)) {
+                continue;
+            }
+            out.push_str(text.get(kept..found.start()).unwrap_or_default());
+            out.push_str(MASK);
+            kept = found.end();
+        }
+        out.push_str(text.get(kept..).unwrap_or_default());
+        out
+    }
+}
+
+fn schema(input: &Input) -> Schema {
+    let text = input
+        .config
+        .sources()
+        .iter()
+        .find_map(|source| source.tree.text(SCHEMA_PATH));
+    text.and_then(|text| Schema::parse(text).ok()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hidden(secrets: &[&str], text: &str) -> String {
+        let mut mask = Mask::default();
+        secrets.iter().for_each(|secret| mask.word(secret));
+        mask.hider().hide(text)
+    }
+
+    #[test]
+    fn secrets_are_hidden_as_they_are_by_line_and_in_base64() {
+        assert_eq!(
+            hidden(&["correcthorse"], "a: correcthorse-battery"),
+            "a: <masked>-battery"
+        );
+        assert_eq!(hidden(&["correcthorse"], "b: Y29ycmVjdGhvcnNl"), "b: <masked>");
+        assert_eq!(
+            hidden(&["first line\nsecond line"], "  first line\n  second line\n"),
+            "  <masked>\n  <masked>\n"
+        );
+    }
+
+    #[test]
+    fn short_secrets_are_hidden_where_they_stand_alone() {
+        assert_eq!(
+            hidden(&["x"], "x: extra\ny: \"x\"\n"),
+            "<masked>: extra\ny: \"<masked>\"\n"
+        );
+    }
+
+    #[test]
+    fn nothing_secret_changes_nothing() {
+        assert_eq!(hidden(&[""], "a: b"), "a: b");
+    }
+}
