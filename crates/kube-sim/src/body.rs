@@ -74,7 +74,7 @@ impl ListBody {
             if !std::mem::take(&mut self.first) {
                 frame.extend_from_slice(b",");
             }
-            frame.extend_from_slice(&self.view.object(&object));
+            self.view.item(&object, &mut frame);
         }
         Some(frame.freeze())
     }

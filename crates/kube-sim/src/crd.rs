@@ -114,16 +114,6 @@ fn read_version(definition: &Value, version: &Value) -> Version {
     });
     let verbs: &'static [&'static str] = &["get", "patch", "update"];
     let mut subresources = Vec::new();
-    if scale.is_some() {
-        let (group, version) = ("autoscaling".into(), "v1".into());
-        subresources.push(Subresource {
-            name: "scale".into(),
-            group,
-            version,
-            kind: "Scale".into(),
-            verbs,
-        });
-    }
     if has_status {
         let version = name.clone().into();
         subresources.push(Subresource {
@@ -131,6 +121,16 @@ fn read_version(definition: &Value, version: &Value) -> Version {
             group: group.into(),
             version,
             kind: kind.into(),
+            verbs,
+        });
+    }
+    if scale.is_some() {
+        let (group, version) = ("autoscaling".into(), "v1".into());
+        subresources.push(Subresource {
+            name: "scale".into(),
+            group,
+            version,
+            kind: "Scale".into(),
             verbs,
         });
     }

@@ -142,8 +142,10 @@ fn resource_list(registry: &Registry, group: &str, version: &str) -> Result<Valu
 /// A text that changes when the kept version does; clients only compare it.
 fn storage_hash(resource: &Resource) -> String {
     use base64::Engine;
-    let name = format!("{}/{}", resource.storage, resource.kind);
-    base64::prelude::BASE64_STANDARD.encode(crate::openapi::fnv(name.as_bytes()).to_be_bytes())
+    use sha2::Digest;
+    let (group, version) = crate::registry::split_api_version(&resource.storage);
+    let sum = sha2::Sha256::digest(format!("{group}/{version}/{}", resource.kind));
+    base64::prelude::BASE64_STANDARD.encode(sum.get(..8).unwrap_or_default())
 }
 
 fn aggregated_response(registry: &Registry, core: bool) -> Response<ReplyBody> {

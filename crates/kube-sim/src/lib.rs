@@ -10,8 +10,10 @@
 //! (garbage collection, namespace deletion) before it answers.
 //!
 //! What this crate deliberately does not do: it runs no pods and no controllers, keeps nothing on disk, answers
-//! in JSON only (it reads protobuf, which kubectl sends), and evaluates no CEL. Authentication, authorization and admission are traits ([`Authenticator`],
-//! [`Authorizer`], [`Admission`]); by default everybody may do everything.
+//! in JSON only (it reads protobuf, which kubectl sends), and evaluates CEL without checking types. Authentication,
+//! authorization and admission are traits ([`Authenticator`], [`Authorizer`], [`Admission`]); by default everybody may do
+//! everything. [`ApiServerBuilder::rbac`] turns on roles and tokens, [`ApiServerBuilder::webhooks`] admission webhooks;
+//! policies in CEL always count.
 //!
 //! Main types: [`ApiServer`], [`Config`], [`ApiError`], [`RequestInfo`], [`Review`].
 //!

@@ -418,6 +418,13 @@ pub(crate) fn validate_custom(target: &Target, object: &Value, old: Option<&Valu
         Ok(found) => found.into_iter().map(field_error).collect(),
         Err(error) => vec![FieldError::invalid("", Value::Null, error.to_string())],
     };
+    // A text that is too long is not compared with its pattern.
+    let long: Vec<String> = errors
+        .iter()
+        .filter(|e| e.kind == FieldErrorKind::TooLong)
+        .map(|e| e.field.clone())
+        .collect();
+    errors.retain(|error| error.kind != FieldErrorKind::Invalid || !long.contains(&error.field));
     if let Ok(custom) = crate::crd::custom(&target.resource, target.resource.storage_version()) {
         errors.extend(custom.rules.judge(object, old, &errors));
     }
@@ -440,6 +447,8 @@ fn field_error(found: structural::FieldError) -> FieldError {
         field: found.field,
         kind,
         value: None,
-        detail: rest.trim_start_matches(": ").to_owned(),
+        detail: rest
+            .trim_start_matches(": ")
+            .replace("must be of type integer or string:", "must be of type integer,string:"),
     }
 }

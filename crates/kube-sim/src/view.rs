@@ -51,6 +51,21 @@ impl View {
         }
     }
 
+    /// Writes an item of a list: items of built-in kinds do not repeat version and kind.
+    pub(crate) fn item(&self, object: &Object, out: &mut BytesMut) {
+        match self.shape {
+            Shape::Object if self.resource.custom => out.put_slice(&self.object(object)),
+            Shape::Object if self.is_stored_version() => object.untyped().iter().for_each(|piece| out.put_slice(piece)),
+            Shape::Object => {
+                let mut value = self.convert(object.value());
+                crate::value::remove(&mut value, &["apiVersion"]);
+                crate::value::remove(&mut value, &["kind"]);
+                out.put_slice(&to_bytes(&value));
+            }
+            _ => out.put_slice(&self.object(object)),
+        }
+    }
+
     /// The bytes of one object.
     pub(crate) fn object(&self, object: &Object) -> Bytes {
         match self.shape {

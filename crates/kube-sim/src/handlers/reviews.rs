@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::{Answer, Target, decode, subresources};
 use crate::auth::{Decision, UserInfo};
 use crate::request::RequestInfo;
+use crate::schema;
 use crate::server::{Context, json_response};
 use crate::status::{ApiError, FieldError};
 use crate::value::{at, list, set, text};
@@ -33,6 +34,16 @@ pub(super) async fn create(context: &mut Context, target: &Target) -> Answer {
         }
         (_, resource) => access(context, target, resource, &review).await?,
     };
+    if target.resource.plural() == "selfsubjectreviews" {
+        set(
+            &mut review,
+            &["metadata", "creationTimestamp"],
+            context.core().now_text(),
+        );
+    } else {
+        let manager = context.manager();
+        schema::track(target, context, None, &mut review, &manager, "")?;
+    }
     set(&mut review, &["status"], status);
     Ok(json_response(201, to_bytes(&review)))
 }
@@ -43,6 +54,12 @@ async fn token(context: &Context, review: &Value) -> Value {
         .iter()
         .filter_map(|text| text.as_str().map(str::to_owned))
         .collect();
+    // Who asks for no audience means the server itself.
+    let audiences = if audiences.is_empty() {
+        vec!["https://kubernetes.default".to_owned()]
+    } else {
+        audiences
+    };
     match context
         .server
         .authenticator()
@@ -50,7 +67,7 @@ async fn token(context: &Context, review: &Value) -> Value {
         .await
     {
         Some(user) => json!({"authenticated": true, "user": user.to_value(), "audiences": audiences}),
-        None => json!({"authenticated": false, "user": {}, "error": "invalid bearer token"}),
+        None => json!({"user": {}, "error": "invalid bearer token"}),
     }
 }
 

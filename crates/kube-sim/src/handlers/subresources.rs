@@ -102,6 +102,10 @@ pub(crate) fn selector_text(selector: &Value) -> String {
 
 fn scale_of(context: &Context, target: &Target, object: &Value) -> Result<Value, ApiError> {
     let paths = paths(context, target)?;
+    if target.resource.custom && at(object, &refs(&paths.spec)).is_none() {
+        let why = format!("the spec replicas field \".{}\" does not exist", paths.spec.join("."));
+        return Err(ApiError::internal(&why));
+    }
     let selector = match &paths.selector {
         Some(path) if path.is_empty() => String::new(),
         Some(path) => text(object, &refs(path)).unwrap_or_default().to_owned(),
@@ -293,7 +297,7 @@ async fn token(context: &mut Context, target: &Target) -> Answer {
         .filter_map(|text| text.as_str().map(str::to_owned))
         .collect();
     let audiences = if audiences.is_empty() {
-        vec!["https://kubernetes.default.svc".to_owned()]
+        vec!["https://kubernetes.default".to_owned()]
     } else {
         audiences
     };

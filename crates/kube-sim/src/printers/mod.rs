@@ -5,6 +5,7 @@
 
 mod apps;
 mod core;
+mod extra;
 mod others;
 mod text;
 
@@ -42,7 +43,7 @@ fn printer(resource: &Resource) -> Printer {
         "apps" | "batch" | "autoscaling" | "policy" => apps::printer(plural),
         _ => others::printer(group, plural),
     };
-    found.unwrap_or(Printer {
+    found.or_else(|| extra::printer(group, plural)).unwrap_or(Printer {
         columns: NAME_AGE,
         cells: |object, env| vec![value::name(object).into(), age(object, env).into()],
     })

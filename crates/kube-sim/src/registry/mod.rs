@@ -102,6 +102,18 @@ impl Resource {
     pub(crate) fn verbs(&self) -> &'static [&'static str] {
         if self.virtual_only {
             &["create"]
+        } else if self.custom {
+            // The order in which the real server lists them.
+            &[
+                "delete",
+                "deletecollection",
+                "get",
+                "list",
+                "patch",
+                "create",
+                "update",
+                "watch",
+            ]
         } else {
             &[
                 "create",

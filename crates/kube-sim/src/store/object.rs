@@ -18,6 +18,8 @@ pub(crate) struct Object {
     pub(crate) bytes: Bytes,
     /// Where the labels are in the bytes; labels are read in place, which costs less than keeping them twice.
     labels: (u32, u32),
+    /// Where `apiVersion` and `kind` are in the bytes, each with the comma after it; lists leave them out of their items.
+    type_meta: [(u32, u32); 2],
     /// The values of the resource's selectable fields, in the order of its table.
     pub(crate) fields: Box<[Box<str>]>,
     pub(crate) uid: Box<str>,
@@ -51,6 +53,7 @@ impl Object {
             } else {
                 (0, 0)
             },
+            type_meta: find_type_meta(&bytes),
             bytes,
             fields: fields.iter().map(|field| field.read(value)).collect(),
             uid: uid(value).into(),
@@ -68,6 +71,12 @@ impl Object {
         serde_json::from_slice(&self.bytes).unwrap_or_default()
     }
 
+    /// The bytes without `apiVersion` and `kind`, in pieces.
+    pub(crate) fn untyped(&self) -> [Bytes; 3] {
+        let [(a, b), (c, d)] = self.type_meta.map(|(from, to)| (from as usize, to as usize));
+        [self.bytes.slice(..a), self.bytes.slice(b..c), self.bytes.slice(d..)]
+    }
+
     /// The labels, read from the bytes.
     pub(crate) fn labels(&self) -> BTreeMap<String, String> {
         let (from, to) = (self.labels.0 as usize, self.labels.1 as usize);
@@ -76,6 +85,57 @@ impl Object {
             .and_then(|raw| serde_json::from_slice(raw).ok())
             .unwrap_or_default()
     }
+}
+
+/// Offsets of the members `apiVersion` and `kind` of a serialised object, with the commas after them. Keys are sorted, and
+/// `metadata` follows both.
+fn find_type_meta(bytes: &Bytes) -> [(u32, u32); 2] {
+    let mut found = [(0, 0); 2];
+    let mut at = 1;
+    while let Some(end) = member_end(bytes, at) {
+        let member = bytes.get(at..end).unwrap_or_default();
+        let place = if member.starts_with(b"\"apiVersion\":") {
+            0
+        } else if member.starts_with(b"\"kind\":") {
+            1
+        } else {
+            at = end + 1;
+            continue;
+        };
+        if let (Some(slot), Ok(from), Ok(to)) = (found.get_mut(place), u32::try_from(at), u32::try_from(end + 1)) {
+            *slot = (from, to);
+        }
+        if place == 1 {
+            break;
+        }
+        at = end + 1;
+    }
+    if let [first, (second, _)] = &mut found
+        && *second == 0
+    {
+        // Without a kind nothing is left out at its place: the piece between begins and ends after the first.
+        let end = first.1;
+        found[1] = (end, end);
+    }
+    found
+}
+
+/// Where the member that begins at `at` ends: the place of the comma after it; none for the last one.
+fn member_end(bytes: &Bytes, at: usize) -> Option<usize> {
+    let (mut depth, mut quoted, mut escaped) = (0_u32, false, false);
+    for (place, byte) in bytes.get(at..)?.iter().enumerate() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            _ if quoted => {}
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth = depth.checked_sub(1)?,
+            b',' if depth == 0 => return Some(at + place),
+            _ => {}
+        }
+    }
+    None
 }
 
 /// Offsets of the raw labels in the serialised object.
@@ -95,6 +155,24 @@ fn find_labels(bytes: &Bytes) -> (u32, u32) {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn the_type_can_be_left_out() {
+        let check = |value: serde_json::Value, expected: &str| {
+            let pieces = Object::new(&value, 1, &[]).untyped();
+            let text: Vec<u8> = pieces.iter().flat_map(|piece| piece.to_vec()).collect();
+            assert_eq!(String::from_utf8(text).unwrap(), expected);
+        };
+        check(
+            json!({"apiVersion": "v1", "kind": "A", "aggregationRule": {"kind": "x,}\\\""}, "data": [{"kind": "A"}], "metadata": {}}),
+            r#"{"aggregationRule":{"kind":"x,}\\\""},"data":[{"kind":"A"}],"metadata":{}}"#,
+        );
+        check(
+            json!({"apiVersion": "v1", "kind": "A", "metadata": {"name": "a"}}),
+            r#"{"metadata":{"name":"a"}}"#,
+        );
+        check(json!({"metadata": {"name": "a"}}), r#"{"metadata":{"name":"a"}}"#);
+    }
 
     #[test]
     fn labels_are_read_in_place() {

@@ -65,6 +65,7 @@ fn first_status(resource: &Resource, object: &Value) -> Option<Value> {
     Some(match resource.is() {
         ("", "pods") => json!({"phase": "Pending", "qosClass": pods::quality(object)}),
         ("", "namespaces") => json!({"phase": "Active"}),
+        ("admissionregistration.k8s.io", "validatingadmissionpolicies") => json!({}),
         ("", "persistentvolumeclaims" | "persistentvolumes") => json!({"phase": "Pending"}),
         ("", "services") | ("networking.k8s.io", "ingresses") => json!({"loadBalancer": {}}),
         ("apps", "replicasets") | ("", "replicationcontrollers") => json!({"replicas": 0}),

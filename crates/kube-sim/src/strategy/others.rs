@@ -141,6 +141,7 @@ pub(super) fn validate(resource: &Resource, object: &Value) -> Vec<FieldError> {
         ("", "configmaps") => config_keys(object, &["data", "binaryData"]),
         ("", "secrets") => config_keys(object, &["data"]),
         ("", "persistentvolumeclaims") => validate_claim(object),
+        ("", "events") => validate_event(object),
         ("policy", _) => validate_budget(object),
         ("autoscaling", _) => validate_autoscaler(object),
         ("networking.k8s.io", "ingresses") => validate_ingress(object),
@@ -152,6 +153,14 @@ pub(super) fn validate(resource: &Resource, object: &Value) -> Vec<FieldError> {
         ("admissionregistration.k8s.io", plural) => crate::policies::validate(plural, object),
         _ => Vec::new(),
     }
+}
+
+/// An event belongs into the namespace of its object.
+fn validate_event(event: &Value) -> Vec<FieldError> {
+    let of_object = text(event, &["involvedObject", "namespace"]).unwrap_or_default();
+    let strays = !of_object.is_empty() && of_object != crate::value::namespace(event);
+    let error = || FieldError::invalid("involvedObject.namespace", of_object, "does not match event.namespace");
+    strays.then(error).into_iter().collect()
 }
 
 fn config_keys(object: &Value, fields: &[&str]) -> Vec<FieldError> {
@@ -413,7 +422,9 @@ pub(super) fn validate_update(resource: &Resource, old: &Value, new: &Value) -> 
         ("", "configmaps") => frozen(old, new, &["data", "binaryData"]),
         ("", "persistentvolumeclaims") => claim_update(old, new),
         (RBAC, "rolebindings" | "clusterrolebindings") if at(old, &["roleRef"]) != at(new, &["roleRef"]) => {
-            let shown = at(new, &["roleRef"]).cloned().unwrap_or_default();
+            // The real server shows the fields by the names of its own language.
+            let field = |name: &str| text(new, &["roleRef", name]).unwrap_or_default();
+            let shown = json!({"APIGroup": field("apiGroup"), "Kind": field("kind"), "Name": field("name")});
             vec![FieldError::invalid("roleRef", shown, "cannot change roleRef")]
         }
         ("scheduling.k8s.io", _) => {
@@ -423,6 +434,15 @@ pub(super) fn validate_update(resource: &Resource, old: &Value, new: &Value) -> 
             }
             errors.extend(immutable(old, new, &["preemptionPolicy"]));
             errors
+        }
+        ("", "nodes") => {
+            let id = |node: &Value| text(node, &["spec", "providerID"]).unwrap_or_default().to_owned();
+            let changed = !id(old).is_empty() && id(old) != id(new);
+            let why = "node updates may not change providerID except from \"\" to valid";
+            changed
+                .then(|| FieldError::forbidden("spec.providerID", why))
+                .into_iter()
+                .collect()
         }
         ("storage.k8s.io", "storageclasses") => {
             let mut errors = Vec::new();

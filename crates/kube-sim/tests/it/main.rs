@@ -7,6 +7,7 @@
     reason = "tests"
 )]
 
+mod admission;
 mod client;
 mod crud;
 mod definitions;
@@ -16,6 +17,7 @@ mod fixture;
 mod http;
 mod kubectl;
 mod model;
+mod rbac;
 mod support;
 mod transcripts;
 mod watching;
