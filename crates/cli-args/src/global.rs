@@ -8,8 +8,14 @@ use clap::{Args, ValueEnum};
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Global options")]
 pub struct GlobalArgs {
-    /// URL of the server, such as https://registry.example.org; a path in it is kept
-    #[arg(short = 's', long, global = true, value_name = "URL")]
+    /// URL of the server; a path in it is kept
+    #[arg(
+        short = 's',
+        long,
+        global = true,
+        value_name = "URL",
+        help = "URL of the server, such as https://registry.example.org; a path in it is kept"
+    )]
     pub server: Option<String>,
 
     /// File with the bearer token, read again whenever it changes; for "registry serve" the list of accepted tokens

@@ -84,10 +84,7 @@ mod tests {
         table.push(vec!["a".into(), "long-alias".into(), "1d".into()]);
         table.push(vec!["é\u{1b}[31m".into(), String::new(), String::new()]);
         let text = table.take_text();
-        assert_eq!(
-            text,
-            "ID       ALIAS        AGE\na        long-alias   1d\né [31m\n"
-        );
+        assert_eq!(text, "ID       ALIAS        AGE\na        long-alias   1d\né [31m\n");
     }
 
     #[test]

@@ -22,27 +22,29 @@ impl Drop for Started {
 
 /// Starts a server and reads up to the line that holds its URL after `mark`.
 fn start(mut command: Command, mark: &str) -> Started {
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let (out, err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
-    let stream: Box<dyn std::io::Read + Send> = if mark.starts_with("The ") {
-        Box::new(out)
-    } else {
-        Box::new(err)
+    // Owned by its guard from the first moment, so that a failing test leaves no process behind.
+    let mut started = Started {
+        child: command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap(),
+        url: String::new(),
+        rest: BufReader::new(Box::new(std::io::empty())),
     };
-    let mut rest = BufReader::new(stream);
+    let (out, err) = (
+        started.child.stdout.take().unwrap(),
+        started.child.stderr.take().unwrap(),
+    );
+    started.rest = if mark.starts_with("The ") {
+        BufReader::new(Box::new(out))
+    } else {
+        BufReader::new(Box::new(err))
+    };
     let mut seen = String::new();
     loop {
         let mut line = String::new();
-        if rest.read_line(&mut line).unwrap() == 0 {
-            let ended = child.wait().unwrap();
-            panic!("the server ended early, {ended}:\n{seen}");
-        }
+        let read = started.rest.read_line(&mut line).unwrap();
+        assert!(read > 0, "the server ended early:\n{seen}");
         if let Some((_, url)) = line.split_once(mark) {
-            return Started {
-                url: url.trim().to_owned(),
-                child,
-                rest,
-            };
+            url.trim().clone_into(&mut started.url);
+            return started;
         }
         seen.push_str(&line);
     }

@@ -186,10 +186,9 @@ impl Transport {
                     }
                 }
             };
-            if in_doubt && attempt > 0 && call.method == Method::DELETE {
-                if let RegistryError::NotFound { .. } = failure.error {
-                    return Ok(Reply::empty(self.place(&call.path).to_string()));
-                }
+            let gone = matches!(failure.error, RegistryError::NotFound { .. });
+            if gone && in_doubt && attempt > 0 && call.method == Method::DELETE {
+                return Ok(Reply::empty(self.place(&call.path).to_string()));
             }
             attempt += 1;
             let wait = failure.wait.unwrap_or_else(|| backoff(attempt, self.ids.as_ref()));
