@@ -47,19 +47,38 @@ pub fn from_crd(open_api_v3_schema: &Value) -> Result<Schema, SchemaError> {
         reason: reason.to_owned(),
     };
     limits::check_depth(open_api_v3_schema).map_err(|error| fail(&error.to_string()))?;
-    let mut reader = Reader {
-        graph: Graph::default(),
-    };
+    super::structural::check(open_api_v3_schema)?;
+    let mut reader = Reader::default();
     let root = reader.node(open_api_v3_schema, "", true)?;
     reader.add_object_fields(root, true);
-    Ok(Schema {
-        graph: Arc::new(reader.graph),
-        root,
-    })
+    let graph = Arc::new(reader.graph);
+    for (path, id) in reader.defaults {
+        check_default(&Schema { graph: Arc::clone(&graph), root: id }, path)?;
+    }
+    Ok(Schema { graph, root })
 }
 
+/// A default has to be what its own place allows.
+fn check_default(schema: &Schema, path: String) -> Result<(), SchemaError> {
+    let Some(default) = schema.root().own_default().filter(|default| !default.is_null()) else { return Ok(()) };
+    let mut pruned = default.clone();
+    // Deep nesting has been refused for the schema as a whole.
+    let known = crate::structural::prune(&mut pruned, schema).is_ok() && pruned == *default;
+    if !known {
+        return Err(SchemaError { path, reason: format!("Invalid value: {default}: must not have unknown fields") });
+    }
+    let faults = crate::structural::validate(default, schema).unwrap_or_default();
+    match faults.into_iter().next() {
+        Some(fault) => Err(SchemaError { path, reason: fault.message }),
+        None => Ok(()),
+    }
+}
+
+#[derive(Default)]
 struct Reader {
     graph: Graph,
+    /// Where defaults stand.
+    defaults: Vec<(String, NodeId)>,
 }
 
 impl Reader {
@@ -109,7 +128,11 @@ impl Reader {
         node.default = map.get("default").cloned();
         let rules = self.rules(map, path)?;
         node.rules = rules.map(Box::new);
+        let has_default = node.default.is_some();
         let id = self.graph.add(node);
+        if has_default && structural {
+            self.defaults.push((format!("{path}.default"), id));
+        }
         if embedded {
             self.add_object_fields(id, false);
         }
@@ -340,9 +363,7 @@ impl Reader {
             let mut schemas = Vec::with_capacity(members.len());
             for (index, member) in members.into_iter().enumerate() {
                 // A graph of its own: what is below a junctor says nothing about structure, so nothing else may refer to it.
-                let mut reader = Reader {
-                    graph: Graph::default(),
-                };
+                let mut reader = Reader::default();
                 let root = reader.node(member, &format!("{path}.{name}[{index}]"), false)?;
                 schemas.push(Schema {
                     graph: Arc::new(reader.graph),
@@ -382,5 +403,5 @@ fn compile(pattern: &str) -> Result<regex::Regex, String> {
     regex::RegexBuilder::new(pattern)
         .size_limit(MAX_PATTERN * 256)
         .build()
-        .map_err(|_| format!("Invalid value: {pattern:?}: must be a valid regular expression"))
+        .map_err(|_| format!("Invalid value: {pattern:?}: must be a valid regular expression, but isn't"))
 }

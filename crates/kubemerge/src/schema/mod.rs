@@ -6,6 +6,7 @@
 
 pub mod builtin;
 mod crd;
+mod structural;
 mod table;
 
 use std::collections::BTreeMap;

@@ -34,7 +34,9 @@ pub(super) fn merge(
     if let Some(order) = order {
         check_order(&id_of, change, &ids(order), path)?;
     }
-    let was = ids(original);
+    // What the patch deletes has no place any more, even if it adds it again.
+    let deleted: BTreeSet<String> = change.iter().filter(|item| item.get(PATCH).is_some()).filter_map(id_of).collect();
+    let was: Vec<String> = ids(original).into_iter().filter(|id| !deleted.contains(id)).collect();
     let mut out = match key {
         Some(key) => {
             let element = at.field(name).and_then(TypeRef::element).unwrap_or(Schema::untyped_root());
@@ -151,7 +153,7 @@ impl Keyed<'_> {
                 }
                 None => {
                     places.insert(id, out.len());
-                    out.push(super::without_marks(&Value::Object(change)));
+                    out.push(super::without_keys(&Value::Object(change)));
                 }
             }
         }

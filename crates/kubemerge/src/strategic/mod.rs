@@ -122,6 +122,12 @@ fn merge_map(
         } else {
             format!("{path}.{name}")
         };
+        let merges = out.get(name).is_some_and(Value::is_object);
+        if !merges && value.get(PATCH).is_some() {
+            // There is nothing that the directive could be about.
+            out.remove(name);
+            continue;
+        }
         let merged = merge_value(out.get(name), value, at, name, patch, &below)?;
         out.insert(name.clone(), merged);
     }
@@ -179,6 +185,18 @@ fn merge_value(
         }
         // There is nothing to merge with. Directives for deeper places then have nothing to say.
         _ => Ok(without_marks(value)),
+    }
+}
+
+/// A new list item, without nulls and directives. Unlike in a new field, what a directive inside is about stays.
+fn without_keys(value: &Value) -> Value {
+    match value {
+        Value::Object(map) => {
+            let kept = map.iter().filter(|(name, value)| !name.starts_with('$') && !value.is_null());
+            Value::Object(kept.map(|(name, value)| (name.clone(), without_keys(value))).collect())
+        }
+        Value::Array(items) => Value::Array(items.iter().map(without_keys).collect()),
+        other => other.clone(),
     }
 }
 

@@ -57,7 +57,8 @@ fn known(at: TypeRef<'_>, name: &str) -> bool {
         || (at.is_embedded_resource() && matches!(name, "apiVersion" | "kind" | "metadata"))
 }
 
-/// Sets the defaults of the schema where a field is absent, or null and not nullable.
+/// Sets the defaults of the schema where a field is absent, or null and not nullable. A null that is not allowed and has no
+/// default goes, as if the field had not been given.
 ///
 /// Made for custom resources: the `={}` marks of built-in types are not defaults and are not set.
 ///
@@ -110,17 +111,17 @@ fn default_members(map: &mut Map<String, Value>, at: TypeRef<'_>) {
             None => continue,
         }
     }
-    for (name, value) in map {
-        if let Some(child) = at.child(name) {
-            if value.is_null()
-                && !child.is_nullable()
-                && let Some(default) = child.own_default()
-            {
-                *value = default.clone();
+    map.retain(|name, value| {
+        let Some(child) = at.child(name) else { return true };
+        if value.is_null() && !child.is_nullable() {
+            match child.own_default() {
+                Some(default) => *value = default.clone(),
+                None => return false,
             }
-            default_at(value, child);
         }
-    }
+        default_at(value, child);
+        true
+    });
 }
 
 /// Paths of all fields that the schema does not know, sorted, each once, as strict field validation names them:

@@ -101,9 +101,14 @@ impl Validator {
 
     fn value(&mut self, value: &Value, at: TypeRef<'_>, path: &str) {
         if value.is_null() && (at.is_nullable() || at.name().is_some()) {
-            return;
+            // The API server finds null in no enum, not even in one that has it.
+            return self.allowed(value, at, path);
         }
         if !self.kind(value, at, path) {
+            self.allowed(value, at, path);
+            if let Some(rules) = at.rules() {
+                self.junctors(value, rules, path);
+            }
             return;
         }
         if let Some(rules) = at.rules() {
@@ -133,15 +138,55 @@ impl Validator {
             Kind::Scalar(scalar) => (scalar_fits(scalar, value), scalar_name(scalar)),
         };
         if fits || built_in_null {
-            return true;
+            return self.number_format(value, at, path);
         }
-        let message = format!(
-            "Invalid value: {:?}: {path} in body must be of type {expected}: {:?}",
-            type_name(value),
-            type_name(value)
-        );
+        let found = type_name(value);
+        let message = format!("Invalid value: {found:?}: {path} in body must be of type {expected}: {found:?}");
         self.fail(path, Cause::TypeInvalid, message);
+        if value.is_number() && at.kind() == Kind::Scalar(Scalar::Integer) {
+            self.checked("integer (default format)", path);
+        }
         false
+    }
+
+    /// A number that its type or format has no room for.
+    fn checked(&mut self, expected: &str, path: &str) {
+        let message = format!("Invalid value: \"\": Checked value must be of type {expected} in {path}");
+        self.fail("", Cause::Invalid, message);
+    }
+
+    /// Whether a number fits its format; says so if not.
+    fn number_format(&mut self, value: &Value, at: TypeRef<'_>, path: &str) -> bool {
+        let (Value::Number(number), Some(format)) = (value, at.rules().and_then(|rules| rules.format.as_deref())) else {
+            return true;
+        };
+        let (float, whole) = (number.as_f64().unwrap_or(0.0), number.is_i64() || number.is_u64());
+        let (fits, expected) = match format {
+            "int32" => (float >= f64::from(i32::MIN) && float <= f64::from(i32::MAX), "integer with format int32"),
+            "int64" => (!whole || number.is_i64(), "integer with format int64"),
+            "float" => (float.abs() <= f64::from(f32::MAX), "number with format float"),
+            _ => return true,
+        };
+        if !fits {
+            if format == "int64" {
+                // A number that large has become a float before anybody looks at it.
+                let message = format!("Invalid value: \"float64\": {path} in body must be of type int64: \"float64\"");
+                self.fail(path, Cause::TypeInvalid, message);
+            }
+            self.checked(expected, path);
+        }
+        fits
+    }
+
+    /// The value is one of the enum's.
+    fn allowed(&mut self, value: &Value, at: TypeRef<'_>, path: &str) {
+        let allowed = at.rules().map_or(&[][..], |rules| rules.allowed.as_slice());
+        let found = !value.is_null() && allowed.iter().any(|allowed| crate::apply::same(allowed, value));
+        if !allowed.is_empty() && !found {
+            let allowed: Vec<String> = allowed.iter().map(quoted).collect();
+            let message = format!("Unsupported value: {}: supported values: {}", show(value), allowed.join(", "));
+            self.fail(path, Cause::NotSupported, message);
+        }
     }
 
     fn members(&mut self, map: &Map<String, Value>, at: TypeRef<'_>, path: &str) {
@@ -176,11 +221,13 @@ impl Validator {
     /// Items of sets and list maps are distinct.
     fn keys(&mut self, items: &[Value], at: TypeRef<'_>, path: &str) {
         let Kind::List { kind } = at.kind() else { return };
-        let mut seen = std::collections::BTreeSet::new();
+        let mut seen = std::collections::BTreeMap::new();
         for (index, item) in items.iter().enumerate() {
-            if let Some(key) = crate::apply::item_key(kind, item)
-                && !seen.insert(key)
-            {
+            let Some(key) = crate::apply::item_key(kind, item) else { continue };
+            let times = seen.entry(key).or_insert(0_u8);
+            *times = times.saturating_add(1);
+            // Each value is told once.
+            if *times == 2 {
                 let shown = match kind {
                     crate::schema::ListKind::Map(keys) => {
                         let pick = |key: &crate::schema::ListKey| {
@@ -202,23 +249,15 @@ impl Validator {
     }
 
     fn rules(&mut self, value: &Value, rules: &Rules, at: TypeRef<'_>, path: &str) {
-        if !rules.allowed.is_empty() && !rules.allowed.iter().any(|allowed| crate::apply::same(allowed, value)) {
-            let allowed: Vec<String> = rules.allowed.iter().map(quoted).collect();
-            let message = format!(
-                "Unsupported value: {}: supported values: {}",
-                show(value),
-                allowed.join(", ")
-            );
-            self.fail(path, Cause::NotSupported, message);
-        }
+        self.allowed(value, at, path);
         match value {
             Value::String(text) => self.text(text, value, rules, path),
             Value::Number(number) => self.number(number.as_f64().unwrap_or(0.0), value, rules, path),
             Value::Array(items) => self.list(items, rules, path),
-            Value::Object(map) => self.size(map.len(), value, rules, path),
+            Value::Object(map) => self.size(map.len(), rules, path),
             _ => {}
         }
-        self.junctors(value, rules, at, path);
+        self.junctors(value, rules, path);
     }
 
     fn text(&mut self, text: &str, value: &Value, rules: &Rules, path: &str) {
@@ -241,53 +280,38 @@ impl Validator {
         if let Some(name) = &rules.format
             && !format::holds(name, text)
         {
-            self.in_body(path, value, &format!("must be of type {name}: {}", show(value)));
+            let shown = show(value);
+            let message = format!("Invalid value: {shown}: {path} in body must be of type {name}: {shown}");
+            self.fail(path, Cause::TypeInvalid, message);
         }
     }
 
     fn number(&mut self, number: f64, value: &Value, rules: &Rules, path: &str) {
-        if let Some((bound, exclusive)) = rules.minimum
+        // For integers the API server cuts what follows the decimal point of a bound.
+        let cut = |bound: f64| if value.is_f64() { bound } else { bound.trunc() };
+        if let Some((bound, exclusive)) = rules.minimum.map(|(bound, exclusive)| (cut(bound), exclusive))
             && (number < bound || (exclusive && number <= bound))
         {
-            let relation = if exclusive {
-                "greater than"
-            } else {
-                "greater than or equal to"
-            };
+            let relation = if exclusive { "greater than" } else { "greater than or equal to" };
             self.in_body(path, value, &format!("should be {relation} {}", plain(bound)));
         }
-        if let Some((bound, exclusive)) = rules.maximum
+        if let Some((bound, exclusive)) = rules.maximum.map(|(bound, exclusive)| (cut(bound), exclusive))
             && (number > bound || (exclusive && number >= bound))
         {
-            let relation = if exclusive {
-                "less than"
-            } else {
-                "less than or equal to"
-            };
+            let relation = if exclusive { "less than" } else { "less than or equal to" };
             self.in_body(path, value, &format!("should be {relation} {}", plain(bound)));
         }
-        if let Some(factor) = rules.multiple_of
-            && factor != 0.0
-            && (number / factor).fract().abs() > 1e-9
-        {
-            self.in_body(path, value, &format!("should be a multiple of {}", plain(factor)));
-        }
-        let whole = |low: f64, high: f64| number >= low && number <= high;
-        let fits = match rules.format.as_deref() {
-            Some("int32") => whole(f64::from(i32::MIN), f64::from(i32::MAX)),
-            Some("int64") => value.is_i64() || number.fract() == 0.0,
-            _ => true,
-        };
-        if !fits {
-            self.in_body(
-                path,
-                value,
-                &format!(
-                    "must be of type {}: {}",
-                    rules.format.as_deref().unwrap_or_default(),
-                    show(value)
-                ),
-            );
+        match rules.multiple_of.map(cut) {
+            None => {}
+            Some(factor) if factor <= 0.0 => {
+                let factor = plain(factor);
+                let reason = format!("factor MultipleOf declared for {path} must be positive: {factor}");
+                self.fail(path, Cause::Invalid, format!("Invalid value: {factor}: {reason}"));
+            }
+            Some(factor) if (number / factor).fract().abs() > 1e-9 => {
+                self.in_body(path, value, &format!("should be a multiple of {}", plain(factor)));
+            }
+            Some(_) => {}
         }
     }
 
@@ -317,7 +341,7 @@ impl Validator {
         }
     }
 
-    fn size(&mut self, members: usize, value: &Value, rules: &Rules, path: &str) {
+    fn size(&mut self, members: usize, rules: &Rules, path: &str) {
         let count = members as u64;
         if let Some(limit) = rules.max_properties.filter(|limit| count > *limit) {
             self.fail(
@@ -327,32 +351,37 @@ impl Validator {
             );
         }
         if let Some(limit) = rules.min_properties.filter(|limit| count < *limit) {
-            self.in_body(path, value, &format!("should have at least {limit} properties"));
+            self.in_body(path, &Value::from(count), &format!("should have at least {limit} properties"));
         }
     }
 
-    fn junctors(&mut self, value: &Value, rules: &Rules, at: TypeRef<'_>, path: &str) {
-        // int-or-string carries anyOf with both types by convention; the type check has covered it.
-        let covered = at.kind() == Kind::Scalar(Scalar::IntOrString);
+    fn junctors(&mut self, value: &Value, rules: &Rules, path: &str) {
         for junctor in &rules.junctors {
-            let holds = |member: &Schema| {
-                let mut inner = Validator { errors: Vec::new() };
-                inner.value(value, member.root(), path);
-                inner.errors.is_empty()
-            };
-            let count = junctor.members.iter().filter(|member| holds(member)).count();
-            let reason = match junctor.kind {
-                JunctorKind::AllOf if count < junctor.members.len() => "must validate all the schemas (allOf)",
-                JunctorKind::AnyOf if count == 0 && !covered => "must validate at least one schema (anyOf)",
-                JunctorKind::OneOf if count != 1 => "must validate one and only one schema (oneOf)",
-                JunctorKind::Not if count > 0 => "must not validate the schema (not)",
+            let faults: Vec<Vec<FieldError>> = junctor
+                .members
+                .iter()
+                .map(|member| {
+                    let mut inner = Validator { errors: Vec::new() };
+                    inner.value(value, member.root(), path);
+                    inner.errors
+                })
+                .collect();
+            let count = faults.iter().filter(|faults| faults.is_empty()).count();
+            let none_found = String::from("must validate one and only one schema (oneOf). Found none valid");
+            // With the verdict come the faults that led to it: for alternatives those of the first one.
+            let (reason, told) = match junctor.kind {
+                JunctorKind::AllOf if count < faults.len() => ("must validate all the schemas (allOf)".to_owned(), faults.len()),
+                JunctorKind::AnyOf if count == 0 => ("must validate at least one schema (anyOf)".to_owned(), 1),
+                JunctorKind::OneOf if count == 0 => (none_found, 1),
+                JunctorKind::OneOf if count > 1 => {
+                    (format!("must validate one and only one schema (oneOf). Found {count} valid alternatives"), 0)
+                }
+                JunctorKind::Not if count > 0 => ("must not validate the schema (not)".to_owned(), 0),
                 _ => continue,
             };
-            self.fail(
-                path,
-                Cause::Invalid,
-                format!("Invalid value: {}: {path:?} {reason}", show(value)).replace('\\', ""),
-            );
+            self.fail("", Cause::Invalid, format!("Invalid value: \"\": \"{path}\" {reason}"));
+            let room = MAX_ERRORS.saturating_sub(self.errors.len());
+            self.errors.extend(faults.into_iter().take(told).flatten().take(room));
         }
     }
 }
@@ -373,7 +402,7 @@ fn scalar_fits(scalar: Scalar, value: &Value) -> bool {
 
 fn scalar_name(scalar: Scalar) -> &'static str {
     match scalar {
-        Scalar::IntOrString => "integer or string",
+        Scalar::IntOrString => "integer,string",
         Scalar::Quantity => "quantity",
         other => other.openapi_type(),
     }

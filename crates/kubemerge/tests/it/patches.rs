@@ -187,6 +187,19 @@ fn strategic_order_is_the_api_servers() {
     assert!(strategic::apply(&pod(two), &pod(patch), schema).is_err());
     let doc = pod(json!({"nodeSelector": {"a": "1"}}));
     assert!(strategic::apply(&doc, &pod(json!({"nodeSelector": {"$patch": "merge"}})), schema).is_err());
+    // What is deleted and added again is new.
+    check(
+        two.clone(),
+        json!({"containers": [{"name": "b", "image": "2"}, {"name": "b", "$patch": "delete"}]}),
+        json!({"containers": [{"name": "b", "image": "2"}, {"name": "a", "image": "1"}]}),
+    );
+    // A directive for what is not there takes it away; inside a new list item it says nothing.
+    check(json!({}), json!({"nodeSelector": {"$patch": "delete", "a": "1"}}), json!({}));
+    check(
+        json!({"containers": [{"name": "a"}]}),
+        json!({"containers": [{"name": "b", "env": [{"name": "E", "$patch": "delete"}]}]}),
+        json!({"containers": [{"name": "b", "env": [{"name": "E"}]}, {"name": "a"}]}),
+    );
     // What is new loses its directives and nulls.
     check(
         json!({}),

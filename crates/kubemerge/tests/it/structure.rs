@@ -11,7 +11,7 @@ fn crd() -> schema::Schema {
             "replicas": {"type": "integer", "minimum": 1},
             "port": {"x-kubernetes-int-or-string": true, "anyOf": [{"type": "integer"}, {"type": "string"}]},
             "rules": {"type": "array", "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"],
-                "items": {"type": "object", "properties": {"name": {"type": "string"}, "weight": {"type": "integer", "default": 1}}}},
+                "items": {"type": "object", "required": ["name"], "properties": {"name": {"type": "string"}, "weight": {"type": "integer", "default": 1}}}},
             "any": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}}}}}))
     .unwrap()
 }
