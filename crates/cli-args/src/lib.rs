@@ -42,6 +42,7 @@ mod output;
 mod registry;
 mod render;
 mod set;
+mod sim;
 mod unset;
 mod up;
 mod version;
@@ -67,6 +68,7 @@ pub use output::Output;
 pub use registry::{LogFormat, RegistryArgs, RegistryCommand, ServeArgs};
 pub use render::RenderArgs;
 pub use set::{SetArgs, SetCommand, SetConfigItemArgs};
+pub use sim::{SimArgs, SimCommand, SimUpArgs};
 pub use unset::{UnsetArgs, UnsetCommand, UnsetConfigItemArgs};
 pub use up::UpArgs;
 pub use version::VersionArgs;
@@ -143,6 +145,8 @@ pub enum Command {
     Lint(LintArgs),
     /// Run the Cluster Registry
     Registry(RegistryArgs),
+    /// Run simulated Kubernetes clusters
+    Sim(SimArgs),
     /// Show and change the configuration of this program
     Config(ConfigArgs),
     /// Print a completion script for a shell
