@@ -107,7 +107,8 @@ async fn workloads(session: &Session<'_>) {
         .await;
     session
         .run(
-            "apply --server-side -f -",
+            // Another manager: kubectl's own may take over what it has applied from the client's side.
+            "apply --server-side --field-manager=other -f -",
             &WEB.replace("replicas: 2", "replicas: 7"),
             1,
             &["conflict", ".spec.replicas"],
