@@ -29,14 +29,18 @@ const LAYERS: &[(&str, u8, &[&str])] = &[
 ];
 
 /// Dependencies that pure crates (floor 0) may not have: a runtime, a client, a database, a socket.
-const IMPURE: &[&str] = &["tokio", "reqwest", "hyper", "axum", "sqlx", "gix", "kube", "tower", "rand"];
+const IMPURE: &[&str] = &[
+    "tokio", "reqwest", "hyper", "axum", "sqlx", "gix", "kube", "tower", "rand",
+];
 
 /// Broken edges, in words.
 ///
 /// # Errors
 /// When `cargo metadata` cannot be run or read.
 pub(crate) fn check() -> anyhow::Result<Vec<String>> {
-    let output = cargo(["metadata", "--format-version", "1", "--no-deps"]).output().context("cargo metadata")?;
+    let output = cargo(["metadata", "--format-version", "1", "--no-deps"])
+        .output()
+        .context("cargo metadata")?;
     let metadata: Value = serde_json::from_slice(&output.stdout).context("output of cargo metadata")?;
     let table: BTreeMap<&str, (u8, &[&str])> = LAYERS.iter().map(|(n, f, e)| (*n, (*f, *e))).collect();
     let mut problems = Vec::new();
@@ -45,12 +49,19 @@ pub(crate) fn check() -> anyhow::Result<Vec<String>> {
         let name = package["name"].as_str().unwrap_or_default();
         seen.insert(name.to_owned());
         let Some((floor, allowed)) = table.get(name) else {
-            problems.push(format!("crate {name} has no place in xtask/src/layers.rs and ARCHITECTURE.md"));
+            problems.push(format!(
+                "crate {name} has no place in xtask/src/layers.rs and ARCHITECTURE.md"
+            ));
             continue;
         };
         // Development dependencies may point anywhere below the programs: a test may stand on more than the crate does.
         let ordinary = |d: &&Value| d["kind"].as_str().unwrap_or_default() != "dev";
-        for dependency in package["dependencies"].as_array().into_iter().flatten().filter(ordinary) {
+        for dependency in package["dependencies"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter(ordinary)
+        {
             let on = dependency["name"].as_str().unwrap_or_default();
             let ours = table.contains_key(on);
             if ours && !allowed.contains(&"*") && !allowed.contains(&on) {
@@ -62,7 +73,10 @@ pub(crate) fn check() -> anyhow::Result<Vec<String>> {
         }
     }
     problems.extend(
-        LAYERS.iter().filter(|(n, ..)| !seen.contains(*n)).map(|(n, ..)| format!("crate {n} of the table is gone")),
+        LAYERS
+            .iter()
+            .filter(|(n, ..)| !seen.contains(*n))
+            .map(|(n, ..)| format!("crate {n} of the table is gone")),
     );
     Ok(problems)
 }

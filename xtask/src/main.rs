@@ -6,7 +6,11 @@
 //! What this crate deliberately does not do: it contains no product code, and nothing of the product depends on it.
 //!
 //! Main modules: [`run`] starts commands, [`tools`] installs what the tests need, [`tidy`] holds the rules of the house.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a chore talks to the person who started it")]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a chore talks to the person who started it"
+)]
 
 mod layers;
 mod run;

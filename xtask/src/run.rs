@@ -26,7 +26,9 @@ pub(crate) fn cargo<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Comma
 /// When it cannot be started, or ends with another code than 0.
 pub(crate) fn step(name: &str, command: &mut Command) -> anyhow::Result<()> {
     println!("\n=== {name}: {}", line(command));
-    let status = command.status().with_context(|| format!("cannot start {}", line(command)))?;
+    let status = command
+        .status()
+        .with_context(|| format!("cannot start {}", line(command)))?;
     if !status.success() {
         bail!("{name} failed ({status}); run it by hand with: {}", line(command));
     }
@@ -36,7 +38,11 @@ pub(crate) fn step(name: &str, command: &mut Command) -> anyhow::Result<()> {
 /// The command as a person would type it.
 fn line(command: &Command) -> String {
     let program = PathBuf::from(command.get_program());
-    let name = program.file_name().unwrap_or(command.get_program()).to_string_lossy().into_owned();
+    let name = program
+        .file_name()
+        .unwrap_or(command.get_program())
+        .to_string_lossy()
+        .into_owned();
     std::iter::once(name)
         .chain(command.get_args().map(|a| a.to_string_lossy().into_owned()))
         .collect::<Vec<_>>()

@@ -19,14 +19,31 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     step("format", &mut cargo(["fmt", "--all", "--check"]))?;
     println!("\n=== tidy: cargo xtask tidy");
     tidy::run()?;
-    step("clippy", &mut cargo(["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]))?;
+    step(
+        "clippy",
+        &mut cargo([
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--quiet",
+            "--",
+            "-D",
+            "warnings",
+        ]),
+    )?;
     if options.quick {
         return Ok(());
     }
     tools::ensure();
-    step("docs", cargo(["doc", "--workspace", "--no-deps", "--quiet"]).env("RUSTDOCFLAGS", "-D warnings"))?;
+    step(
+        "docs",
+        cargo(["doc", "--workspace", "--no-deps", "--quiet"]).env("RUSTDOCFLAGS", "-D warnings"),
+    )?;
     // Snapshots are compared, never rewritten, here.
-    step("tests", cargo(["test", "--workspace", "--quiet", "--no-fail-fast"]).env("INSTA_UPDATE", "no"))?;
+    step(
+        "tests",
+        cargo(["test", "--workspace", "--quiet", "--no-fail-fast"]).env("INSTA_UPDATE", "no"),
+    )?;
     println!("\nall steps passed");
     Ok(())
 }

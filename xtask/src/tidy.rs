@@ -56,7 +56,9 @@ fn check_file(name: &str, text: &str, problems: &mut Vec<String>) {
     let lines = text.lines().count();
     let excused = LONG_FILES.iter().any(|(file, _)| *file == name);
     if lines > MAX_LINES && !excused {
-        problems.push(format!("{name} has {lines} lines, more than {MAX_LINES}: split it by job"));
+        problems.push(format!(
+            "{name} has {lines} lines, more than {MAX_LINES}: split it by job"
+        ));
     }
     for (mark, advice) in BANNED {
         if let Some(at) = text.lines().position(|line| line.contains(mark)) {
@@ -66,7 +68,9 @@ fn check_file(name: &str, text: &str, problems: &mut Vec<String>) {
     if name.ends_with("/src/lib.rs") {
         let head = text.lines().take_while(|line| line.starts_with("//!")).count();
         if head < MIN_CRATE_TEXT {
-            problems.push(format!("{name} starts with {head} lines of text, fewer than {MIN_CRATE_TEXT}"));
+            problems.push(format!(
+                "{name} starts with {head} lines of text, fewer than {MIN_CRATE_TEXT}"
+            ));
         }
     }
     if let Some((_, test)) = name.split_once("/tests/")

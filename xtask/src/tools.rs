@@ -22,7 +22,12 @@ const TOOLS: [Tool; 2] = [
         package: "postgresql",
         without: "the PostgreSQL half of the store tests",
     },
-    Tool { name: "git", programs: &["git"], package: "git", without: "the tests that read a repository over a path" },
+    Tool {
+        name: "git",
+        programs: &["git"],
+        package: "git",
+        without: "the tests that read a repository over a path",
+    },
 ];
 
 /// Installs what is missing where it may (root on a Debian-like system), otherwise says in one line what to install.
@@ -35,7 +40,11 @@ pub(crate) fn ensure() {
     if may_install() {
         println!("=== tools: installing {}", packages.join(" "));
         let apt = |args: &[&str]| {
-            Command::new("apt-get").args(args).env("DEBIAN_FRONTEND", "noninteractive").stdin(Stdio::null()).status()
+            Command::new("apt-get")
+                .args(args)
+                .env("DEBIAN_FRONTEND", "noninteractive")
+                .stdin(Stdio::null())
+                .status()
         };
         let _ = apt(&["update", "-qq"]);
         let mut args = vec!["install", "-y", "-qq", "--no-install-recommends"];
@@ -45,7 +54,10 @@ pub(crate) fn ensure() {
         }
     }
     for tool in missing {
-        eprintln!("{} is missing: install the package `{}`, else {} are passed over", tool.name, tool.package, tool.without);
+        eprintln!(
+            "{} is missing: install the package `{}`, else {} are passed over",
+            tool.name, tool.package, tool.without
+        );
     }
 }
 
@@ -59,6 +71,9 @@ fn present(tool: &Tool) -> bool {
 }
 
 fn may_install() -> bool {
-    let root = Command::new("id").arg("-u").output().is_ok_and(|out| out.stdout.trim_ascii() == b"0");
+    let root = Command::new("id")
+        .arg("-u")
+        .output()
+        .is_ok_and(|out| out.stdout.trim_ascii() == b"0");
     root && Path::new("/usr/bin/apt-get").exists()
 }
