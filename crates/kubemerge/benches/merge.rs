@@ -64,3 +64,22 @@ fn strategic_merge(bencher: divan::Bencher) {
     let schema = schema::builtin("apps", "v1", "Deployment").unwrap();
     bencher.bench(|| strategic::apply(&live, &patch, schema).unwrap());
 }
+
+/// A list map of 10,000 items, all taken over from another manager.
+#[divan::bench(sample_count = 10)]
+fn apply_10000_items(bencher: divan::Bencher) {
+    let pod = |value: &str| {
+        let env: Vec<Value> = (0..10_000)
+            .map(|n| json!({"name": format!("N{n}"), "value": value}))
+            .collect();
+        json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "env": env}]}})
+    };
+    let of_pod = |manager| Writer {
+        schema: schema::builtin("", "v1", "Pod").unwrap(),
+        api_version: "v1",
+        ..writer(manager)
+    };
+    let live = apply::apply(None, &pod("a"), &of_pod("a"), false).unwrap().object;
+    let config = pod("b");
+    bencher.bench(|| apply::apply(Some(&live), &config, &of_pod("b"), true).unwrap());
+}

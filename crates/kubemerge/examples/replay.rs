@@ -7,7 +7,12 @@
 //!
 //! Compared are owners, conflicts and refusals to the letter; objects up to what only the server fills in: defaults of
 //! built-in kinds and its own metadata.
-#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::indexing_slicing, reason = "a tool for developers")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::indexing_slicing,
+    reason = "a tool for developers"
+)]
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
@@ -37,13 +42,21 @@ fn main() {
     let (mut compared, mut counts) = (0, BTreeMap::<String, usize>::new());
     for (number, line) in BufReader::new(records).lines().enumerate() {
         let record: Value = serde_json::from_str(&line.unwrap()).unwrap();
-        let Some(findings) = replay(&record, custom.as_ref()) else { continue };
+        let Some(findings) = replay(&record, custom.as_ref()) else {
+            continue;
+        };
         compared += 1;
         for (kind, text) in findings {
             let count = counts.entry(kind.to_owned()).or_default();
             *count += 1;
             if *count <= 4 {
-                println!("line {} {} {} by {}: {kind}: {text}\n", number + 1, record["resource"], record["op"], record["manager"]);
+                println!(
+                    "line {} {} {} by {}: {kind}: {text}\n",
+                    number + 1,
+                    record["resource"],
+                    record["op"],
+                    record["manager"]
+                );
             }
         }
     }
@@ -53,7 +66,9 @@ fn main() {
 /// What differs, by kind; `None` when the record says nothing about this crate, such as a refusal by validation.
 fn replay(record: &Value, custom: Option<&Schema>) -> Option<Vec<(&'static str, String)>> {
     let (before, after, patch) = (&record["before"], &record["after"], &record["patch"]);
-    let version = [before, patch, after].iter().find_map(|object| object["apiVersion"].as_str())?;
+    let version = [before, patch, after]
+        .iter()
+        .find_map(|object| object["apiVersion"].as_str())?;
     let kind = [before, patch].iter().find_map(|object| object["kind"].as_str())?;
     let (group, short) = version.split_once('/').unwrap_or(("", version));
     let built_in = schema::builtin(group, short, kind);
@@ -99,7 +114,10 @@ fn replay(record: &Value, custom: Option<&Schema>) -> Option<Vec<(&'static str, 
                     }
                 }
                 (Ok(_), 400 | 422) => return None,
-                (ours, _) => out.push(("outcome", format!("{ours:?}\n theirs: {status} {after}\n patch: {patch}\n before: {before}"))),
+                (ours, _) => out.push((
+                    "outcome",
+                    format!("{ours:?}\n theirs: {status} {after}\n patch: {patch}\n before: {before}"),
+                )),
             }
         }
         op => {
@@ -118,7 +136,9 @@ fn replay(record: &Value, custom: Option<&Schema>) -> Option<Vec<(&'static str, 
                     if op == "create" && kind == "Pod" {
                         // Admission sets these after the owners have been worked out.
                         let spec = new["spec"].as_object_mut()?;
-                        ["priority", "preemptionPolicy", "tolerations"].map(|name| spec.remove(name));
+                        for name in ["priority", "preemptionPolicy", "tolerations"] {
+                            spec.remove(name);
+                        }
                         if let Some(given) = patch.pointer("/spec/tolerations") {
                             spec.insert("tolerations".to_owned(), given.clone());
                         }
@@ -131,15 +151,26 @@ fn replay(record: &Value, custom: Option<&Schema>) -> Option<Vec<(&'static str, 
                     owners(&apply::update(live, &new, &writer).unwrap(), after, &mut out);
                 }
                 Ok(_) if op == "json" && after["message"].as_str()?.contains("request is invalid") => {
-                    out.push(("json patch outcome", format!("theirs: {}\n patch: {patch}", after["message"])));
+                    out.push((
+                        "json patch outcome",
+                        format!("theirs: {}\n patch: {patch}", after["message"]),
+                    ));
                 }
                 Ok(_) => return None,
-                Err(error) if done => out.push(("patch outcome", format!("ours: {error}, theirs: {after}\n patch: {patch}\n before: {before}"))),
+                Err(error) if done => out.push((
+                    "patch outcome",
+                    format!("ours: {error}, theirs: {after}\n patch: {patch}\n before: {before}"),
+                )),
                 Err(error) => {
-                    let theirs = after["details"]["causes"][0]["message"].as_str().or(after["message"].as_str())?;
+                    let theirs = after["details"]["causes"][0]["message"]
+                        .as_str()
+                        .or(after["message"].as_str())?;
                     // Of a JSON patch that does not fit the API server tells nothing.
                     if theirs != error && !theirs.starts_with("the server rejected our request") {
-                        out.push(("patch text", format!("{status}\n  ours:   {error}\n  theirs: {theirs}\n  patch: {patch}")));
+                        out.push((
+                            "patch text",
+                            format!("{status}\n  ours:   {error}\n  theirs: {theirs}\n  patch: {patch}"),
+                        ));
                     }
                 }
             }
@@ -185,7 +216,10 @@ fn differ(ours: &Value, theirs: &Value, path: &str, exact: bool, out: &mut Vec<S
         (Value::Object(a), Value::Object(b)) => {
             let own = |name: &str| {
                 path == ".metadata"
-                    && matches!(name, "managedFields" | "resourceVersion" | "generation" | "uid" | "creationTimestamp")
+                    && matches!(
+                        name,
+                        "managedFields" | "resourceVersion" | "generation" | "uid" | "creationTimestamp"
+                    )
             };
             for (name, value) in a.iter().filter(|(name, _)| !own(name)) {
                 let below = format!("{path}.{name}");
@@ -232,11 +266,21 @@ fn owners(ours: &Value, theirs: &Value, out: &mut Vec<(&'static str, String)>) {
     sorted.0.sort_by_key(Value::to_string);
     sorted.1.sort_by_key(Value::to_string);
     if sorted.0 == sorted.1 {
-        return out.push(("order of owners", format!("{:?}", ours.pointer("/metadata/managedFields"))));
+        return out.push((
+            "order of owners",
+            format!("{:?}", ours.pointer("/metadata/managedFields")),
+        ));
     }
     let show = |side: &[Value], other: &[Value]| {
-        let only: Vec<String> = side.iter().filter(|entry| !other.contains(entry)).map(Value::to_string).collect();
+        let only: Vec<String> = side
+            .iter()
+            .filter(|entry| !other.contains(entry))
+            .map(Value::to_string)
+            .collect();
         only.join("\n    ")
     };
-    out.push(("owners", format!("\n  ours:   {}\n  theirs: {}", show(&a, &b), show(&b, &a))));
+    out.push((
+        "owners",
+        format!("\n  ours:   {}\n  theirs: {}", show(&a, &b), show(&b, &a)),
+    ));
 }

@@ -77,14 +77,19 @@ pub fn apply(doc: &Value, patch: &Value) -> Result<Value, PatchError> {
     limits::check_depth(doc)?;
     limits::check_depth(patch)?;
     let malformed = |value: &Value, wanted: &str| PatchError::Malformed {
-        reason: format!("json: cannot unmarshal {} into Go value of type {wanted}", kind_of(value)),
+        reason: format!(
+            "json: cannot unmarshal {} into Go value of type {wanted}",
+            kind_of(value)
+        ),
     };
     let operations = match patch {
         Value::Array(operations) => operations,
         other => return Err(malformed(other, "[]handlers.jsonPatchOp")),
     };
     if operations.len() > MAX_OPERATIONS {
-        return Err(PatchError::TooManyOperations { count: operations.len() });
+        return Err(PatchError::TooManyOperations {
+            count: operations.len(),
+        });
     }
     if let Some(other) = operations.iter().find(|operation| !operation.is_object()) {
         return Err(malformed(other, "handlers.jsonPatchOp"));
@@ -120,7 +125,10 @@ fn carry_out(doc: &mut Value, operation: &Map<String, Value>, index: usize) -> R
         _ => Err(PatchError::Operation { index, member }),
     };
     let value = || operation.get("value").cloned().unwrap_or(Value::Null);
-    let missing = |operation: &'static str, path: &str| PatchError::MissingPath { operation, path: path.to_owned() };
+    let missing = |operation: &'static str, path: &str| PatchError::MissingPath {
+        operation,
+        path: path.to_owned(),
+    };
     let path = text("path")?;
     match text("op")? {
         "add" => add(doc, path, value()).ok_or_else(|| missing("add", path))?,

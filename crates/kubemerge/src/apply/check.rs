@@ -40,7 +40,10 @@ impl TypedErrors {
         let (version, kind) = (text("/apiVersion"), text("/kind"));
         // The core group is written as an empty one.
         let slash = if version.contains('/') { "" } else { "/" };
-        Self { subject: format!("{namespace}/{name}; {slash}{version}, Kind={kind}"), errors }
+        Self {
+            subject: format!("{namespace}/{name}; {slash}{version}, Kind={kind}"),
+            errors,
+        }
     }
 }
 
@@ -57,7 +60,10 @@ impl fmt::Display for TypedErrors {
 
 /// All faults of a value.
 pub(super) fn check(value: &Value, at: TypeRef<'_>) -> Vec<TypedError> {
-    let mut checker = Checker { custom: at.name().is_none(), errors: Vec::new() };
+    let mut checker = Checker {
+        custom: at.name().is_none(),
+        errors: Vec::new(),
+    };
     checker.value(value, at, &Trail::ROOT);
     checker.errors
 }
@@ -71,7 +77,10 @@ struct Checker {
 impl Checker {
     fn fail(&mut self, trail: &Trail<'_>, reason: impl Into<String>) {
         if self.errors.len() < MAX_ERRORS {
-            self.errors.push(TypedError { path: Path(trail.path()).to_string(), reason: reason.into() });
+            self.errors.push(TypedError {
+                path: Path(trail.path()).to_string(),
+                reason: reason.into(),
+            });
         }
     }
 
@@ -125,7 +134,10 @@ impl Checker {
     fn scalar(&mut self, scalar: Scalar, value: &Value, trail: &Trail<'_>) {
         let reason = match scalar {
             Scalar::String | Scalar::Bytes | Scalar::Time if !value.is_string() => {
-                format!("expected string, got &value.valueUnstructured{{Value:{}}}", source(value))
+                format!(
+                    "expected string, got &value.valueUnstructured{{Value:{}}}",
+                    source(value)
+                )
             }
             Scalar::Boolean if !value.is_boolean() => format!("expected boolean, got &{{{}}}", plain(value)),
             Scalar::Int32 | Scalar::Integer | Scalar::Number if !value.is_number() => {
@@ -160,7 +172,10 @@ fn plain(value: &Value) -> String {
         Value::String(text) => text.clone(),
         Value::Array(items) => format!("[{}]", items.iter().map(plain).collect::<Vec<_>>().join(" ")),
         Value::Object(map) => {
-            let members: Vec<String> = map.iter().map(|(name, value)| format!("{name}:{}", plain(value))).collect();
+            let members: Vec<String> = map
+                .iter()
+                .map(|(name, value)| format!("{name}:{}", plain(value)))
+                .collect();
             format!("map[{}]", members.join(" "))
         }
         other => other.to_string(),
@@ -172,10 +187,16 @@ fn source(value: &Value) -> String {
     match value {
         Value::Null => "interface {}(nil)".to_owned(),
         Value::Array(items) => {
-            format!("[]interface {{}}{{{}}}", items.iter().map(source).collect::<Vec<_>>().join(", "))
+            format!(
+                "[]interface {{}}{{{}}}",
+                items.iter().map(source).collect::<Vec<_>>().join(", ")
+            )
         }
         Value::Object(map) => {
-            let members: Vec<String> = map.iter().map(|(name, value)| format!("{name:?}:{}", source(value))).collect();
+            let members: Vec<String> = map
+                .iter()
+                .map(|(name, value)| format!("{name:?}:{}", source(value)))
+                .collect();
             format!("map[string]interface {{}}{{{}}}", members.join(", "))
         }
         other => other.to_string(),

@@ -50,7 +50,14 @@ impl fmt::Display for Conflicts {
             return write!(f, "Apply failed with 1 conflict: {one}");
         }
         // An entry of a subresource comes before the object's own.
-        let rank = |id: &ManagerId| (id.manager.clone(), id.operation, id.api_version.clone(), id.subresource.is_empty());
+        let rank = |id: &ManagerId| {
+            (
+                id.manager.clone(),
+                id.operation,
+                id.api_version.clone(),
+                id.subresource.is_empty(),
+            )
+        };
         let mut by_owner: BTreeMap<_, (String, Vec<&Path>)> = BTreeMap::new();
         for conflict in &self.0 {
             let (_, paths) = by_owner

@@ -38,8 +38,16 @@ fn still_applied(live: &Value, api_version: &str, schema: &Schema) -> Option<Fie
 
 /// What is left of conflicts when those over fields of client-side apply are allowed.
 pub(super) fn left(conflicts: Conflicts, live: &Value, api_version: &str, schema: &Schema) -> Conflicts {
-    let Some(allowed) = still_applied(live, api_version, schema) else { return conflicts };
-    Conflicts(conflicts.0.into_iter().filter(|conflict| !allowed.contains(&conflict.path.0)).collect())
+    let Some(allowed) = still_applied(live, api_version, schema) else {
+        return conflicts;
+    };
+    Conflicts(
+        conflicts
+            .0
+            .into_iter()
+            .filter(|conflict| !allowed.contains(&conflict.path.0))
+            .collect(),
+    )
 }
 
 /// Renews the annotation of an object that has one.
@@ -48,14 +56,24 @@ pub(super) fn renew(object: &mut Value, config: &Value) {
         return;
     }
     let mut applied = config.clone();
-    if let Some(annotations) = applied.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut) {
+    if let Some(annotations) = applied
+        .pointer_mut("/metadata/annotations")
+        .and_then(Value::as_object_mut)
+    {
         annotations.remove(ANNOTATION);
     }
-    let annotations = object.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut);
+    let annotations = object
+        .pointer_mut("/metadata/annotations")
+        .and_then(Value::as_object_mut);
     let Some(annotations) = annotations else { return };
-    annotations.insert(ANNOTATION.to_owned(), Value::from(format!("{}\n", crate::fields::escaped(&applied))));
+    annotations.insert(
+        ANNOTATION.to_owned(),
+        Value::from(format!("{}\n", crate::fields::escaped(&applied))),
+    );
     let size = |map: &Map<String, Value>| -> usize {
-        map.iter().map(|(name, value)| name.len() + value.as_str().map_or(0, str::len)).sum()
+        map.iter()
+            .map(|(name, value)| name.len() + value.as_str().map_or(0, str::len))
+            .sum()
     };
     if size(annotations) > MAX_ANNOTATIONS {
         annotations.remove(ANNOTATION);

@@ -18,13 +18,13 @@ use serde_json::Value;
 use thiserror::Error;
 
 pub use adopt::{CLIENT_SIDE_APPLY, adopt};
+pub use check::{TypedError, TypedErrors};
+pub use compare::Comparison;
 pub use conflict::{Conflict, Conflicts};
 pub use managed::{
     ANCIENT_CHANGES, BEFORE_FIRST_APPLY, MAX_UPDATE_MANAGERS, ManagedFields, ManagedFieldsError, ManagerId, Operation,
     Owned,
 };
-pub use check::{TypedError, TypedErrors};
-pub use compare::Comparison;
 
 pub(crate) use compare::same;
 
@@ -52,7 +52,11 @@ pub struct Writer<'a> {
 impl Writer<'_> {
     /// The entry of this writer for an operation. A writer without a name has a name all the same.
     fn id(&self, operation: Operation) -> ManagerId {
-        let manager = if self.manager.is_empty() { "unknown" } else { self.manager };
+        let manager = if self.manager.is_empty() {
+            "unknown"
+        } else {
+            self.manager
+        };
         ManagerId::new(manager, operation, self.api_version, self.subresource)
     }
 }
@@ -186,7 +190,14 @@ fn attempt(
         set.subtract_recursively(ignored);
     }
     let merged = merge::merge(Some(base), Some(config), root).unwrap_or_else(|| base.clone());
-    managed.entries.insert(id.clone(), Owned { api_version: writer.api_version.to_owned(), time, fields: set.clone() });
+    managed.entries.insert(
+        id.clone(),
+        Owned {
+            api_version: writer.api_version.to_owned(),
+            time,
+            fields: set.clone(),
+        },
+    );
     let mut object = prune::prune(merged, &managed, &set, last, writer.schema);
     settle(&mut managed, base, &object, Some(&id), writer, force)?;
     if let Some(owned) = managed.entries.get_mut(&id) {
@@ -252,11 +263,16 @@ pub(crate) fn item_key(kind: &ListKind, item: &Value) -> Option<PathElement> {
 
 /// The object without its managedFields, which are often the larger part and so are not copied first.
 fn bare(object: &Value) -> Value {
-    let Value::Object(map) = object else { return object.clone() };
+    let Value::Object(map) = object else {
+        return object.clone();
+    };
     let strip = |(name, value): (&String, &Value)| match value {
         Value::Object(metadata) if name == "metadata" => {
             let kept = metadata.iter().filter(|(name, _)| *name != "managedFields");
-            (name.clone(), Value::Object(kept.map(|(name, value)| (name.clone(), value.clone())).collect()))
+            (
+                name.clone(),
+                Value::Object(kept.map(|(name, value)| (name.clone(), value.clone())).collect()),
+            )
         }
         _ => (name.clone(), value.clone()),
     };
@@ -298,7 +314,10 @@ fn live_or_given(old: Option<&Value>, new: &Value, writer: &Writer<'_>) -> Manag
 fn own_everything(managed: &mut ManagedFields, live: &Value, writer: &Writer<'_>) {
     let mut comparison = compare::compare(&writer.schema.zero_object(), live, writer.schema.root());
     ignore(&mut comparison, writer);
-    let first = Writer { manager: BEFORE_FIRST_APPLY, ..*writer };
+    let first = Writer {
+        manager: BEFORE_FIRST_APPLY,
+        ..*writer
+    };
     own(managed, first.id(Operation::Update), comparison, writer);
 }
 
@@ -335,7 +354,10 @@ fn settle(
         let mut conflicts = Vec::new();
         for (other, owned) in managed.entries.iter().filter(|(other, _)| Some(*other) != id) {
             let paths = owned.fields.intersection(&changed).paths();
-            conflicts.extend(paths.into_iter().map(|path| Conflict { manager: other.clone(), path }));
+            conflicts.extend(paths.into_iter().map(|path| Conflict {
+                manager: other.clone(),
+                path,
+            }));
         }
         if !conflicts.is_empty() {
             return Err(Conflicts(conflicts));

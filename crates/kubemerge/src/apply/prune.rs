@@ -31,5 +31,9 @@ pub(super) fn prune(merged: Value, managed: &ManagedFields, new: &FieldSet, last
     let mut gone = merged_set;
     gone.subtract(&fields_of(&pruned));
     let gone = gone.intersection(&last);
-    if gone.is_empty() { merged } else { without(&merged, &gone) }
+    if gone.is_empty() {
+        merged
+    } else {
+        without(&merged, &gone)
+    }
 }

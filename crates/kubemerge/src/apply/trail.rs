@@ -18,16 +18,25 @@ enum Step<'p> {
 
 impl<'p> Trail<'p> {
     /// The root of an object.
-    pub(super) const ROOT: Trail<'static> = Trail { up: None, step: Step::Root };
+    pub(super) const ROOT: Trail<'static> = Trail {
+        up: None,
+        step: Step::Root,
+    };
 
     /// A member of the map at this place.
     pub(super) fn field(&'p self, name: &'p str) -> Trail<'p> {
-        Trail { up: Some(self), step: Step::Field(name) }
+        Trail {
+            up: Some(self),
+            step: Step::Field(name),
+        }
     }
 
     /// An item of the list at this place.
     pub(super) fn item(&'p self, element: &'p PathElement) -> Trail<'p> {
-        Trail { up: Some(self), step: Step::Item(element) }
+        Trail {
+            up: Some(self),
+            step: Step::Item(element),
+        }
     }
 
     /// The path written out.

@@ -56,7 +56,9 @@ fn keyed_element(keys: &[ListKey], item: &Value) -> Result<PathElement, String> 
     };
     let mut fields = Vec::with_capacity(keys.len());
     for key in keys {
-        let Some(value) = map.get(&key.name).or(key.default.as_ref()) else { continue };
+        let Some(value) = map.get(&key.name).or(key.default.as_ref()) else {
+            continue;
+        };
         let value = Scalar::new(value.clone()).ok_or_else(|| format!("key field {:?} is not a scalar", key.name))?;
         fields.push((key.name.clone(), value));
     }
@@ -109,7 +111,11 @@ pub(super) fn field_set(value: &Value, at: TypeRef<'_>) -> FieldSet {
 
 /// What stands for a map or list that has lost all it had but stays itself.
 fn emptied(value: &Value) -> Value {
-    if value.is_array() { Value::Array(Vec::new()) } else { Value::Object(Map::new()) }
+    if value.is_array() {
+        Value::Array(Vec::new())
+    } else {
+        Value::Object(Map::new())
+    }
 }
 
 /// What remains of a value without the given fields; `None` when nothing does.

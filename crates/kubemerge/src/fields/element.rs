@@ -44,7 +44,9 @@ impl Scalar {
         match &value {
             Value::Array(_) | Value::Object(_) => None,
             Value::Number(number) if number.is_f64() => {
-                let whole = number.as_f64().filter(|float| float.fract() == 0.0 && float.abs() < 1e15);
+                let whole = number
+                    .as_f64()
+                    .filter(|float| float.fract() == 0.0 && float.abs() < 1e15);
                 let integer = whole.and_then(|float| format!("{float:.0}").parse::<i64>().ok());
                 Some(Self(integer.map_or(value, Value::from)))
             }

@@ -68,16 +68,18 @@ impl FieldSet {
     /// Adds a path. The empty path is not a member of any set.
     pub fn insert(&mut self, path: &[PathElement]) {
         let Some((last, above)) = path.split_last() else { return };
-        let set = above
-            .iter()
-            .fold(self, |set, element| &mut set.nodes.entry(element.clone()).or_default().below);
+        let set = above.iter().fold(self, |set, element| {
+            &mut set.nodes.entry(element.clone()).or_default().below
+        });
         set.nodes.entry(last.clone()).or_default().member = true;
     }
 
     /// Whether the path is a member.
     #[must_use]
     pub fn contains(&self, path: &[PathElement]) -> bool {
-        let Some((last, above)) = path.split_last() else { return false };
+        let Some((last, above)) = path.split_last() else {
+            return false;
+        };
         let mut set = self;
         for element in above {
             match set.nodes.get(element) {
@@ -160,7 +162,9 @@ impl FieldSet {
     /// Takes the paths of another set away.
     pub(crate) fn subtract(&mut self, other: &Self) {
         for (element, theirs) in &other.nodes {
-            let Some(node) = self.nodes.get_mut(element) else { continue };
+            let Some(node) = self.nodes.get_mut(element) else {
+                continue;
+            };
             node.member &= !theirs.member;
             node.below.subtract(&theirs.below);
             if node.is_empty() {
@@ -188,7 +192,9 @@ impl FieldSet {
     /// Takes away the paths of another set and all that lies below them.
     pub(crate) fn subtract_recursively(&mut self, other: &Self) {
         for (element, theirs) in &other.nodes {
-            let Some(node) = self.nodes.get_mut(element) else { continue };
+            let Some(node) = self.nodes.get_mut(element) else {
+                continue;
+            };
             if !theirs.member {
                 node.below.subtract_recursively(&theirs.below);
             }
@@ -247,7 +253,10 @@ impl FieldSet {
                 Kind::Any | Kind::Scalar(_) => false,
             };
             if atomic {
-                *node = Node { member: true, below: Self::new() };
+                *node = Node {
+                    member: true,
+                    below: Self::new(),
+                };
             } else {
                 node.below.reconcile(next);
             }

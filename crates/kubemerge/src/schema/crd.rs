@@ -53,23 +53,37 @@ pub fn from_crd(open_api_v3_schema: &Value) -> Result<Schema, SchemaError> {
     reader.add_object_fields(root, true);
     let graph = Arc::new(reader.graph);
     for (path, id) in reader.defaults {
-        check_default(&Schema { graph: Arc::clone(&graph), root: id }, path)?;
+        check_default(
+            &Schema {
+                graph: Arc::clone(&graph),
+                root: id,
+            },
+            path,
+        )?;
     }
     Ok(Schema { graph, root })
 }
 
 /// A default has to be what its own place allows.
 fn check_default(schema: &Schema, path: String) -> Result<(), SchemaError> {
-    let Some(default) = schema.root().own_default().filter(|default| !default.is_null()) else { return Ok(()) };
+    let Some(default) = schema.root().own_default().filter(|default| !default.is_null()) else {
+        return Ok(());
+    };
     let mut pruned = default.clone();
     // Deep nesting has been refused for the schema as a whole.
     let known = crate::structural::prune(&mut pruned, schema).is_ok() && pruned == *default;
     if !known {
-        return Err(SchemaError { path, reason: format!("Invalid value: {default}: must not have unknown fields") });
+        return Err(SchemaError {
+            path,
+            reason: format!("Invalid value: {default}: must not have unknown fields"),
+        });
     }
     let faults = crate::structural::validate(default, schema).unwrap_or_default();
     match faults.into_iter().next() {
-        Some(fault) => Err(SchemaError { path, reason: fault.message }),
+        Some(fault) => Err(SchemaError {
+            path,
+            reason: fault.message,
+        }),
         None => Ok(()),
     }
 }

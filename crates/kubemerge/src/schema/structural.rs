@@ -14,7 +14,14 @@ const LIST_TYPE: &str = "x-kubernetes-list-type";
 const LIST_KEYS: &str = "x-kubernetes-list-map-keys";
 const MAP_TYPE: &str = "x-kubernetes-map-type";
 /// Keywords of JSON schema that custom resources cannot have.
-const UNSUPPORTED: [&str; 6] = ["$ref", "id", "definitions", "dependencies", "patternProperties", "additionalItems"];
+const UNSUPPORTED: [&str; 6] = [
+    "$ref",
+    "id",
+    "definitions",
+    "dependencies",
+    "patternProperties",
+    "additionalItems",
+];
 
 /// Refuses what is not structural; tells the first fault found.
 pub(super) fn check(schema: &Value) -> Result<(), SchemaError> {
@@ -22,7 +29,12 @@ pub(super) fn check(schema: &Value) -> Result<(), SchemaError> {
         match text(map, "type") {
             "" => return fail(".type", "Required value: must not be empty at the root"),
             "object" => {}
-            other => return fail(".type", &format!("Invalid value: {other:?}: must be object at the root")),
+            other => {
+                return fail(
+                    ".type",
+                    &format!("Invalid value: {other:?}: must be object at the root"),
+                );
+            }
         }
         if flag(map, "nullable") {
             return fail(".nullable", "Forbidden: nullable cannot be true at the root");
@@ -33,7 +45,10 @@ pub(super) fn check(schema: &Value) -> Result<(), SchemaError> {
 }
 
 fn fail<T>(path: &str, reason: &str) -> Result<T, SchemaError> {
-    Err(SchemaError { path: path.to_owned(), reason: reason.to_owned() })
+    Err(SchemaError {
+        path: path.to_owned(),
+        reason: reason.to_owned(),
+    })
 }
 
 fn text<'v>(map: &'v Map<String, Value>, name: &str) -> &'v str {
@@ -46,9 +61,13 @@ fn flag(map: &Map<String, Value>, name: &str) -> bool {
 
 /// apiVersion, kind and metadata have their structure already.
 fn envelope(map: &Map<String, Value>) -> Result<(), SchemaError> {
-    let Some(Value::Object(properties)) = map.get("properties") else { return Ok(()) };
+    let Some(Value::Object(properties)) = map.get("properties") else {
+        return Ok(());
+    };
     for (name, wanted) in [("apiVersion", "string"), ("kind", "string"), ("metadata", "object")] {
-        let Some(given) = properties.get(name).and_then(Value::as_object) else { continue };
+        let Some(given) = properties.get(name).and_then(Value::as_object) else {
+            continue;
+        };
         let given = text(given, "type");
         if given != wanted && !given.is_empty() {
             let path = format!(".properties[{name}].type");
@@ -56,7 +75,9 @@ fn envelope(map: &Map<String, Value>) -> Result<(), SchemaError> {
         }
     }
     let metadata = properties.get("metadata").and_then(Value::as_object);
-    let fields = metadata.and_then(|metadata| metadata.get("properties")).and_then(Value::as_object);
+    let fields = metadata
+        .and_then(|metadata| metadata.get("properties"))
+        .and_then(Value::as_object);
     let other = |name: &String| !matches!(name.as_str(), "name" | "generateName");
     let more = metadata.is_some_and(|metadata| metadata.contains_key("additionalProperties"));
     if more || fields.is_some_and(|fields| fields.keys().any(other)) {
@@ -91,21 +112,34 @@ fn keywords(map: &Map<String, Value>, path: &str) -> Result<(), SchemaError> {
         return fail("", "Invalid value: \"\": OpenAPIV3Schema 'schema' is not supported");
     }
     if let Some(name) = UNSUPPORTED.iter().find(|name| map.contains_key(**name)) {
-        return fail(&format!("{path}.{name}"), &format!("Forbidden: {name} is not supported"));
+        return fail(
+            &format!("{path}.{name}"),
+            &format!("Forbidden: {name} is not supported"),
+        );
     }
     if flag(map, "uniqueItems") {
         let reason = "Forbidden: uniqueItems cannot be set to true since the runtime complexity becomes quadratic";
         return fail(&format!("{path}.uniqueItems"), reason);
     }
     if map.get("items").is_some_and(Value::is_array) {
-        return fail(&format!("{path}.items"), "Forbidden: items must be a schema object and not an array");
+        return fail(
+            &format!("{path}.items"),
+            "Forbidden: items must be a schema object and not an array",
+        );
     }
-    if map.contains_key("properties") && map.get("additionalProperties").is_some_and(|more| *more != Value::Bool(false)) {
+    if map.contains_key("properties")
+        && map
+            .get("additionalProperties")
+            .is_some_and(|more| *more != Value::Bool(false))
+    {
         let reason = "Forbidden: additionalProperties and properties are mutual exclusive";
         return fail(&format!("{path}.additionalProperties"), reason);
     }
     if map.get(PRESERVE) == Some(&Value::Bool(false)) {
-        return fail(&format!("{path}.{PRESERVE}"), "Invalid value: false: must be true or undefined");
+        return fail(
+            &format!("{path}.{PRESERVE}"),
+            "Invalid value: false: must be true or undefined",
+        );
     }
     Ok(())
 }
@@ -120,7 +154,10 @@ fn kind(map: &Map<String, Value>, path: &str) -> Result<(), SchemaError> {
     }
     if !TYPES.contains(&given) {
         let supported = TYPES.map(|name| format!("{name:?}")).join(", ");
-        return fail(&at, &format!("Unsupported value: {given:?}: supported values: {supported}"));
+        return fail(
+            &at,
+            &format!("Unsupported value: {given:?}: supported values: {supported}"),
+        );
     }
     if given == "array" && !map.contains_key("items") {
         return fail(&format!("{path}.items"), "Required value: must be specified");
@@ -129,7 +166,10 @@ fn kind(map: &Map<String, Value>, path: &str) -> Result<(), SchemaError> {
         "" => {}
         "atomic" | "granular" if given == "object" => {}
         "atomic" | "granular" => {
-            return fail(&at, &format!("Invalid value: {given:?}: must be object if {MAP_TYPE} is specified"));
+            return fail(
+                &at,
+                &format!("Invalid value: {given:?}: must be object if {MAP_TYPE} is specified"),
+            );
         }
         other => {
             let reason = format!("Unsupported value: {other:?}: supported values: \"atomic\", \"granular\"");
@@ -153,7 +193,13 @@ fn embedded(map: &Map<String, Value>, path: &str) -> Result<(), SchemaError> {
 }
 
 fn lists(map: &Map<String, Value>, path: &str) -> Result<(), SchemaError> {
-    let keys: Vec<&str> = map.get(LIST_KEYS).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+    let keys: Vec<&str> = map
+        .get(LIST_KEYS)
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
     let kind = text(map, LIST_TYPE);
     let (list_type, list_keys) = (format!("{path}.{LIST_TYPE}"), format!("{path}.{LIST_KEYS}"));
     if !matches!(kind, "" | "atomic" | "set" | "map") {
@@ -161,14 +207,19 @@ fn lists(map: &Map<String, Value>, path: &str) -> Result<(), SchemaError> {
         return fail(&list_type, &reason);
     }
     if !keys.is_empty() && kind != "map" {
-        return fail(&list_type, &format!("Required value: must be map if {LIST_KEYS} is non-empty"));
+        return fail(
+            &list_type,
+            &format!("Required value: must be map if {LIST_KEYS} is non-empty"),
+        );
     }
     let given = text(map, "type");
     if !kind.is_empty() && given != "array" {
         let reason = format!("Invalid value: {given:?}: must be array if {LIST_TYPE} is specified");
         return fail(&format!("{path}.type"), &reason);
     }
-    let Some(items) = map.get("items").and_then(Value::as_object) else { return Ok(()) };
+    let Some(items) = map.get("items").and_then(Value::as_object) else {
+        return Ok(());
+    };
     if matches!(kind, "set" | "map") && flag(items, "nullable") {
         let reason = format!("Forbidden: cannot be nullable when {LIST_TYPE} is {kind}");
         return fail(&format!("{path}.items.nullable"), &reason);
@@ -182,7 +233,10 @@ fn lists(map: &Map<String, Value>, path: &str) -> Result<(), SchemaError> {
         return Ok(());
     }
     if keys.is_empty() {
-        return fail(&list_keys, &format!("Required value: must not be empty if {LIST_TYPE} is map"));
+        return fail(
+            &list_keys,
+            &format!("Required value: must not be empty if {LIST_TYPE} is map"),
+        );
     }
     let given = text(items, "type");
     if given != "object" {
@@ -191,14 +245,21 @@ fn lists(map: &Map<String, Value>, path: &str) -> Result<(), SchemaError> {
     }
     let shown = Value::from(keys.clone());
     if keys.iter().collect::<BTreeSet<_>>().len() < keys.len() {
-        return fail(&list_keys, &format!("Invalid value: {shown}: must not contain duplicate entries"));
+        return fail(
+            &list_keys,
+            &format!("Invalid value: {shown}: must not contain duplicate entries"),
+        );
     }
     keys.iter().try_for_each(|key| list_key(items, key, &shown, path))
 }
 
 /// A key is a scalar field of the items that is always there.
 fn list_key(items: &Map<String, Value>, key: &str, keys: &Value, path: &str) -> Result<(), SchemaError> {
-    let Some(field) = items.get("properties").and_then(|properties| properties.get(key)).and_then(Value::as_object) else {
+    let Some(field) = items
+        .get("properties")
+        .and_then(|properties| properties.get(key))
+        .and_then(Value::as_object)
+    else {
         let reason = format!("Invalid value: {keys}: entries must all be names of item properties");
         return fail(&format!("{path}.{LIST_KEYS}"), &reason);
     };
@@ -208,9 +269,14 @@ fn list_key(items: &Map<String, Value>, key: &str, keys: &Value, path: &str) -> 
         let reason = format!("Invalid value: {given:?}: must be a scalar type if parent array's {LIST_TYPE} is map");
         return fail(&format!("{below}.type"), &reason);
     }
-    let required = items.get("required").and_then(Value::as_array).is_some_and(|all| all.iter().any(|name| name == key));
+    let required = items
+        .get("required")
+        .and_then(Value::as_array)
+        .is_some_and(|all| all.iter().any(|name| name == key));
     if !required && field.get("default").is_none_or(Value::is_null) {
-        let reason = format!("Required value: this property is in {LIST_KEYS}, so it must have a default or be a required property");
+        let reason = format!(
+            "Required value: this property is in {LIST_KEYS}, so it must have a default or be a required property"
+        );
         return fail(&format!("{below}.default"), &reason);
     }
     Ok(())
@@ -219,19 +285,32 @@ fn list_key(items: &Map<String, Value>, key: &str, keys: &Value, path: &str) -> 
 /// Below anyOf and its like there are value rules only: nothing that says what the structure is.
 fn junctors(map: &Map<String, Value>, path: &str) -> Result<(), SchemaError> {
     for name in ["allOf", "anyOf", "oneOf"] {
-        for (index, member) in map.get(name).and_then(Value::as_array).into_iter().flatten().enumerate() {
+        for (index, member) in map
+            .get(name)
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .enumerate()
+        {
             rules_only(member, &format!("{path}.{name}[{index}]"), flag(map, INT_OR_STRING))?;
         }
     }
-    map.get("not").map_or(Ok(()), |member| rules_only(member, &format!("{path}.not"), false))
+    map.get("not")
+        .map_or(Ok(()), |member| rules_only(member, &format!("{path}.not"), false))
 }
 
 fn rules_only(schema: &Value, path: &str, int_or_string: bool) -> Result<(), SchemaError> {
     let Some(map) = schema.as_object() else { return Ok(()) };
-    let forbid = |name: &str, must: &str| fail(&format!("{path}.{name}"), &format!("Forbidden: must be {must} to be structural"));
+    let forbid = |name: &str, must: &str| {
+        fail(
+            &format!("{path}.{name}"),
+            &format!("Forbidden: must be {must} to be structural"),
+        )
+    };
     for name in ["type", "title", "description"] {
-        // Int-or-string spells its two types out, by convention.
-        if !text(map, name).is_empty() && !(name == "type" && int_or_string) {
+        // Int-or-string spells its two types out.
+        let by_convention = name == "type" && int_or_string;
+        if !by_convention && !text(map, name).is_empty() {
             return forbid(name, "empty");
         }
     }
@@ -252,9 +331,16 @@ fn rules_only(schema: &Value, path: &str, int_or_string: bool) -> Result<(), Sch
         rules_only(items, &format!("{path}.items"), false)?;
     }
     for name in ["allOf", "anyOf", "oneOf"] {
-        for (index, member) in map.get(name).and_then(Value::as_array).into_iter().flatten().enumerate() {
+        for (index, member) in map
+            .get(name)
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .enumerate()
+        {
             rules_only(member, &format!("{path}.{name}[{index}]"), int_or_string)?;
         }
     }
-    map.get("not").map_or(Ok(()), |member| rules_only(member, &format!("{path}.not"), false))
+    map.get("not")
+        .map_or(Ok(()), |member| rules_only(member, &format!("{path}.not"), false))
 }

@@ -22,7 +22,10 @@ pub(super) fn merge(
         Some(Value::Array(values)) => Ok(Some(values)),
         Some(_) => {
             let directive = format!("{prefix}{name}");
-            Err(StrategicError::Directive { field: path.to_owned(), directive })
+            Err(StrategicError::Directive {
+                field: path.to_owned(),
+                directive,
+            })
         }
     };
     let order = directive(ORDER)?;
@@ -32,25 +35,39 @@ pub(super) fn merge(
     };
     let ids = |items: &[Value]| -> Vec<String> { items.iter().filter_map(id_of).collect() };
     if let Some(order) = order {
-        check_order(&id_of, change, &ids(order), path)?;
+        check_order(id_of, change, &ids(order), path)?;
     }
     // What the patch deletes has no place any more, even if it adds it again.
-    let deleted: BTreeSet<String> = change.iter().filter(|item| item.get(PATCH).is_some()).filter_map(id_of).collect();
+    let deleted: BTreeSet<String> = change
+        .iter()
+        .filter(|item| item.get(PATCH).is_some())
+        .filter_map(id_of)
+        .collect();
     let was: Vec<String> = ids(original).into_iter().filter(|id| !deleted.contains(id)).collect();
     let mut out = match key {
         Some(key) => {
-            let element = at.field(name).and_then(TypeRef::element).unwrap_or(Schema::untyped_root());
+            let element = at
+                .field(name)
+                .and_then(TypeRef::element)
+                .unwrap_or(Schema::untyped_root());
             Keyed { key, element, path }.merge(original, change)?
         }
         None => {
             let gone: BTreeSet<String> = directive(DELETE_VALUES)?.into_iter().flatten().map(id).collect();
             let mut known = BTreeSet::new();
             let kept = original.iter().filter(|item| !gone.contains(&id(item)));
-            kept.chain(change).filter(|item| known.insert(id(item))).cloned().collect()
+            kept.chain(change)
+                .filter(|item| known.insert(id(item)))
+                .cloned()
+                .collect()
         }
     };
     if !change.is_empty() {
-        let live: Vec<Value> = change.iter().filter(|item| item.get(PATCH).is_none()).cloned().collect();
+        let live: Vec<Value> = change
+            .iter()
+            .filter(|item| item.get(PATCH).is_none())
+            .cloned()
+            .collect();
         let replaced = live.len() < change.len() && change.iter().any(|item| item.get(PATCH) == Some(&REPLACE.into()));
         if !replaced {
             out = arrange(out, id_of, &ids(&live), &was);
@@ -164,9 +181,18 @@ impl Keyed<'_> {
 /// Orders a merged list. Items that `order` names come in that order. The others keep the order of `was`, the original, and
 /// go before the next named item when they stood before it in the original. So a new item comes before all items that
 /// the patch does not name.
-fn arrange(merged: Vec<Value>, id_of: impl Fn(&Value) -> Option<String>, order: &[String], was: &[String]) -> Vec<Value> {
+fn arrange(
+    merged: Vec<Value>,
+    id_of: impl Fn(&Value) -> Option<String>,
+    order: &[String],
+    was: &[String],
+) -> Vec<Value> {
     let places = |ids: &[String]| -> BTreeMap<String, usize> {
-        ids.iter().enumerate().rev().map(|(place, id)| (id.clone(), place)).collect()
+        ids.iter()
+            .enumerate()
+            .rev()
+            .map(|(place, id)| (id.clone(), place))
+            .collect()
     };
     let (order, was) = (places(order), places(was));
     // (place in the order, place in the original, item)

@@ -180,7 +180,9 @@ fn merge_value(
         }
         (_, Value::Array(_)) if strategic.merge && patch.contains_key(&order) => {
             // A new list has an order too; its items are taken as they are.
-            let Value::Array(change) = without_marks(value) else { return Ok(value.clone()) };
+            let Value::Array(change) = without_marks(value) else {
+                return Ok(value.clone());
+            };
             Ok(Value::Array(list::merge(&[], &change, at, name, patch, path)?))
         }
         // There is nothing to merge with. Directives for deeper places then have nothing to say.
@@ -192,7 +194,9 @@ fn merge_value(
 fn without_keys(value: &Value) -> Value {
     match value {
         Value::Object(map) => {
-            let kept = map.iter().filter(|(name, value)| !name.starts_with('$') && !value.is_null());
+            let kept = map
+                .iter()
+                .filter(|(name, value)| !name.starts_with('$') && !value.is_null());
             Value::Object(kept.map(|(name, value)| (name.clone(), without_keys(value))).collect())
         }
         Value::Array(items) => Value::Array(items.iter().map(without_keys).collect()),
@@ -204,8 +208,13 @@ fn without_keys(value: &Value) -> Value {
 fn without_marks(value: &Value) -> Value {
     match value {
         Value::Object(map) => {
-            let plain = |(name, value): &(&String, &Value)| !name.starts_with('$') && !value.is_null() && value.get(PATCH).is_none();
-            let kept = map.iter().filter(plain).map(|(name, value)| (name.clone(), without_marks(value)));
+            let plain = |(name, value): &(&String, &Value)| {
+                !name.starts_with('$') && !value.is_null() && value.get(PATCH).is_none()
+            };
+            let kept = map
+                .iter()
+                .filter(plain)
+                .map(|(name, value)| (name.clone(), without_marks(value)));
             Value::Object(kept.collect())
         }
         Value::Array(items) => {

@@ -25,7 +25,9 @@ pub(super) fn holds(format: &str, text: &str) -> bool {
         "isbn13" => isbn13(text),
         "creditcard" => creditcard(text),
         "ssn" => ssn(text),
-        "hexcolor" => matches!(text.trim_start_matches('#').len(), 3 | 6) && hex(text.strip_prefix('#').unwrap_or(text)),
+        "hexcolor" => {
+            matches!(text.trim_start_matches('#').len(), 3 | 6) && hex(text.strip_prefix('#').unwrap_or(text))
+        }
         "rgbcolor" => rgb(text),
         "bsonobjectid" => text.len() == 24 && hex(text),
         "k8s-short-name" => text.len() <= 63 && label(text),
@@ -45,7 +47,9 @@ fn label(text: &str) -> bool {
 }
 
 fn cidr(text: &str) -> bool {
-    let Some((address, length)) = text.split_once('/') else { return false };
+    let Some((address, length)) = text.split_once('/') else {
+        return false;
+    };
     let Ok(length) = length.parse::<u8>() else { return false };
     (address.parse::<Ipv4Addr>().is_ok() && length <= 32) || (address.parse::<Ipv6Addr>().is_ok() && length <= 128)
 }
@@ -65,7 +69,11 @@ fn uuid(text: &str, version: Option<u8>) -> bool {
             Some(part) if hex(part) => rest = rest.get(length..).unwrap_or_default(),
             _ => return false,
         }
-        rest = if length == 12 { rest } else { rest.strip_prefix('-').unwrap_or(rest) };
+        rest = if length == 12 {
+            rest
+        } else {
+            rest.strip_prefix('-').unwrap_or(rest)
+        };
     }
     let variant = |byte: &u8| matches!(byte.to_ascii_lowercase(), b'8' | b'9' | b'a' | b'b');
     rest.is_empty()
@@ -78,7 +86,9 @@ fn uuid(text: &str, version: Option<u8>) -> bool {
 fn uri(text: &str) -> bool {
     let scheme = |scheme: &str| {
         scheme.starts_with(|c: char| c.is_ascii_alphabetic())
-            && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'))
+            && scheme
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'))
     };
     let plain = !text.bytes().any(|byte| byte.is_ascii_control() || byte == b' ');
     plain && (text.starts_with('/') || text.split_once(':').is_some_and(|(before, _)| scheme(before)))
@@ -88,7 +98,11 @@ fn uri(text: &str) -> bool {
 fn hostname(text: &str) -> bool {
     let part = |part: &str| {
         let inner = |c: char| c.is_alphanumeric() || c == '-';
-        !part.is_empty() && part.len() <= 63 && !part.starts_with('-') && !part.ends_with('-') && part.chars().all(inner)
+        !part.is_empty()
+            && part.len() <= 63
+            && !part.starts_with('-')
+            && !part.ends_with('-')
+            && part.chars().all(inner)
     };
     match text.rsplit_once('.') {
         None => part(text),
@@ -104,8 +118,12 @@ fn email(text: &str) -> bool {
         Some(rest) => rest.rsplit_once('<').map_or("", |(_, address)| address),
         None => text.trim(),
     };
-    let part = |part: &str| !part.is_empty() && !part.contains([' ', '<', '>', '@', ',']) && part.split('.').all(|s| !s.is_empty());
-    address.split_once('@').is_some_and(|(name, host)| part(name) && part(host))
+    let part = |part: &str| {
+        !part.is_empty() && !part.contains([' ', '<', '>', '@', ',']) && part.split('.').all(|s| !s.is_empty())
+    };
+    address
+        .split_once('@')
+        .is_some_and(|(name, host)| part(name) && part(host))
 }
 
 /// Six or eight bytes with colons or hyphens between them, or groups of two bytes with dots.
@@ -120,8 +138,8 @@ fn mac(text: &str) -> bool {
 /// `1h30m` as in Go, or a number with a unit in words such as `5 days`.
 fn duration(text: &str) -> bool {
     const UNITS: [&str; 20] = [
-        "ns", "us", "\u{b5}s", "ms", "s", "m", "h", "d", "w", "nano", "micro", "milli", "sec", "second", "min", "minute", "hr",
-        "hour", "day", "week",
+        "ns", "us", "\u{b5}s", "ms", "s", "m", "h", "d", "w", "nano", "micro", "milli", "sec", "second", "min",
+        "minute", "hr", "hour", "day", "week",
     ];
     let mut rest = text.trim().trim_start_matches(['-', '+']);
     if rest.is_empty() {
@@ -143,7 +161,10 @@ fn duration(text: &str) -> bool {
 
 /// The digits of a number that may have hyphens or blanks in it; `None` when there is anything else.
 fn digits(text: &str) -> Option<Vec<u32>> {
-    text.chars().filter(|c| !matches!(c, '-' | ' ')).map(|c| c.to_digit(10)).collect()
+    text.chars()
+        .filter(|c| !matches!(c, '-' | ' '))
+        .map(|c| c.to_digit(10))
+        .collect()
 }
 
 fn isbn10(text: &str) -> bool {
@@ -153,12 +174,22 @@ fn isbn10(text: &str) -> bool {
     };
     let Some(mut digits) = digits(body) else { return false };
     digits.extend(last);
-    digits.len() == 10 && digits.iter().zip(1..).map(|(digit, weight)| digit * weight).sum::<u32>() % 11 == 0
+    digits.len() == 10
+        && digits
+            .iter()
+            .zip(1..)
+            .map(|(digit, weight)| digit * weight)
+            .sum::<u32>()
+            % 11
+            == 0
 }
 
 fn isbn13(text: &str) -> bool {
     let Some(digits) = digits(text) else { return false };
-    let weighted = digits.iter().zip([1, 3].iter().cycle()).map(|(digit, weight)| digit * weight);
+    let weighted = digits
+        .iter()
+        .zip([1, 3].iter().cycle())
+        .map(|(digit, weight)| digit * weight);
     digits.len() == 13 && weighted.sum::<u32>() % 10 == 0
 }
 
@@ -184,7 +215,10 @@ fn ssn(text: &str) -> bool {
 }
 
 fn rgb(text: &str) -> bool {
-    let inner = text.strip_prefix("rgb(").and_then(|rest| rest.strip_suffix(')')).unwrap_or_default();
+    let inner = text
+        .strip_prefix("rgb(")
+        .and_then(|rest| rest.strip_suffix(')'))
+        .unwrap_or_default();
     let parts: Vec<&str> = inner.split(',').map(str::trim).collect();
     let number = |part: &&str| part.trim_end_matches('%').parse::<u8>().is_ok();
     parts.len() == 3 && parts.iter().all(number)

@@ -157,12 +157,16 @@ impl Validator {
 
     /// Whether a number fits its format; says so if not.
     fn number_format(&mut self, value: &Value, at: TypeRef<'_>, path: &str) -> bool {
-        let (Value::Number(number), Some(format)) = (value, at.rules().and_then(|rules| rules.format.as_deref())) else {
+        let (Value::Number(number), Some(format)) = (value, at.rules().and_then(|rules| rules.format.as_deref()))
+        else {
             return true;
         };
         let (float, whole) = (number.as_f64().unwrap_or(0.0), number.is_i64() || number.is_u64());
         let (fits, expected) = match format {
-            "int32" => (float >= f64::from(i32::MIN) && float <= f64::from(i32::MAX), "integer with format int32"),
+            "int32" => (
+                float >= f64::from(i32::MIN) && float <= f64::from(i32::MAX),
+                "integer with format int32",
+            ),
             "int64" => (!whole || number.is_i64(), "integer with format int64"),
             "float" => (float.abs() <= f64::from(f32::MAX), "number with format float"),
             _ => return true,
@@ -184,7 +188,11 @@ impl Validator {
         let found = !value.is_null() && allowed.iter().any(|allowed| crate::apply::same(allowed, value));
         if !allowed.is_empty() && !found {
             let allowed: Vec<String> = allowed.iter().map(quoted).collect();
-            let message = format!("Unsupported value: {}: supported values: {}", show(value), allowed.join(", "));
+            let message = format!(
+                "Unsupported value: {}: supported values: {}",
+                show(value),
+                allowed.join(", ")
+            );
             self.fail(path, Cause::NotSupported, message);
         }
     }
@@ -223,7 +231,9 @@ impl Validator {
         let Kind::List { kind } = at.kind() else { return };
         let mut seen = std::collections::BTreeMap::new();
         for (index, item) in items.iter().enumerate() {
-            let Some(key) = crate::apply::item_key(kind, item) else { continue };
+            let Some(key) = crate::apply::item_key(kind, item) else {
+                continue;
+            };
             let times = seen.entry(key).or_insert(0_u8);
             *times = times.saturating_add(1);
             // Each value is told once.
@@ -292,13 +302,21 @@ impl Validator {
         if let Some((bound, exclusive)) = rules.minimum.map(|(bound, exclusive)| (cut(bound), exclusive))
             && (number < bound || (exclusive && number <= bound))
         {
-            let relation = if exclusive { "greater than" } else { "greater than or equal to" };
+            let relation = if exclusive {
+                "greater than"
+            } else {
+                "greater than or equal to"
+            };
             self.in_body(path, value, &format!("should be {relation} {}", plain(bound)));
         }
         if let Some((bound, exclusive)) = rules.maximum.map(|(bound, exclusive)| (cut(bound), exclusive))
             && (number > bound || (exclusive && number >= bound))
         {
-            let relation = if exclusive { "less than" } else { "less than or equal to" };
+            let relation = if exclusive {
+                "less than"
+            } else {
+                "less than or equal to"
+            };
             self.in_body(path, value, &format!("should be {relation} {}", plain(bound)));
         }
         match rules.multiple_of.map(cut) {
@@ -351,7 +369,11 @@ impl Validator {
             );
         }
         if let Some(limit) = rules.min_properties.filter(|limit| count < *limit) {
-            self.in_body(path, &Value::from(count), &format!("should have at least {limit} properties"));
+            self.in_body(
+                path,
+                &Value::from(count),
+                &format!("should have at least {limit} properties"),
+            );
         }
     }
 
@@ -370,12 +392,15 @@ impl Validator {
             let none_found = String::from("must validate one and only one schema (oneOf). Found none valid");
             // With the verdict come the faults that led to it: for alternatives those of the first one.
             let (reason, told) = match junctor.kind {
-                JunctorKind::AllOf if count < faults.len() => ("must validate all the schemas (allOf)".to_owned(), faults.len()),
+                JunctorKind::AllOf if count < faults.len() => {
+                    ("must validate all the schemas (allOf)".to_owned(), faults.len())
+                }
                 JunctorKind::AnyOf if count == 0 => ("must validate at least one schema (anyOf)".to_owned(), 1),
                 JunctorKind::OneOf if count == 0 => (none_found, 1),
-                JunctorKind::OneOf if count > 1 => {
-                    (format!("must validate one and only one schema (oneOf). Found {count} valid alternatives"), 0)
-                }
+                JunctorKind::OneOf if count > 1 => (
+                    format!("must validate one and only one schema (oneOf). Found {count} valid alternatives"),
+                    0,
+                ),
                 JunctorKind::Not if count > 0 => ("must not validate the schema (not)".to_owned(), 0),
                 _ => continue,
             };

@@ -54,40 +54,79 @@ fn json_patch_has_the_api_servers_peculiarities() {
     let members = |m: Value| Some(json!({"m": m, "l": ["x", "y"], "t": "v"}));
     let items = |l: Value| Some(json!({"m": {"a": "1", "b": "2"}, "l": l, "t": "v"}));
     let same = || Some(doc.clone());
-    check(json!({"op": "replace", "path": "/m/z", "value": "3"}), members(json!({"a": "1", "b": "2", "z": "3"})));
+    check(
+        json!({"op": "replace", "path": "/m/z", "value": "3"}),
+        members(json!({"a": "1", "b": "2", "z": "3"})),
+    );
     check(json!({"op": "replace", "path": "/none/z", "value": "3"}), None);
     check(json!({"op": "remove", "path": "/m/z"}), None);
     check(json!({"op": "remove", "path": "/l/9"}), None);
     check(json!({"op": "remove", "path": "/l/-1"}), items(json!(["x"])));
     check(json!({"op": "add", "path": "/l/9", "value": "z"}), None);
-    check(json!({"op": "add", "path": "/l/2", "value": "z"}), items(json!(["x", "y", "z"])));
-    check(json!({"op": "add", "path": "/l/-1", "value": "z"}), items(json!(["x", "y", "z"])));
-    check(json!({"op": "add", "path": "/l/-2", "value": "z"}), items(json!(["x", "z", "y"])));
-    check(json!({"op": "add", "path": "/l/01", "value": "z"}), items(json!(["x", "z", "y"])));
-    check(json!({"op": "add", "path": "/l/-", "value": "z"}), items(json!(["x", "y", "z"])));
-    check(json!({"op": "replace", "path": "/l/-1", "value": "z"}), items(json!(["x", "z"])));
+    check(
+        json!({"op": "add", "path": "/l/2", "value": "z"}),
+        items(json!(["x", "y", "z"])),
+    );
+    check(
+        json!({"op": "add", "path": "/l/-1", "value": "z"}),
+        items(json!(["x", "y", "z"])),
+    );
+    check(
+        json!({"op": "add", "path": "/l/-2", "value": "z"}),
+        items(json!(["x", "z", "y"])),
+    );
+    check(
+        json!({"op": "add", "path": "/l/01", "value": "z"}),
+        items(json!(["x", "z", "y"])),
+    );
+    check(
+        json!({"op": "add", "path": "/l/-", "value": "z"}),
+        items(json!(["x", "y", "z"])),
+    );
+    check(
+        json!({"op": "replace", "path": "/l/-1", "value": "z"}),
+        items(json!(["x", "z"])),
+    );
     check(json!({"op": "replace", "path": "/l/-", "value": "z"}), None);
     check(json!({"op": "replace", "path": "/l/x", "value": "z"}), None);
     check(json!({"op": "test", "path": "/m/z", "value": null}), same());
     check(json!({"op": "test", "path": "/m/z", "value": "1"}), None);
     check(json!({"op": "test", "path": "/m/a"}), None);
     check(json!({"op": "test", "path": "/none/x", "value": null}), None);
-    check(json!({"op": "copy", "from": "/m/z", "path": "/m/y"}), members(json!({"a": "1", "b": "2", "y": null})));
+    check(
+        json!({"op": "copy", "from": "/m/z", "path": "/m/y"}),
+        members(json!({"a": "1", "b": "2", "y": null})),
+    );
     check(json!({"op": "move", "from": "/m/z", "path": "/m/y"}), None);
-    check(json!({"op": "move", "from": "/m/a", "path": "/m/y"}), members(json!({"b": "2", "y": "1"})));
-    check(json!({"op": "add", "path": "/m/n"}), members(json!({"a": "1", "b": "2", "n": null})));
+    check(
+        json!({"op": "move", "from": "/m/a", "path": "/m/y"}),
+        members(json!({"b": "2", "y": "1"})),
+    );
+    check(
+        json!({"op": "add", "path": "/m/n"}),
+        members(json!({"a": "1", "b": "2", "n": null})),
+    );
     check(json!({"op": "add", "path": "/none/x", "value": "1"}), None);
     check(json!({"op": "add", "path": "/t/x", "value": "1"}), None);
     check(json!({"op": "add", "path": "m/x", "value": "1"}), None);
     check(json!({"op": "add", "path": "", "value": {}}), None);
     check(json!({"op": "remove", "path": ""}), None);
     check(json!({"op": "test", "path": "", "value": {}}), None);
-    check(json!({"op": "replace", "path": "", "value": {"a": 1}}), Some(json!({"a": 1})));
+    check(
+        json!({"op": "replace", "path": "", "value": {"a": 1}}),
+        Some(json!({"a": 1})),
+    );
     check(json!({"op": "bogus", "path": "/m/n"}), None);
     check(json!({"path": "/m/n"}), None);
     check(json!({"op": "copy", "path": "/m/n"}), None);
-    check(json!({"op": "remove", "path": "/m/a", "extra": 1}), members(json!({"b": "2"})));
-    check(json!({"op": "add", "path": "/m/c~1d", "value": "1"}), members(json!({"a": "1", "b": "2", "c/d": "1"})));
+    check(
+        json!({"op": "remove", "path": "/m/a", "extra": 1}),
+        members(json!({"b": "2"})),
+    );
+    check(
+        json!({"op": "add", "path": "/m/c~1d", "value": "1"}),
+        members(json!({"a": "1", "b": "2", "c/d": "1"})),
+    );
 }
 
 #[test]
@@ -184,7 +223,7 @@ fn strategic_order_is_the_api_servers() {
     assert!(strategic::apply(&pod(two.clone()), &pod(patch), schema).is_err());
     // `merge` is no directive, neither in maps nor in lists.
     let patch = json!({"containers": [{"name": "a", "$patch": "merge"}]});
-    assert!(strategic::apply(&pod(two), &pod(patch), schema).is_err());
+    assert!(strategic::apply(&pod(two.clone()), &pod(patch), schema).is_err());
     let doc = pod(json!({"nodeSelector": {"a": "1"}}));
     assert!(strategic::apply(&doc, &pod(json!({"nodeSelector": {"$patch": "merge"}})), schema).is_err());
     // What is deleted and added again is new.
@@ -194,7 +233,11 @@ fn strategic_order_is_the_api_servers() {
         json!({"containers": [{"name": "b", "image": "2"}, {"name": "a", "image": "1"}]}),
     );
     // A directive for what is not there takes it away; inside a new list item it says nothing.
-    check(json!({}), json!({"nodeSelector": {"$patch": "delete", "a": "1"}}), json!({}));
+    check(
+        json!({}),
+        json!({"nodeSelector": {"$patch": "delete", "a": "1"}}),
+        json!({}),
+    );
     check(
         json!({"containers": [{"name": "a"}]}),
         json!({"containers": [{"name": "b", "env": [{"name": "E", "$patch": "delete"}]}]}),

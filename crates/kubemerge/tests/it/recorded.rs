@@ -21,18 +21,31 @@ fn validation_answers_as_the_api_server() {
         let name = record["name"].as_str().unwrap();
         let description = json!({"type": "object", "properties": {"spec": {"type": "object", "properties": {name: record["schema"]}}}});
         let schema = schema::from_crd(&description).unwrap();
-        let mut object = json!({"apiVersion": "x/v1", "kind": "X", "metadata": {"name": "x"}, "spec": {name: record["value"]}});
+        let mut object =
+            json!({"apiVersion": "x/v1", "kind": "X", "metadata": {"name": "x"}, "spec": {name: record["value"]}});
         structural::prune(&mut object, &schema).unwrap();
         structural::default(&mut object, &schema).unwrap();
         let found = structural::validate(&object, &schema).unwrap();
-        let ours: Vec<String> =
-            found.iter().map(|fault| format!("{} {} {}", fault.field, fault.cause.reason(), fault.message)).collect();
-        let theirs: Vec<&str> = record["causes"].as_array().unwrap().iter().map(|cause| cause.as_str().unwrap()).collect();
+        let ours: Vec<String> = found
+            .iter()
+            .map(|fault| format!("{} {} {}", fault.field, fault.cause.reason(), fault.message))
+            .collect();
+        let theirs: Vec<&str> = record["causes"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|cause| cause.as_str().unwrap())
+            .collect();
         // The order of causes follows a map of Go and says nothing.
-        let (a, b): (BTreeSet<&str>, BTreeSet<&str>) =
-            (ours.iter().map(String::as_str).collect(), theirs.iter().copied().collect());
+        let (a, b): (BTreeSet<&str>, BTreeSet<&str>) = (
+            ours.iter().map(String::as_str).collect(),
+            theirs.iter().copied().collect(),
+        );
         if a != b {
-            differences.push_str(&format!("{} {}\n  ours:   {ours:?}\n  theirs: {theirs:?}\n", record["schema"], record["value"]));
+            differences.push_str(&format!(
+                "{} {}\n  ours:   {ours:?}\n  theirs: {theirs:?}\n",
+                record["schema"], record["value"]
+            ));
         }
     }
     assert!(differences.is_empty(), "{differences}");
@@ -42,7 +55,12 @@ fn validation_answers_as_the_api_server() {
 fn schemas_are_refused_as_the_api_server_refuses_them() {
     let mut differences = String::new();
     for record in lines(include_str!("../data/structural.jsonl")) {
-        let theirs: Vec<&str> = record["causes"].as_array().unwrap().iter().map(|cause| cause.as_str().unwrap()).collect();
+        let theirs: Vec<&str> = record["causes"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|cause| cause.as_str().unwrap())
+            .collect();
         // One fault is told, any of those that the server finds.
         let (ours, agree) = match schema::from_crd(&record["schema"]) {
             Ok(_) => ("accepted".to_owned(), theirs.is_empty()),
@@ -53,7 +71,10 @@ fn schemas_are_refused_as_the_api_server_refuses_them() {
             }
         };
         if !agree {
-            differences.push_str(&format!("{}\n  ours:   {ours}\n  theirs: {theirs:?}\n", record["schema"]));
+            differences.push_str(&format!(
+                "{}\n  ours:   {ours}\n  theirs: {theirs:?}\n",
+                record["schema"]
+            ));
         }
     }
     assert!(differences.is_empty(), "{differences}");

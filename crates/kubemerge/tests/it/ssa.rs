@@ -159,7 +159,11 @@ fn unknown_fields_are_refused() {
 fn times_are_those_of_changes() {
     let entry = |object: &Value, manager: &str| -> Value {
         let entries = object["metadata"]["managedFields"].as_array().unwrap();
-        entries.iter().find(|entry| entry["manager"] == manager).unwrap().clone()
+        entries
+            .iter()
+            .find(|entry| entry["manager"] == manager)
+            .unwrap()
+            .clone()
     };
     let first = apply(None, json!({"replicas": 1, "paused": true}), "a");
     // To own what is there already is no change.
@@ -167,18 +171,34 @@ fn times_are_those_of_changes() {
     assert_eq!(entry(&shared, "b").get("time"), None);
     assert_eq!(entry(&shared, "b")["fieldsV1"], json!({"f:spec": {"f:replicas": {}}}));
     // A changed value is a new time also where the fields stay the same.
-    let updated = apply::update(Some(&first), &deployment(json!({"replicas": 2, "paused": true})), &writer("c", 2)).unwrap();
-    let again = apply::update(Some(&updated), &deployment(json!({"replicas": 3, "paused": true})), &writer("c", 3)).unwrap();
+    let updated = apply::update(
+        Some(&first),
+        &deployment(json!({"replicas": 2, "paused": true})),
+        &writer("c", 2),
+    )
+    .unwrap();
+    let again = apply::update(
+        Some(&updated),
+        &deployment(json!({"replicas": 3, "paused": true})),
+        &writer("c", 3),
+    )
+    .unwrap();
     assert_eq!(entry(&again, "c")["time"], "2026-01-01T00:03:00Z");
     // A removal is none.
-    let both = apply::update(Some(&again), &deployment(json!({"replicas": 4, "minReadySeconds": 1})), &writer("c", 4)).unwrap();
+    let both = apply::update(
+        Some(&again),
+        &deployment(json!({"replicas": 4, "minReadySeconds": 1})),
+        &writer("c", 4),
+    )
+    .unwrap();
     let less = apply::update(Some(&both), &deployment(json!({"replicas": 4})), &writer("c", 5)).unwrap();
     assert_eq!(entry(&less, "c")["time"], "2026-01-01T00:04:00Z");
 }
 
 #[test]
 fn kubectl_takes_over_from_client_side_apply() {
-    let last = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"}, "spec": {"replicas": 1}});
+    let last =
+        json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"}, "spec": {"replicas": 1}});
     let annotation = "kubectl.kubernetes.io/last-applied-configuration";
     let mut made = deployment(json!({"replicas": 1, "paused": true}));
     made["metadata"]["annotations"] = json!({annotation: last.to_string()});
@@ -186,7 +206,9 @@ fn kubectl_takes_over_from_client_side_apply() {
     let config = deployment(json!({"replicas": 2}));
     // Another name gets a conflict, `kubectl` the field and a new annotation.
     assert!(apply::apply(Some(&live), &config, &writer("me", 1), false).is_err());
-    let after = apply::apply(Some(&live), &config, &writer("kubectl", 1), false).unwrap().object;
+    let after = apply::apply(Some(&live), &config, &writer("kubectl", 1), false)
+        .unwrap()
+        .object;
     assert_eq!(after["spec"], json!({"replicas": 2, "paused": true}));
     assert_eq!(after["metadata"]["annotations"][annotation], format!("{config}\n"));
     // What client-side apply has not set is a conflict still.
@@ -197,7 +219,11 @@ fn kubectl_takes_over_from_client_side_apply() {
 
 #[test]
 fn conflicts_are_listed_as_the_server_lists_them() {
-    let live = apply(None, json!({"replicas": 1, "strategy": {"type": "Recreate"}, "minReadySeconds": 1}), "a");
+    let live = apply(
+        None,
+        json!({"replicas": 1, "strategy": {"type": "Recreate"}, "minReadySeconds": 1}),
+        "a",
+    );
     let config = deployment(json!({"replicas": 2, "strategy": {"type": "RollingUpdate"}, "minReadySeconds": 2}));
     let error = apply::apply(Some(&live), &config, &writer("b", 1), false).unwrap_err();
     // The members of a level come before what lies deeper.
@@ -222,9 +248,15 @@ fn text_in_keys_is_safe_inside_html() {
 fn wrong_types_are_named_as_the_server_names_them() {
     let check = |spec: Value, expected: &str| {
         let error = apply::apply(None, &deployment(spec), &writer("a", 1), false).unwrap_err();
-        assert_eq!(error.to_string(), format!("failed to create typed patch object (/web; apps/v1, Kind=Deployment): {expected}"));
+        assert_eq!(
+            error.to_string(),
+            format!("failed to create typed patch object (/web; apps/v1, Kind=Deployment): {expected}")
+        );
     };
-    check(json!({"replicas": "x"}), ".spec.replicas: expected numeric (int or float), got string");
+    check(
+        json!({"replicas": "x"}),
+        ".spec.replicas: expected numeric (int or float), got string",
+    );
     check(json!({"paused": 5}), ".spec.paused: expected boolean, got &{5}");
     check(json!({"strategy": "str"}), ".spec.strategy: expected map, got &{str}");
     check(json!({"selector": [1]}), ".spec.selector: expected map, got &{[1]}");

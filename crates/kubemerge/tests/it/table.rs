@@ -1,6 +1,6 @@
 //! The table of built-in types.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -83,8 +83,19 @@ fn keys_of_apply_and_of_strategic_merge_differ_where_kubernetes_says_so() {
 
 /// The source folder of k8s-openapi for the table's Kubernetes version, when the workspace depends on the crate.
 fn k8s_openapi() -> Option<PathBuf> {
+    // Without a platform cargo wants the sources of all, also of those that nobody has downloaded.
+    let version = Command::new("rustc").arg("-vV").output().ok()?;
+    let version = String::from_utf8(version.stdout).ok()?;
+    let host = version.lines().find_map(|line| line.strip_prefix("host: "))?;
     let out = Command::new(env!("CARGO"))
-        .args(["metadata", "--offline", "--format-version", "1"])
+        .args([
+            "metadata",
+            "--offline",
+            "--format-version",
+            "1",
+            "--filter-platform",
+            host,
+        ])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .ok()?;
@@ -172,8 +183,26 @@ fn the_table_agrees_with_k8s_openapi() {
                 list && !outer_map,
                 "{name}.{field}"
             );
-            let granular = source.contains(&format!("list::map(\n            &mut self.{}", snake(&field)));
-            if granular {
+            if let Some(wanted) = scalar_of(&kind) {
+                assert!(
+                    wanted.contains(&place.kind()),
+                    "{name}.{field}: {kind} is {:?}",
+                    place.kind()
+                );
+            }
+            let granular = source.contains(&format!("list::map(\n            &mut self.{},", snake(&field)));
+            let whole = source.contains(&format!("list::atomic(&mut self.{},", snake(&field)));
+            if whole {
+                assert_eq!(
+                    place.kind(),
+                    Kind::List {
+                        kind: &ListKind::Atomic
+                    },
+                    "{name}.{field}"
+                );
+            }
+            // k8s-openapi merges these by name; the API server holds them for one value.
+            if granular && field != "volumeClaimTemplates" {
                 assert!(
                     at.strategic(&field).is_some_and(|s| s.merge)
                         || matches!(place.kind(), Kind::List { kind: ListKind::Map(_) }),
@@ -183,6 +212,132 @@ fn the_table_agrees_with_k8s_openapi() {
         }
     }
     assert!(compared > 400, "{compared}");
+}
+
+/// Faults of one field of the table, given what an OpenAPI document says about it.
+fn field_faults(at: schema::TypeRef<'_>, field: &str, said: &Value) -> Vec<String> {
+    let Some(place) = at.field(field) else {
+        return vec!["is not in the table".to_owned()];
+    };
+    let mut out = Vec::new();
+    let mut check = |what: &str, ours: String, theirs: String| {
+        if ours != theirs {
+            out.push(format!("{what}: {ours}, not {theirs}"));
+        }
+    };
+    let text = |name: &str| said[name].as_str().unwrap_or_default().to_owned();
+    if let Kind::List { kind } = place.kind() {
+        let (ours, keys) = match kind {
+            ListKind::Atomic => ("atomic", Vec::new()),
+            ListKind::Set => ("set", Vec::new()),
+            ListKind::Map(keys) => ("map", keys.iter().map(|key| key.name.as_str()).collect()),
+        };
+        let theirs = Some(text("x-kubernetes-list-type")).filter(|kind| !kind.is_empty());
+        check(
+            "list type",
+            ours.to_owned(),
+            theirs.unwrap_or_else(|| "atomic".to_owned()),
+        );
+        let theirs: Vec<&str> = said["x-kubernetes-list-map-keys"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .collect();
+        check("keys", format!("{keys:?}"), format!("{theirs:?}"));
+    }
+    let strategic = at.strategic(field).cloned().unwrap_or_default();
+    check(
+        "merge key",
+        strategic.key.unwrap_or_default(),
+        text("x-kubernetes-patch-merge-key"),
+    );
+    let strategy = text("x-kubernetes-patch-strategy");
+    check(
+        "merge",
+        strategic.merge.to_string(),
+        strategy.split(',').any(|word| word == "merge").to_string(),
+    );
+    check(
+        "retain keys",
+        strategic.retain_keys.to_string(),
+        strategy.contains("retainKeys").to_string(),
+    );
+    if text("x-kubernetes-map-type") == "atomic" {
+        check("atomic", place.is_atomic().to_string(), "true".to_owned());
+    }
+    let default = said
+        .get("default")
+        .filter(|default| default.as_object().is_none_or(|map| !map.is_empty()));
+    if let Some(default) = default {
+        check(
+            "default",
+            place.default().unwrap_or(&Value::Null).to_string(),
+            default.to_string(),
+        );
+    }
+    out
+}
+
+/// `KUBEMERGE_OPENAPI` names a file with `/openapi/v2` of an API server of the table's version.
+#[test]
+fn the_table_agrees_with_an_openapi_document() {
+    let Some(path) = std::env::var_os("KUBEMERGE_OPENAPI") else {
+        println!("passing over: KUBEMERGE_OPENAPI names no OpenAPI document");
+        return;
+    };
+    let document: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    let (mut faults, mut compared) = (Vec::new(), 0);
+    for (name, definition) in document["definitions"].as_object().unwrap() {
+        let Some(schema) = schema::definition(name) else {
+            continue;
+        };
+        let at = schema.root();
+        for (field, said) in definition["properties"].as_object().into_iter().flatten() {
+            compared += 1;
+            faults.extend(
+                field_faults(at, field, said)
+                    .into_iter()
+                    .map(|fault| format!("{name}.{field} {fault}")),
+            );
+        }
+        // The document does not say that a reference needs its name, as k8s-openapi and the API server's validation do; events
+        // are the other way round.
+        let required = definition["required"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str);
+        let theirs: BTreeSet<&str> = required
+            .filter(|field| !matches!(*field, "metadata" | "eventTime"))
+            .collect();
+        let ours: BTreeSet<&str> = at.required().iter().map(String::as_str).collect();
+        if ours.symmetric_difference(&theirs).any(|field| *field != "name") || !theirs.is_subset(&ours) {
+            faults.push(format!("{name} requires {ours:?}, not {theirs:?}"));
+        }
+    }
+    println!("compared {compared} fields");
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+    assert!(compared > 1_000, "{compared}");
+}
+
+/// What the table may say about a field with a Rust type of k8s-openapi; `None` for structs, lists and maps.
+fn scalar_of(kind: &str) -> Option<Vec<Kind<'static>>> {
+    let bare = kind.trim_start_matches("Option<").trim_end_matches('>');
+    let scalar = match bare.rsplit("::").next()? {
+        _ if bare.contains('<') => return None,
+        "i32" => Scalar::Int32,
+        "i64" => Scalar::Integer,
+        "f64" => Scalar::Number,
+        "bool" => Scalar::Boolean,
+        "String" => Scalar::String,
+        "IntOrString" => Scalar::IntOrString,
+        "Quantity" => Scalar::Quantity,
+        "Time" | "MicroTime" => Scalar::Time,
+        "ByteString" => Scalar::Bytes,
+        _ => return None,
+    };
+    Some(vec![Kind::Scalar(scalar)])
 }
 
 /// `hostIPs` as k8s-openapi spells it, for plain names; others just do not match.

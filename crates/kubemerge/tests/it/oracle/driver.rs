@@ -10,28 +10,38 @@ use serde_json::{Value, json};
 const LIBRARY: &str = "/usr/share/gocode/src/sigs.k8s.io/structured-merge-diff";
 
 /// A running driver.
-pub struct Oracle {
+pub(super) struct Oracle {
     child: Child,
     stdin: Option<ChildStdin>,
     stdout: BufReader<ChildStdout>,
     schema: Option<String>,
     /// Whether it has a version of the library that agrees in the order of lists.
-    pub strict: bool,
+    pub(super) strict: bool,
 }
 
 impl Oracle {
     /// Starts a driver for one schema; `None` when there is none and none can be built.
-    pub fn start(schema: &Value) -> Option<Self> {
+    pub(super) fn start(schema: &Value) -> Option<Self> {
         let given = std::env::var_os("KUBEMERGE_ORACLE").map(PathBuf::from);
         let strict = given.is_some();
         let program = given.or_else(build)?;
-        let mut child = Command::new(program).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        let (stdin, stdout) = (child.stdin.take(), BufReader::new(child.stdout.take()?));
-        Some(Self { child, stdin, stdout, schema: Some(schema.to_string()), strict })
+        let mut child = Command::new(program)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (stdin, stdout) = (child.stdin.take(), BufReader::new(child.stdout.take().unwrap()));
+        Some(Self {
+            child,
+            stdin,
+            stdout,
+            schema: Some(schema.to_string()),
+            strict,
+        })
     }
 
     /// One question, one answer. The schema goes with the first question.
-    pub fn ask(&mut self, question: &Value) -> Value {
+    pub(super) fn ask(&mut self, question: &Value) -> Value {
         let mut question = question.clone();
         if let Some(schema) = self.schema.take() {
             question["schema"] = Value::from(schema);
@@ -76,12 +86,16 @@ fn build() -> Option<PathBuf> {
         .env("GOCACHE", home.join("cache"))
         .output()
         .unwrap();
-    assert!(out.status.success(), "the oracle does not build: {}", String::from_utf8_lossy(&out.stderr));
+    assert!(
+        out.status.success(),
+        "the oracle does not build: {}",
+        String::from_utf8_lossy(&out.stderr)
+    );
     Some(program)
 }
 
 /// The library's notation of a structural schema, with the types that it has for what no type is known of.
-pub fn notation(schema: &Value) -> Value {
+pub(super) fn notation(schema: &Value) -> Value {
     let scalar = json!({"scalar": "untyped"});
     let mut root = atom(schema);
     root["name"] = Value::from("root");
@@ -123,7 +137,12 @@ fn atom(schema: &Value) -> Value {
                 }
                 field
             };
-            let fields: Vec<Value> = schema["properties"].as_object().into_iter().flatten().map(field).collect();
+            let fields: Vec<Value> = schema["properties"]
+                .as_object()
+                .into_iter()
+                .flatten()
+                .map(field)
+                .collect();
             let mut map = json!({"fields": fields});
             if let Some(values) = schema.get("additionalProperties") {
                 map["elementType"] = atom(values);

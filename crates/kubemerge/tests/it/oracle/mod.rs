@@ -53,7 +53,10 @@ fn crd() -> Value {
 /// What an operation leaves, in a form that both sides can be brought into.
 #[derive(Debug, PartialEq)]
 enum Outcome {
-    Done { object: Value, owners: BTreeMap<String, Value> },
+    Done {
+        object: Value,
+        owners: BTreeMap<String, Value>,
+    },
     Conflicts(Vec<String>),
     Refused,
 }
@@ -100,7 +103,10 @@ fn key(id: &apply::ManagerId) -> String {
 /// The object without its metadata, and the owners by the names that the oracle gets.
 fn split(object: &Value) -> (Value, BTreeMap<String, Value>) {
     let managed = ManagedFields::of(object).unwrap();
-    let owners = managed.iter().map(|(id, owned)| (key(id), owned.fields.to_fields_v1())).collect();
+    let owners = managed
+        .iter()
+        .map(|(id, owned)| (key(id), owned.fields.to_fields_v1()))
+        .collect();
     let mut bare = object.clone();
     if let Some(map) = bare.as_object_mut() {
         map.remove("metadata");
@@ -117,9 +123,15 @@ fn theirs(oracle: &mut Oracle, live: Option<&Value>, step: &Step<'_>) -> Outcome
             (name, json!({"applied": applied, "fields": fields}))
         })
         .collect();
-    let operation = if step.operation == Operation::Apply { "apply" } else { "update" };
-    let answer = oracle.ask(&json!({"live": bare, "object": step.object, "owners": owners, "operation": operation,
-        "manager": format!("{}/{:?}", step.manager, step.operation), "force": step.force}));
+    let operation = if step.operation == Operation::Apply {
+        "apply"
+    } else {
+        "update"
+    };
+    let answer = oracle.ask(
+        &json!({"live": bare, "object": step.object, "owners": owners, "operation": operation,
+        "manager": format!("{}/{:?}", step.manager, step.operation), "force": step.force}),
+    );
     if let Some(conflicts) = answer["conflicts"].as_array() {
         return Outcome::Conflicts(conflicts.iter().map(|text| text.as_str().unwrap().to_owned()).collect());
     }
@@ -128,7 +140,10 @@ fn theirs(oracle: &mut Oracle, live: Option<&Value>, step: &Step<'_>) -> Outcome
     }
     let fields = |(name, owned): (&String, &Value)| (name.clone(), owned["fields"].clone());
     let owners = answer["owners"].as_object().into_iter().flatten().map(fields).collect();
-    Outcome::Done { object: answer["object"].clone(), owners }
+    Outcome::Done {
+        object: answer["object"].clone(),
+        owners,
+    }
 }
 
 /// Makes equal what may differ. Go prints 1.0 as 1. Version 4.1.2 ordered merged lists in another way and left null in place of
@@ -187,7 +202,11 @@ fn explain(ours: &Outcome, theirs: &Outcome) -> String {
     let (Outcome::Done { object: a, owners: x }, Outcome::Done { object: b, owners: y }) = (ours, theirs) else {
         return format!("ours:   {ours:?}\ntheirs: {theirs:?}");
     };
-    let mut out = if a == b { String::new() } else { format!("object\n  ours:   {a}\n  theirs: {b}\n") };
+    let mut out = if a == b {
+        String::new()
+    } else {
+        format!("object\n  ours:   {a}\n  theirs: {b}\n")
+    };
     for name in x.keys().chain(y.keys()).collect::<BTreeSet<_>>() {
         let show = |owners: &BTreeMap<String, Value>| owners.get(name).map_or("none".to_owned(), Value::to_string);
         if x.get(name) != y.get(name) {
@@ -210,7 +229,11 @@ fn random_applies_agree_with_the_library() {
         let mut rng = Rng::new(seed);
         let mut live: Option<Value> = None;
         for _ in 0..OPERATIONS {
-            let operation = if rng.chance(70) { Operation::Apply } else { Operation::Update };
+            let operation = if rng.chance(70) {
+                Operation::Apply
+            } else {
+                Operation::Update
+            };
             // Version 4.1.2 cannot read duplicate items (an apply with them is refused by all).
             rng.duplicates = oracle.strict || operation == Operation::Apply;
             let fresh = random::object(&mut rng, &description);
@@ -219,7 +242,12 @@ fn random_applies_agree_with_the_library() {
                 _ => fresh,
             };
             let manager = ["a", "b", "c"][rng.below(3)];
-            let step = Step { operation, manager, force: rng.chance(35), object };
+            let step = Step {
+                operation,
+                manager,
+                force: rng.chance(35),
+                object,
+            };
             let (mut ours, next) = ours(&schema, live.as_ref(), &step);
             let mut theirs = theirs(&mut oracle, live.as_ref(), &step);
             compared += 1;
@@ -230,13 +258,18 @@ fn random_applies_agree_with_the_library() {
                 if differences <= 5 {
                     let (before, owners) = live.as_ref().map(split).unwrap_or_default();
                     let (config, force) = (&step.object, step.force);
-                    println!("seed {seed}: {operation:?} by {manager}, force {force}\nlive:   {before}\nowners: {owners:?}\nobject: {config}");
+                    println!(
+                        "seed {seed}: {operation:?} by {manager}, force {force}\nlive:   {before}\nowners: {owners:?}\nobject: {config}"
+                    );
                     println!("{}", explain(&ours, &theirs));
                 }
             }
             live = next.or(live);
             // An object that nobody owns anything of is outside what the library decides.
-            if live.as_ref().is_some_and(|live| ManagedFields::of(live).unwrap().is_empty()) {
+            if live
+                .as_ref()
+                .is_some_and(|live| ManagedFields::of(live).unwrap().is_empty())
+            {
                 break;
             }
         }

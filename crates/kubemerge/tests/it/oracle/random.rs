@@ -3,15 +3,18 @@
 use serde_json::{Map, Value, json};
 
 /// SplitMix64: a small generator with one number of state, the same on every machine.
-pub struct Rng {
+pub(super) struct Rng {
     state: u64,
     /// Whether lists may have items with the same key.
-    pub duplicates: bool,
+    pub(super) duplicates: bool,
 }
 
 impl Rng {
-    pub fn new(seed: u64) -> Self {
-        Self { state: seed.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(1), duplicates: false }
+    pub(super) fn new(seed: u64) -> Self {
+        Self {
+            state: seed.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(1),
+            duplicates: false,
+        }
     }
 
     fn next(&mut self) -> u64 {
@@ -22,11 +25,11 @@ impl Rng {
         z ^ (z >> 31)
     }
 
-    pub fn below(&mut self, bound: usize) -> usize {
+    pub(super) fn below(&mut self, bound: usize) -> usize {
         usize::try_from(self.next() % bound as u64).unwrap()
     }
 
-    pub fn chance(&mut self, percent: usize) -> bool {
+    pub(super) fn chance(&mut self, percent: usize) -> bool {
         self.below(100) < percent
     }
 }
@@ -38,7 +41,7 @@ fn name(rng: &mut Rng) -> String {
 }
 
 /// A random object of a schema, most fields absent.
-pub fn object(rng: &mut Rng, schema: &Value) -> Value {
+pub(super) fn object(rng: &mut Rng, schema: &Value) -> Value {
     let mut out = value(rng, schema);
     while out.get("spec").is_none_or(Value::is_null) {
         out["spec"] = value(rng, &schema["properties"]["spec"]);
@@ -51,7 +54,11 @@ fn value(rng: &mut Rng, schema: &Value) -> Value {
         return Value::Null;
     }
     if schema["x-kubernetes-int-or-string"] == true {
-        return if rng.chance(50) { json!(rng.below(3)) } else { json!(name(rng)) };
+        return if rng.chance(50) {
+            json!(rng.below(3))
+        } else {
+            json!(name(rng))
+        };
     }
     match schema["type"].as_str() {
         Some("string") => json!(name(rng)),
@@ -66,7 +73,11 @@ fn value(rng: &mut Rng, schema: &Value) -> Value {
 
 fn map(rng: &mut Rng, schema: &Value) -> Value {
     let mut out = Map::new();
-    let must = |name: &str| schema["required"].as_array().is_some_and(|all| all.iter().any(|one| one == name));
+    let must = |name: &str| {
+        schema["required"]
+            .as_array()
+            .is_some_and(|all| all.iter().any(|one| one == name))
+    };
     for (name, field) in schema["properties"].as_object().into_iter().flatten() {
         if must(name) || rng.chance(25) {
             let mut one = value(rng, field);
@@ -104,7 +115,9 @@ fn list(rng: &mut Rng, schema: &Value) -> Value {
                 let keys = schema["x-kubernetes-list-map-keys"].as_array().unwrap();
                 let of = |key: &Value| {
                     let key = key.as_str().unwrap();
-                    item.get(key).unwrap_or(&schema["items"]["properties"][key]["default"]).clone()
+                    item.get(key)
+                        .unwrap_or(&schema["items"]["properties"][key]["default"])
+                        .clone()
                 };
                 Value::from(keys.iter().map(of).collect::<Vec<_>>())
             }
@@ -135,7 +148,7 @@ fn anything(rng: &mut Rng, depth: usize) -> Value {
 }
 
 /// An edited object: members come from one or the other, lists from one of them.
-pub fn blend(rng: &mut Rng, a: &Value, b: &Value) -> Value {
+pub(super) fn blend(rng: &mut Rng, a: &Value, b: &Value) -> Value {
     let (Value::Object(left), Value::Object(right)) = (a, b) else {
         return if rng.chance(70) { a.clone() } else { b.clone() };
     };
