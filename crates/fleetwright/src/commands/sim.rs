@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use cli_args::{SimArgs, SimCommand, SimUpArgs, env_vars};
-use kube_sim::{ApiServer, Identity};
+use kube_sim::{ApiServer, Identity, LoopbackWebhooks};
 use ports::{Ids as _, SeededIds, SystemClock, SystemIds};
 use service::Shutdown;
 use tokio::net::TcpListener;
@@ -32,7 +32,9 @@ pub(super) async fn run(args: SimArgs, env: &Env, console: &mut Console) -> Resu
     let objects = args.load.as_deref().map(read_text).transpose()?;
     let mut running = Vec::new();
     for number in 0..args.clusters {
-        let server = ApiServer::new(Arc::new(SystemClock), Arc::new(SeededIds::new(SystemIds.next_u64())));
+        let ids = Arc::new(SeededIds::new(SystemIds.next_u64()));
+        let builder = ApiServer::builder(Arc::new(SystemClock), ids);
+        let server = builder.webhooks(Arc::new(LoopbackWebhooks::new())).build();
         if let Some((name, text)) = &objects {
             server
                 .load(text, Identity::Reassign)
