@@ -4,8 +4,11 @@
 //! calls it repeats those that may be repeated (full-jitter back-off, `Retry-After` honoured), reads the token file for
 //! each request so that a renewed token counts at once, and goes on with the change feed where a cut left it.
 //!
-//! What may be repeated: GET, PUT and DELETE, and PATCH, whose members replace the stored ones as a whole; POST only while
-//! no connection was made. A DELETE that finds nothing after a lost answer has done its work and succeeds.
+//! What may be repeated after a lost answer: GET, and unconditional PUT, DELETE and PATCH of `status` and
+//! `lifecycle_status`. A conditional write, any other PATCH and a POST are sent once: when their answer is lost the call is
+//! `Unavailable` and says that the write may have been carried out. Where no connection was made everything is tried again,
+//! and everything but a POST where the server was too busy to begin. A DELETE that finds nothing after a lost answer has
+//! done its work and succeeds.
 
 mod calls;
 mod error;

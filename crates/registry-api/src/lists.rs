@@ -11,6 +11,9 @@ use crate::BriefCluster;
 pub struct ClusterList {
     /// The clusters, in id order.
     pub items: Vec<Cluster>,
+    /// Revision of each cluster, in the order of `items`; the original sends none.
+    #[serde(default)]
+    pub revisions: Vec<i64>,
     /// Where the next page starts, for the parameter `continue`; absent on the last page.
     #[serde(rename = "continue", default, skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
@@ -21,6 +24,8 @@ pub struct ClusterList {
 pub struct BriefClusterList<'a> {
     /// The clusters, in id order.
     pub items: Vec<BriefCluster<'a>>,
+    /// Revision of each cluster, in the order of `items`.
+    pub revisions: Vec<i64>,
     /// Where the next page starts.
     #[serde(rename = "continue", skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
@@ -32,12 +37,15 @@ pub struct BriefClusterList<'a> {
 pub struct AccountList {
     /// The accounts, in id order.
     pub items: Vec<InfrastructureAccount>,
+    /// Revision of each account, in the order of `items`; the original sends none.
+    #[serde(default)]
+    pub revisions: Vec<i64>,
     /// Where the next page starts, for the parameter `continue`; absent on the last page.
     #[serde(rename = "continue", default, skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
 }
 
-/// Node pools of a cluster.
+/// Node pools of a cluster. They have no revisions of their own: the answer's `ETag` holds the cluster's.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct NodePoolList {

@@ -5,12 +5,14 @@
 
 mod access;
 mod bearer;
+mod host;
 mod oidc;
 mod role;
 mod token_file;
 
 pub use access::{Access, Loopback, NotLoopback};
 pub(crate) use bearer::authenticate;
+pub(crate) use host::{check_host, check_host_bare};
 pub use oidc::{Fetch, FetchError, HttpFetch, Oidc, OidcOptions};
 pub use role::{Role, UnknownRole};
 pub use token_file::{TokenFile, TokenFileError, hash_token};

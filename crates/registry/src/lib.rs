@@ -15,6 +15,10 @@
 //! Lists answer everything, as the original does, unless `limit` (1 to 1000, larger ones are refused) asks for a page;
 //! `continue` of the answer, handed back as it is, asks for the next one.
 //!
+//! # Revisions
+//! Answers of single objects carry `ETag`, lists of clusters and accounts a member `revisions` in the order of `items`. A
+//! removal below a cluster that was bound to a revision (`If-Match`) answers with the one that it made.
+//!
 //! # Roles
 //! `reader` reads; `operator` also writes status, config items and blocks; `admin` writes everything.
 //!

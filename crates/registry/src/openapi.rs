@@ -11,7 +11,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 
 pub(crate) use refusals::{
     CreateRefusals, DeleteRefusals, ExportAnswers, FeedAnswers, HistoryRefusals, ImportRefusals, ListRefusals,
-    ReadHeaders, ReadRefusals, Tagged, WriteHeaders, WriteRefusals,
+    ReadHeaders, ReadRefusals, Removed, Tagged, WriteHeaders, WriteRefusals,
 };
 
 /// Where the page finds its script.

@@ -48,5 +48,6 @@ pub(crate) fn router(state: AppState) -> Router {
         .route(paths::DOCS, get(openapi::page))
         .route(openapi::SCRIPT_PATH, get(openapi::script))
         .fallback(async || ApiError::new(ErrorKind::NoSuchPath, ErrorKind::NoSuchPath.title()).into_response())
+        .layer(from_fn_with_state(state.clone(), crate::auth::check_host))
         .with_state(state)
 }

@@ -89,6 +89,7 @@ impl Server {
     /// The server's router, to be served by other means or called in process.
     pub fn router(mut self, access: Access) -> Router {
         let http = HttpMetrics::register(&mut self.metrics);
+        let guard = axum::middleware::from_fn_with_state(access.clone(), crate::auth::check_host_bare);
         let state = AppState::new(Inner {
             registry: self.registry,
             access,
@@ -103,8 +104,8 @@ impl Server {
         shell
             .wrap_dressed(routes::router(state), error::dress)
             .merge(self.health.router())
-            .merge(service::metrics_router(Arc::new(self.metrics)))
-            .merge(self.extra)
+            .merge(service::metrics_router(Arc::new(self.metrics)).layer(guard.clone()))
+            .merge(self.extra.layer(guard))
     }
 
     /// Binds `address`; port 0 takes a free one.

@@ -29,7 +29,9 @@ pub struct Exchange {
 }
 
 impl Exchange {
-    pub(crate) fn of(request: &Request) -> Self {
+    /// What is known of `request` before it is handed on.
+    #[must_use]
+    pub fn of(request: &Request) -> Self {
         Self {
             id: request.extensions().get::<RequestId>().cloned(),
             path: request.uri().path().to_owned(),

@@ -174,12 +174,8 @@ async fn carry_out(
         revision = session.client.put_node_pool(id, pool, &context).await?.revision;
     }
     for name in steps.remove {
-        session
-            .client
-            .delete_node_pool(id, &name, &session.write().expecting(revision))
-            .await?;
-        // A removal answers without a body and without a revision; it raises the cluster's by one.
-        revision = Revision(revision.0 + 1);
+        let context = session.write().expecting(revision);
+        revision = session.client.remove_node_pool(id, &name, &context).await?;
     }
     Ok(())
 }

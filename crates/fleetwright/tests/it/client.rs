@@ -7,7 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::StreamExt as _;
 use jiff::Timestamp;
-use ports::registry::{AccountFilter, ClusterFilter, Detail, PageRequest};
+use model::ClusterUpdate;
+use ports::registry::{AccountFilter, ClusterFilter, Detail, PageRequest, Revision};
 use ports::{Clock, Registry as _, RegistryError, SeededIds, WriteContext};
 use registry_api::client::{ClientOptions, RegistryClient};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -156,6 +157,63 @@ async fn a_creation_is_sent_once() {
         .unwrap_err();
     assert!(matches!(error, RegistryError::Unavailable(_)), "{error:?}");
     assert_eq!(server.requests().len(), 1);
+}
+
+/// An error with its causes.
+fn chain(error: &RegistryError) -> String {
+    let first: &dyn std::error::Error = error;
+    let causes = std::iter::successors(Some(first), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+#[tokio::test]
+async fn a_bound_write_whose_answer_was_lost_is_not_repeated() {
+    let stale = || {
+        let body = r#"{"type":"urn:fleetwright:error:wrong-revision","status":412,"code":412,"expected":1,"actual":2}"#;
+        answer("412 Precondition Failed", "", body)
+    };
+    let id = "aws:1:r:kube-1".parse().unwrap();
+    let bound = WriteContext::by("", "").expecting(Revision(1));
+    for lost in [
+        CLOSED.to_owned(),
+        answer("502 Bad Gateway", "", ""),
+        answer("503 Service Unavailable", "", ""),
+    ] {
+        let server = Scripted::with(vec![lost, stale()]).await;
+        let error = server.client(|_| {}).delete_cluster(&id, &bound).await.unwrap_err();
+        assert!(matches!(error, RegistryError::Unavailable(_)), "{error:?}");
+        assert!(
+            chain(&error).contains("the write may have been carried out"),
+            "{}",
+            chain(&error)
+        );
+        assert_eq!(server.requests().len(), 1);
+    }
+    // A server that is too busy to begin has written nothing.
+    let busy = answer("429 Too Many Requests", "retry-after: 1\r\n", "");
+    let server = Scripted::with(vec![busy, answer("204 No Content", "", "")]).await;
+    server.client(|_| {}).delete_cluster(&id, &bound).await.unwrap();
+    assert_eq!(server.requests().len(), 2);
+}
+
+#[tokio::test]
+async fn of_the_patches_only_those_of_a_state_are_repeated() {
+    let id = testkit::sample::cluster(1).id;
+    let status = ClusterUpdate {
+        status: Some(model::ClusterStatus::default()),
+        ..ClusterUpdate::default()
+    };
+    let channel = ClusterUpdate {
+        channel: Some("beta".to_owned()),
+        ..status.clone()
+    };
+    let made = serde_json::to_string(&testkit::sample::cluster(1)).unwrap();
+    for (update, sent) in [(status, 2), (channel, 1)] {
+        let server = Scripted::with(vec![CLOSED.to_owned(), answer("200 OK", "", &made)]).await;
+        let context = WriteContext::by("", "");
+        let result = server.client(|_| {}).update_cluster(&id, update, &context).await;
+        assert_eq!((result.is_ok(), server.requests().len()), (sent == 2, sent));
+    }
 }
 
 #[tokio::test]

@@ -35,7 +35,9 @@ struct VersionedList<T> {
 
 impl<T> From<VersionedList<T>> for Page<Versioned<T>> {
     fn from(list: VersionedList<T>) -> Self {
-        let revisions = list.revisions.into_iter().chain(std::iter::repeat(0));
+        // Revisions that do not match the items say nothing about any of them. At revision 0 no condition is ever met.
+        let known = list.revisions.len() == list.items.len();
+        let revisions = list.revisions.into_iter().filter(|_| known).chain(std::iter::repeat(0));
         let items = list.items.into_iter().zip(revisions);
         Self {
             items: items
@@ -244,10 +246,7 @@ impl Registry for RegistryClient {
         name: &NodePoolName,
         context: &WriteContext,
     ) -> Result<(), RegistryError> {
-        let call = Call::new(Method::DELETE, paths::node_pool(cluster, name))
-            .about(POOL, name)
-            .context(context)?;
-        self.transport.send(call).await.map(drop)
+        self.remove_node_pool(cluster, name, context).await.map(drop)
     }
 
     async fn put_node_pool_config_item(
@@ -331,6 +330,24 @@ impl Registry for RegistryClient {
 }
 
 impl RegistryClient {
+    /// Removes a node pool that must be there at the revision which `context` expects, and tells the cluster's revision
+    /// afterwards, for the next conditional write. It is 0, which no condition ever meets, when nothing was expected or the
+    /// server is an original, which knows no revisions.
+    ///
+    /// # Errors
+    /// Those of [`Registry::delete_node_pool`].
+    pub async fn remove_node_pool(
+        &self,
+        cluster: &ClusterId,
+        name: &NodePoolName,
+        context: &WriteContext,
+    ) -> Result<Revision, RegistryError> {
+        let call = Call::new(Method::DELETE, paths::node_pool(cluster, name))
+            .about(POOL, name)
+            .context(context)?;
+        self.transport.send(call).await?.revision()
+    }
+
     async fn poll(&self, after: i64, limit: usize) -> Result<ChangeList, RegistryError> {
         let call = Call::get(paths::CHANGES)
             .query("after", Some(after))

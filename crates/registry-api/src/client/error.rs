@@ -98,6 +98,13 @@ pub(super) enum WireError {
         /// Status code.
         status: u16,
     },
+    /// The answer to a write was lost.
+    #[error("the write may have been carried out, read the object before repeating it")]
+    Unsure {
+        /// How the answer was lost.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// The change feed breaks its own rules.
     #[error("the change feed of {url}: {rule}")]
     Feed {

@@ -88,9 +88,27 @@ impl Call {
         Ok(self)
     }
 
-    /// True when doing it twice is the same as doing it once.
+    /// True when it may be sent again although it may have been carried out before.
+    ///
+    /// A conditional write may not: if it was, its own revision would refuse the repetition, and the writer would be told that
+    /// somebody else has changed the object. Of the PATCHes only those of a state may: whoever reports it owns it, while the
+    /// repetition of any other could undo what somebody wrote in between.
     fn repeatable(&self) -> bool {
-        self.method != Method::POST
+        let conditional = self.headers.iter().any(|(name, _)| *name == IF_MATCH);
+        match self.method {
+            Method::GET => true,
+            Method::POST => false,
+            _ if conditional => false,
+            Method::PATCH => self
+                .body
+                .as_ref()
+                .and_then(serde_json::Value::as_object)
+                .is_some_and(|body| {
+                    body.keys()
+                        .all(|member| matches!(member.as_str(), "status" | "lifecycle_status"))
+                }),
+            _ => true,
+        }
     }
 }
 
@@ -166,9 +184,12 @@ impl Transport {
                 Ok(reply) if reply.status.is_success() => return Ok(reply),
                 Ok(reply) => {
                     let wait = retry_after(&reply.headers, self.clock.now());
-                    let again = call.repeatable() && is_passing(reply.status);
-                    in_doubt |= again && matches!(reply.status.as_u16(), 502 | 504);
                     let error = reply.refusal(call.subject.as_ref());
+                    let passing = is_passing(reply.status);
+                    // A busy server has not begun; behind any other passing failure the write may have come through.
+                    let untouched = reply.status.as_u16() == 429 || matches!(error, RegistryError::Busy { .. });
+                    in_doubt |= passing && !untouched;
+                    let again = passing && (call.repeatable() || (untouched && call.method != Method::POST));
                     Failure { error, again, wait }
                 }
                 Err(Lost::Before(error)) => return Err(error),
@@ -193,7 +214,11 @@ impl Transport {
             attempt += 1;
             let wait = failure.wait.unwrap_or_else(|| backoff(attempt, self.ids.as_ref()));
             if !failure.again || attempt > self.retries || wait > LONGEST_WAIT {
-                return Err(failure.error);
+                return Err(if in_doubt && call.method != Method::GET {
+                    unsure(failure.error)
+                } else {
+                    failure.error
+                });
             }
             self.clock.sleep(wait).await;
         }
@@ -277,6 +302,14 @@ impl Transport {
             .map_err(|_| refuse(&"must hold one line of printable characters"))?;
         value.set_sensitive(true);
         Ok(Some(value))
+    }
+}
+
+/// Says that a write whose answer was lost may have been carried out; other failures say enough themselves.
+fn unsure(error: RegistryError) -> RegistryError {
+    match error {
+        RegistryError::Unavailable(source) => RegistryError::Unavailable(Box::new(WireError::Unsure { source })),
+        other => other,
     }
 }
 
@@ -413,15 +446,40 @@ mod tests {
     }
 
     #[test]
-    fn only_a_post_is_not_repeated() {
-        for (method, repeatable) in [
-            (Method::GET, true),
-            (Method::PUT, true),
-            (Method::PATCH, true),
-            (Method::DELETE, true),
-            (Method::POST, false),
+    fn what_may_be_sent_again_after_a_lost_answer() {
+        let body = serde_json::json!({"x": 1});
+        for (method, body, repeatable, conditionally) in [
+            (Method::GET, None, true, true),
+            (Method::PUT, Some(body.clone()), true, false),
+            (Method::DELETE, None, true, false),
+            (Method::POST, Some(body), false, false),
+            (
+                Method::PATCH,
+                Some(serde_json::json!({"status": {}, "lifecycle_status": "ready"})),
+                true,
+                false,
+            ),
+            (
+                Method::PATCH,
+                Some(serde_json::json!({"status": {}, "channel": "beta"})),
+                false,
+                false,
+            ),
+            (
+                Method::PATCH,
+                Some(serde_json::json!({"config_items": {}})),
+                false,
+                false,
+            ),
         ] {
-            assert_eq!(Call::new(method.clone(), "/").repeatable(), repeatable, "{method}");
+            let mut call = Call::new(method.clone(), "/");
+            call.body = body.clone();
+            assert_eq!(call.repeatable(), repeatable, "{method} {body:?}");
+            assert_eq!(
+                call.header(IF_MATCH, "\"1\"").repeatable(),
+                conditionally,
+                "{method} {body:?}"
+            );
         }
     }
 }

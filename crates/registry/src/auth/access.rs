@@ -8,7 +8,8 @@ use super::Authenticate;
 /// Who may call the server.
 #[derive(Clone)]
 pub enum Access {
-    /// Everybody who reaches the loopback address, as admin.
+    /// Everybody who reaches the loopback address and asks for it by such an address or as `localhost`, as admin. Requests
+    /// for another host are refused: a web page could make a browser send them (DNS rebinding).
     Open(Loopback),
     /// Who sends a bearer token that the authenticator knows.
     Tokens(Arc<dyn Authenticate>),

@@ -95,6 +95,19 @@ impl<const STATUS: u16, T: ToSchema + PartialSchema> IntoResponses for Tagged<ST
     }
 }
 
+/// A part of a cluster that is gone.
+pub(crate) struct Removed;
+
+impl IntoResponses for Removed {
+    fn responses() -> Responses {
+        let tag = "After If-Match with a revision: the one that the cluster is at now, in quotes";
+        let response = ResponseBuilder::new()
+            .description("It is gone")
+            .header("ETag", text_header(tag));
+        BTreeMap::from([("204".to_owned(), response.build().into())])
+    }
+}
+
 macro_rules! refusals_type {
     ($(#[$doc:meta])* $name:ident = $($set:expr),+) => {
         $(#[$doc])*

@@ -23,11 +23,13 @@ pub(super) async fn list(State(state): State<AppState>, _: AsReader, Query(query
             state.registry.list_accounts(&query.filter, &query.page),
         )
         .await?;
+    let revisions = reply::revisions(&page.items);
     let items = page.items.into_iter().map(|account| account.object).collect();
     reply::json(
         StatusCode::OK,
         &AccountList {
             items,
+            revisions,
             next: page.next.as_deref().map(encode_cursor),
         },
     )

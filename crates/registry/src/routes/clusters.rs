@@ -25,10 +25,11 @@ pub(super) async fn list(State(state): State<AppState>, _: AsReader, Query(query
     let call = state.registry.list_clusters(&query.filter, query.detail, &query.page);
     let page = state.call("list_clusters", call).await?;
     let next = page.next.as_deref().map(encode_cursor);
+    let revisions = reply::revisions(&page.items);
     match query.detail {
         Detail::Full => {
             let items = page.items.into_iter().map(|cluster| cluster.object).collect();
-            reply::json(StatusCode::OK, &ClusterList { items, next })
+            reply::json(StatusCode::OK, &ClusterList { items, revisions, next })
         }
         Detail::Brief => {
             let items = page
@@ -36,7 +37,7 @@ pub(super) async fn list(State(state): State<AppState>, _: AsReader, Query(query
                 .iter()
                 .map(|cluster| BriefCluster::from(&cluster.object))
                 .collect();
-            reply::json(StatusCode::OK, &BriefClusterList { items, next })
+            reply::json(StatusCode::OK, &BriefClusterList { items, revisions, next })
         }
     }
 }

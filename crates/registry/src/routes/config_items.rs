@@ -6,7 +6,7 @@ use registry_api::{ConfigValue, paths};
 
 use super::reply::{self, Reply};
 use crate::extract::{AsOperator, ClusterItemPath, Json, NoQuery, PoolItemPath, Query};
-use crate::openapi::{DeleteRefusals, Tagged, WriteHeaders, WriteRefusals};
+use crate::openapi::{DeleteRefusals, Removed, Tagged, WriteHeaders, WriteRefusals};
 use crate::state::AppState;
 
 /// Set a config item of a cluster
@@ -34,7 +34,7 @@ pub(super) async fn put(
 #[utoipa::path(
     delete, path = paths::CONFIG_ITEM, operation_id = "deleteConfigItem", tag = "ConfigItems",
     params(ClusterItemPath, WriteHeaders),
-    responses((status = 204, description = "It is gone"), DeleteRefusals)
+    responses(Removed, DeleteRefusals)
 )]
 pub(super) async fn delete(
     State(state): State<AppState>,
@@ -46,7 +46,7 @@ pub(super) async fn delete(
         .registry
         .delete_config_item(&path.cluster_id, &path.config_key, &writer.context);
     state.call("delete_config_item", call).await?;
-    reply::done()
+    reply::removed(writer.context.expected)
 }
 
 /// Set a config item of a node pool
@@ -78,7 +78,7 @@ pub(super) async fn put_of_pool(
 #[utoipa::path(
     delete, path = paths::NODE_POOL_CONFIG_ITEM, operation_id = "deleteNodePoolConfigItem", tag = "ConfigItems",
     params(PoolItemPath, WriteHeaders),
-    responses((status = 204, description = "It is gone"), DeleteRefusals)
+    responses(Removed, DeleteRefusals)
 )]
 pub(super) async fn delete_of_pool(
     State(state): State<AppState>,
@@ -93,5 +93,5 @@ pub(super) async fn delete_of_pool(
         &writer.context,
     );
     state.call("delete_node_pool_config_item", call).await?;
-    reply::done()
+    reply::removed(writer.context.expected)
 }

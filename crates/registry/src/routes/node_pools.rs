@@ -9,7 +9,7 @@ use super::reply::{self, Reply};
 use crate::auth::Role;
 use crate::error::ApiError;
 use crate::extract::{AsAdmin, AsOperator, AsReader, ClusterPath, Json, NoQuery, PoolPath, Query};
-use crate::openapi::{DeleteRefusals, ReadRefusals, Tagged, WriteHeaders, WriteRefusals};
+use crate::openapi::{DeleteRefusals, ReadRefusals, Removed, Tagged, WriteHeaders, WriteRefusals};
 use crate::state::AppState;
 
 /// List the node pools of a cluster
@@ -110,7 +110,7 @@ fn beyond_operator(update: &NodePoolUpdate) -> Vec<&'static str> {
 #[utoipa::path(
     delete, path = paths::NODE_POOL, operation_id = "deleteNodePool", tag = "NodePools",
     params(PoolPath, WriteHeaders),
-    responses((status = 204, description = "It is gone"), DeleteRefusals)
+    responses(Removed, DeleteRefusals)
 )]
 pub(super) async fn delete(
     State(state): State<AppState>,
@@ -122,5 +122,5 @@ pub(super) async fn delete(
         .registry
         .delete_node_pool(&path.cluster_id, &path.node_pool_name, &writer.context);
     state.call("delete_node_pool", call).await?;
-    reply::done()
+    reply::removed(writer.context.expected)
 }

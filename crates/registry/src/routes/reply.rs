@@ -54,3 +54,19 @@ pub(super) fn read(headers: &HeaderMap, revision: Revision, value: &impl Seriali
 pub(super) fn done() -> Reply {
     Ok(StatusCode::NO_CONTENT.into_response())
 }
+
+/// A part of a cluster is gone. Removing what is there is always one change, so after a removal that expected a revision
+/// the cluster is at the next one. After an unconditional one no revision is told: a revision read afterwards could be
+/// somebody else's, and a write bound to it would pass over what that one did.
+pub(super) fn removed(expected: Option<Revision>) -> Reply {
+    let mut response = StatusCode::NO_CONTENT.into_response();
+    if let Some(next) = expected.and_then(|revision| revision.0.checked_add(1)) {
+        response.headers_mut().insert(header::ETAG, etag(Revision(next)));
+    }
+    Ok(response)
+}
+
+/// Revisions of a list's entries, in their order.
+pub(super) fn revisions<T>(items: &[Versioned<T>]) -> Vec<i64> {
+    items.iter().map(|item| item.revision.0).collect()
+}

@@ -192,6 +192,39 @@ async fn open_access_stays_on_this_machine() {
     assert!(matches!(refused, BindError::OpenElsewhere(_)), "{refused}");
 }
 
+#[tokio::test(start_paused = true)]
+async fn open_access_answers_to_no_name_that_others_can_own() {
+    let app = App::filled().await;
+    let with_tokens = App::with(|_| Access::Tokens(Arc::new(Three)), Limits::default()).as_("a");
+    for (host, refused) in [
+        ("127.0.0.1:4711", false),
+        ("localhost", false),
+        ("localhost:80", false),
+        ("[::1]:4711", false),
+        ("rebound.example.org:4711", true),
+        ("192.0.2.1", true),
+    ] {
+        for path in ["/kubernetes-clusters", "/openapi.json", "/docs", "/metrics", "/nowhere"] {
+            let answer = app.send("GET", path, &[("host", host)], Body::empty()).await;
+            assert_eq!(answer.status == 403, refused, "{host} {path}");
+            if refused {
+                assert_eq!(answer.header("content-type"), "application/problem+json");
+                let problem = answer.json();
+                assert_eq!(problem["type"], "urn:fleetwright:error:forbidden");
+                assert!(problem["detail"].as_str().unwrap().contains("localhost"), "{problem}");
+            }
+        }
+        let body = Body::from(account().to_string());
+        let headers = [("host", host), ("content-type", "application/json")];
+        let write = app.send("POST", "/infrastructure-accounts", &headers, body).await;
+        assert_eq!(write.status, if refused { 403 } else { 409 }, "{host}");
+        let known = with_tokens
+            .send("GET", "/kubernetes-clusters", &[("host", host)], Body::empty())
+            .await;
+        assert_eq!(known.status, 200, "tokens decide, whatever the host: {host}");
+    }
+}
+
 /// An issuer whose documents a test changes.
 #[derive(Default)]
 struct Issuer {

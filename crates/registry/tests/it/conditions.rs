@@ -2,9 +2,10 @@
 
 use axum::body::Body;
 use http::Request;
+use serde_json::json;
 use tower::ServiceExt;
 
-use crate::support::{App, CLUSTER};
+use crate::support::{App, CLUSTER, cluster, pool};
 
 const JSON: (&str, &str) = ("content-type", "application/json");
 
@@ -140,4 +141,53 @@ async fn metrics_and_health_are_served() {
         (ready.status, &ready.json()["checks"][0]["detail"]),
         (503, &"shutting down".into())
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn lists_carry_the_revision_of_each_entry() {
+    let app = App::filled().await;
+    app.call("POST", "/kubernetes-clusters", cluster("kube-2")).await;
+    app.call("PATCH", CLUSTER, json!({"channel": "beta"})).await;
+    app.call(
+        "PATCH",
+        "/infrastructure-accounts/aws:123456789012",
+        json!({"owner": "x"}),
+    )
+    .await;
+    for (path, expected) in [
+        ("/kubernetes-clusters", json!([2, 1])),
+        ("/kubernetes-clusters?verbose=false", json!([2, 1])),
+        ("/kubernetes-clusters?limit=1", json!([2])),
+        ("/kubernetes-clusters?alias=kube-2", json!([1])),
+        ("/kubernetes-clusters?alias=none", json!([])),
+        ("/infrastructure-accounts", json!([2])),
+    ] {
+        assert_eq!(app.get(path).await.json()["revisions"], expected, "{path}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bound_removal_tells_the_revision_that_it_made() {
+    let app = App::filled().await;
+    let pool_path = format!("{CLUSTER}/node-pools/worker-1");
+    let (item, pool_item) = (
+        format!("{CLUSTER}/config-items/a_key"),
+        format!("{pool_path}/config-items/a_key"),
+    );
+    let value = json!({"value": "v"});
+    app.call("PUT", &pool_path, pool("worker-1")).await;
+    app.call("PUT", &item, value.clone()).await;
+    app.call("PUT", &pool_item, value.clone()).await;
+    let mut tag = app.get(CLUSTER).await.header("etag").to_owned();
+    assert_eq!(tag, "\"4\"");
+    for path in [&item, &pool_item, &pool_path] {
+        let gone = app.send("DELETE", path, &[("if-match", &tag)], Body::empty()).await;
+        assert_eq!(gone.status, 204, "{path}");
+        assert_eq!(gone.header("etag"), app.get(CLUSTER).await.header("etag"), "{path}");
+        gone.header("etag").clone_into(&mut tag);
+    }
+    assert_eq!(tag, "\"7\"");
+    app.call("PUT", &item, value).await;
+    let unbound = app.send("DELETE", &item, &[("if-match", "*")], Body::empty()).await;
+    assert_eq!((unbound.status, unbound.header("etag")), (204, ""));
 }

@@ -147,13 +147,13 @@ async fn bad_bodies_are_refused_with_field_and_rule() {
             "PUT",
             &item,
             json!({"value": "a\u{0}b"}),
-            "value: must not contain the character U+0000, got <3 bytes>",
+            "config_items.a_key: must not contain the character U+0000, got <3 bytes>",
         ),
         (
             "PUT",
             &item,
             json!({"value": "x".repeat(256 * 1024 + 1)}),
-            "value: must have at most 262144 bytes",
+            "config_items.a_key: must have at most 262144 bytes",
         ),
     ] {
         let answer = app.call(method, path, body).await;
@@ -166,6 +166,24 @@ async fn bad_bodies_are_refused_with_field_and_rule() {
         (list["items"].as_array().unwrap().len(), &list["items"][0]["node_pools"]),
         (1, &json!([]))
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_value_is_refused_under_the_name_of_its_item() {
+    let app = App::filled().await;
+    let pool_path = format!("{CLUSTER}/node-pools/worker-1");
+    app.call("PUT", &pool_path, pool("worker-1")).await;
+    for owner in [CLUSTER, &pool_path] {
+        let item = format!("{owner}/config-items/a_key");
+        for (value, rule) in [
+            ("a\u{0}b".to_owned(), "must not contain the character U+0000"),
+            ("x".repeat(256 * 1024 + 1), "must have at most 262144 bytes"),
+        ] {
+            let answer = app.call("PUT", &item, json!({"value": value})).await;
+            is_problem(&answer, 400, "invalid", rule);
+            assert_eq!(answer.json()["errors"][0]["field"], "config_items.a_key", "{item}");
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]
