@@ -70,12 +70,12 @@ impl Fleet {
     }
 
     /// The inputs of every cluster at its own channel, or at `channel`.
-    pub(crate) async fn inputs(
-        &self,
-        sources: &ConfigSources,
-        channel: Option<&str>,
-    ) -> Result<Vec<Prepared>, Failure> {
+    pub(crate) async fn inputs(&self, opened: &Opened, channel: Option<&str>) -> Result<Vec<Prepared>, Failure> {
         let channel = channel.map(Channel::new).transpose()?;
+        if let Some(why) = &opened.unreachable {
+            return Ok(self.subjects.iter().map(|_| Err(why.clone())).collect());
+        }
+        let sources = &opened.sources;
         let mut configs: BTreeMap<String, Result<Config, String>> = BTreeMap::new();
         let mut all = Vec::new();
         for subject in &self.subjects {
@@ -125,13 +125,20 @@ impl Fleet {
     }
 }
 
+/// Opened sources.
+pub(crate) struct Opened {
+    sources: ConfigSources,
+    /// Why a source could not be brought up to date. A cluster's version has a part of every source, so all clusters need it.
+    unreachable: Option<String>,
+}
+
 /// Opens the sources and brings git mirrors up to date.
 pub(crate) async fn open(
     specs: &[String],
     args: &SourceArgs,
     env: &Env,
     console: &mut Console,
-) -> Result<ConfigSources, Failure> {
+) -> Result<Opened, Failure> {
     let cache = args.cache_dir.clone().or_else(|| {
         env.xdg(&env_vars::XDG_CACHE_HOME, ".cache")
             .map(|base| base.join("fleetwright").join("git"))
@@ -158,6 +165,7 @@ pub(crate) async fn open(
         opened.push(spec.open(&options));
     }
     let sources = ConfigSources::new(opened).map_err(|error| Failure::of(&error))?;
+    let mut unreachable = None;
     if !args.offline {
         for (name, refreshed) in sources.refresh().await {
             match refreshed {
@@ -167,12 +175,13 @@ pub(crate) async fn open(
                     }
                 }
                 Err(error) => {
-                    return Err(Failure::of(&error).hint("--offline uses what was fetched before"));
+                    let why = format!("{} (--offline uses what was fetched before)", chain(&error));
+                    unreachable.get_or_insert(why);
                 }
             }
         }
     }
-    Ok(sources)
+    Ok(Opened { sources, unreachable })
 }
 
 /// Renders all, on as many threads as there are cores. The order of results is that of the inputs.

@@ -64,8 +64,14 @@ fn write(path: &Path, text: &str, private: bool) -> Result<(), Failure> {
     if private {
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     }
+    let mut file = options.open(path).map_err(failed)?;
+    // The mode above counts only for a new file; one of an earlier run may be open to others.
+    #[cfg(unix)]
+    if private {
+        file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))
+            .map_err(failed)?;
+    }
     #[cfg(not(unix))]
     let _ = private;
-    let mut file = options.open(path).map_err(failed)?;
     std::io::Write::write_all(&mut file, text.as_bytes()).map_err(failed)
 }

@@ -10,6 +10,7 @@
 mod access;
 mod changing;
 mod client;
+mod config_commands;
 mod configuration;
 mod getting;
 mod help;
