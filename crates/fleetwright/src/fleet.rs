@@ -7,8 +7,8 @@ use std::sync::Arc;
 use cli_args::{SelectionArgs, SourceArgs, env_vars};
 use git_source::{DirectoryIds, GitOptions, SourceOptions, SourceSpec, TreeOptions};
 use model::{Cluster, FileRegistry, LifecycleStatus};
-use ports::Registry as _;
 use ports::config_source::{Channel, ChannelOverrides, CombinedVersion, ConfigSources};
+use ports::{Classified as _, Registry as _, Retry};
 use render::{Config, FactsFile, Input, Outcome, Renderer, Source};
 
 use crate::console::Console;
@@ -175,8 +175,12 @@ pub(crate) async fn open(
                     }
                 }
                 Err(error) => {
-                    let why = format!("{} (--offline uses what was fetched before)", chain(&error));
-                    unreachable.get_or_insert(why);
+                    // A place that may answer later can be done without; a wrong tree cannot.
+                    let hint = match error.retry() {
+                        Retry::Never => "",
+                        _ => " (--offline uses what was fetched before)",
+                    };
+                    unreachable.get_or_insert(format!("{}{hint}", chain(&error)));
                 }
             }
         }
@@ -219,25 +223,53 @@ pub(crate) fn render_all(renderer: &Renderer, inputs: &[Prepared], console: &mut
         .collect()
 }
 
-/// Says every error once, with the clusters that have it; true when there was one.
-pub(crate) fn say_errors(fleet: &Fleet, outcomes: &[Rendered], console: &mut Console) -> bool {
-    let mut errors: Vec<(String, Vec<&str>)> = Vec::new();
-    for (subject, outcome) in fleet.subjects.iter().zip(outcomes) {
-        let own = match outcome {
-            Ok(outcome) => telling(outcome),
-            Err(why) => vec![why.clone()],
-        };
-        for text in own {
-            match errors.iter_mut().find(|(known, _)| *known == text) {
-                Some((_, clusters)) => clusters.push(subject.cluster.alias.as_str()),
-                None => errors.push((text, vec![subject.cluster.alias.as_str()])),
-            }
+/// Says every error once, with the clusters that have it in one of the sides; true when there was one.
+pub(crate) fn say_errors(fleet: &Fleet, sides: &[&[Rendered]], console: &mut Console) -> bool {
+    let mut errors = Folded::default();
+    for outcomes in sides {
+        for (subject, outcome) in fleet.subjects.iter().zip(*outcomes) {
+            let own = match outcome {
+                Ok(outcome) => telling(outcome),
+                Err(why) => vec![why.clone()],
+            };
+            own.into_iter()
+                .for_each(|text| errors.add(text, subject.cluster.alias.as_str()));
         }
     }
-    for (text, clusters) in &errors {
+    for (text, clusters) in &errors.0 {
         console.fail(&Failure::new(format!("{}: {text}", names(clusters))));
     }
-    !errors.is_empty()
+    !errors.0.is_empty()
+}
+
+/// Says every warning once, with the clusters that have it.
+pub(crate) fn say_warnings(fleet: &Fleet, outcomes: &[Rendered], console: &mut Console) {
+    let mut warnings = Folded::default();
+    for (subject, outcome) in fleet.subjects.iter().zip(outcomes) {
+        for warning in outcome.iter().flat_map(|outcome| &outcome.desired.warnings) {
+            warnings.add(
+                format!("{}: {}", warning.path, warning.text),
+                subject.cluster.alias.as_str(),
+            );
+        }
+    }
+    for (text, clusters) in &warnings.0 {
+        console.warn(&format!("{}: {text}", names(clusters)));
+    }
+}
+
+/// Texts in the order of their first appearance, each with the clusters that have it.
+#[derive(Default)]
+struct Folded<'f>(Vec<(String, Vec<&'f str>)>);
+
+impl<'f> Folded<'f> {
+    fn add(&mut self, text: String, cluster: &'f str) {
+        match self.0.iter_mut().find(|(known, _)| *known == text) {
+            Some((_, clusters)) if clusters.contains(&cluster) => {}
+            Some((_, clusters)) => clusters.push(cluster),
+            None => self.0.push((text, vec![cluster])),
+        }
+    }
 }
 
 /// The errors of a cluster. When its defaults cannot be read, every template misses their keys: then only the cause is told.

@@ -8,8 +8,10 @@ use base64::engine::general_purpose::STANDARD;
 use model::secrets::MASK;
 use render::{DesiredCluster, Input, SCHEMA_PATH, Schema};
 
-/// Shorter words are masked only where they stand alone: a secret `x` must not take every x out of a text.
+/// Shorter words are masked only where they stand alone: a secret `abc` must not take it out of every longer word.
 const ALONE_BELOW: usize = 8;
+/// Words with fewer characters are not masked.
+const SHORTEST: usize = 3;
 
 /// The secret words of some clusters.
 #[derive(Debug, Clone, Default)]
@@ -56,7 +58,8 @@ impl Mask {
 
     fn word(&mut self, value: &str) {
         let trimmed = value.trim();
-        if trimmed.is_empty() {
+        // Nobody's secret has one or two characters, and masking each `s` hides nothing but the text.
+        if trimmed.chars().count() < SHORTEST {
             return;
         }
         self.words.insert(STANDARD.encode(value));

@@ -29,7 +29,7 @@ pub(super) async fn run(args: DiffArgs, settings: Settings, env: &Env, console: 
     let renderer = Renderer::new();
     let before = fleet::render_all(&renderer, &from, console);
     let after = fleet::render_all(&renderer, &to, console);
-    let failed = fleet::say_errors(&fleet, &before, console) | fleet::say_errors(&fleet, &after, console);
+    let failed = fleet::say_errors(&fleet, &[&before, &after], console);
     let report = report(
         &fleet,
         &before,
@@ -37,7 +37,7 @@ pub(super) async fn run(args: DiffArgs, settings: Settings, env: &Env, console: 
         &hider(&args, [(&from, &before), (&to, &after)]),
     );
     match args.output {
-        ReportFormat::Text => report.print(console)?,
+        ReportFormat::Text => report.print(failed, console)?,
         ReportFormat::Json => crate::print::Format::Json.print_value(&report.json(), console)?,
     }
     match (failed, report.is_empty()) {
@@ -122,7 +122,7 @@ impl Report {
         self.edits.is_empty()
     }
 
-    fn print(&self, console: &mut Console) -> Result<(), Failure> {
+    fn print(&self, failed: bool, console: &mut Console) -> Result<(), Failure> {
         for ((path, lines), clusters) in &self.edits {
             console.line(&format!("{path}    {}", named(clusters)))?;
             for (sign, line) in lines {
@@ -131,7 +131,10 @@ impl Report {
             console.line("")?;
         }
         if self.is_empty() {
-            console.say("nothing differs");
+            // After an error nobody knows whether something differs.
+            if !failed {
+                console.say("nothing differs");
+            }
             return Ok(());
         }
         if !self.objects.is_empty() {

@@ -17,6 +17,7 @@ pub(super) async fn run(args: RenderArgs, settings: Settings, env: &Env, console
     let sources = fleet::open(&args.sources.config_sources, &args.sources, env, console).await?;
     let inputs = fleet.inputs(&sources, args.channel.as_deref()).await?;
     let outcomes = fleet::render_all(&Renderer::new(), &inputs, console);
+    fleet::say_warnings(&fleet, &outcomes, console);
     for ((subject, input), outcome) in fleet.subjects.iter().zip(&inputs).zip(&outcomes) {
         let (Ok(input), Ok(outcome)) = (input, outcome) else {
             continue;
@@ -27,9 +28,6 @@ pub(super) async fn run(args: RenderArgs, settings: Settings, env: &Env, console
         }
         let hider = mask.hider();
         let alias = subject.cluster.alias.as_str();
-        for warning in &outcome.desired.warnings {
-            console.warn(&format!("cluster {alias}: {}: {}", warning.path, warning.text));
-        }
         for (path, text) in outcome.desired.texts() {
             let text = hider.hide(&text);
             match &args.output {
@@ -45,7 +43,7 @@ pub(super) async fn run(args: RenderArgs, settings: Settings, env: &Env, console
             }
         }
     }
-    if fleet::say_errors(&fleet, &outcomes, console) {
+    if fleet::say_errors(&fleet, &[&outcomes], console) {
         Err(Failure::AlreadySaid)
     } else {
         Ok(())

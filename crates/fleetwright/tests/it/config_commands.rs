@@ -156,3 +156,78 @@ fn wrong_selections_and_files() {
         assert_eq!(text.split_once('\n').unwrap().1, expected);
     }
 }
+
+/// The error lines of a run.
+fn errors(text: &str) -> Vec<&str> {
+    text.lines().filter(|line| line.starts_with("! error")).collect()
+}
+
+#[test]
+fn a_bad_argument_and_a_broken_document_are_one_error_each_and_leave_the_rest() {
+    for (manifest, expected) in [
+        ("a: '{{ asgSize 20 3 }}'\n", "pool size must be an exact multiple of 3"),
+        ("a: [1\nb: 2\n", "tree/cluster/manifests/b/b.yaml"),
+    ] {
+        let shell = shell(MANIFEST);
+        shell.file("tree/cluster/manifests/b/b.yaml", manifest);
+        let text = run(&shell, &["render", "--all"]);
+        let expected = expected.trim_start_matches("tree/");
+        assert_eq!(errors(&text).len(), 1, "{text}");
+        assert!(
+            errors(&text)[0].starts_with("! error: 2 clusters (one, two): "),
+            "{text}"
+        );
+        assert!(errors(&text)[0].contains(expected), "{text}");
+        assert!(
+            text.contains("# Source: one/manifests/a/a.yaml") && text.ends_with("= Some(1)\n"),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn a_document_that_breaks_in_one_cluster_concerns_that_cluster() {
+    let shell = shell(MANIFEST);
+    shell.file(
+        "tree/cluster/manifests/b/b.yaml",
+        "{{ if eq .Cluster.Alias \"two\" }}a: [1\n{{ end }}",
+    );
+    let text = run(&shell, &["render", "--all"]);
+    assert_eq!(errors(&text).len(), 1, "{text}");
+    assert!(errors(&text)[0].starts_with("! error: cluster two: "), "{text}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_out_of_the_tree_is_one_error() {
+    let shell = shell(MANIFEST);
+    std::os::unix::fs::symlink("/etc/hostname", shell.path("tree/cluster/manifests/out.yaml")).unwrap();
+    let text = run(&shell, &["render", "--all"]);
+    assert_eq!(errors(&text).len(), 1, "{text}");
+    assert!(errors(&text)[0].contains("leads out of the source"), "{text}");
+    assert!(!text.contains("--offline"), "{text}");
+}
+
+#[test]
+fn a_secret_that_changes_shows_that_it_does_and_not_what_it_is() {
+    let shell = shell(MANIFEST);
+    tree(&shell, "other", &MANIFEST.replace("plain: '", "plain: 'x"));
+    let text = run(&shell, &["diff", "--all", "--to-config-source", "main:dir:other"]);
+    assert!(text.contains("+ stringData: {plain: 'x<masked>'}"), "{text}");
+    assert!(
+        !text.contains("correct-horse") && !text.contains("another-long"),
+        "{text}"
+    );
+    assert!(text.ends_with("= Some(1)\n"), "{text}");
+}
+
+#[test]
+fn an_error_on_both_sides_is_told_once() {
+    let shell = shell("a: '{{ asgSize 20 3 }}'\n");
+    let text = run(&shell, &["diff", "--all"]);
+    assert_eq!(errors(&text).len(), 1, "{text}");
+    assert!(
+        !text.contains("nothing differs") && text.ends_with("= Some(2)\n"),
+        "{text}"
+    );
+}

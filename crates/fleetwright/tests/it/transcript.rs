@@ -33,6 +33,11 @@ impl Shell {
         std::fs::write(path, text).unwrap();
     }
 
+    /// Where a file of the home folder is.
+    pub(crate) fn path(&self, name: &str) -> std::path::PathBuf {
+        self.home.path().join(name)
+    }
+
     /// The binary with nothing of the tester's environment.
     pub(crate) fn command(&self) -> Command {
         let mut command = command(self.home.path());
