@@ -1,0 +1,1 @@
+//! A cloud in memory: stacks, node groups, instances and their faults.

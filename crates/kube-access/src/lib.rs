@@ -1,0 +1,1 @@
+//! Clients of real and simulated clusters: discovery, apply, prune, evict, watch.

@@ -1,0 +1,1 @@
+//! Controllers, a scheduler and kubelets around the Kubernetes API in memory.

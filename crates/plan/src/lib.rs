@@ -1,0 +1,1 @@
+//! What an update would do and in which order, each step with its reason.
