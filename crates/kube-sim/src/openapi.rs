@@ -23,12 +23,15 @@ pub(crate) fn fnv(bytes: &[u8]) -> u64 {
 /// Answers requests below `/openapi`.
 pub(crate) fn answer(context: &Context) -> Answer {
     let registry = context.core().state().registry.clone();
+    let release = context.core().config.version.as_str();
     let parts: Vec<&str> = context.info.path.split('/').filter(|part| !part.is_empty()).collect();
     match parts.as_slice() {
         ["openapi", "v3"] => Ok(json_response(200, to_bytes(&index(&registry)))),
-        ["openapi", "v3", "api", version] => document(&registry, "", version),
-        ["openapi", "v3", "apis", group, version] => document(&registry, group, version),
-        ["openapi", "v2"] if wants_json(&context.accept) => Ok(json_response(200, to_bytes(&version_2(&registry)))),
+        ["openapi", "v3", "api", version] => document(&registry, "", version, release),
+        ["openapi", "v3", "apis", group, version] => document(&registry, group, version, release),
+        ["openapi", "v2"] if wants_json(&context.accept) => {
+            Ok(json_response(200, to_bytes(&version_2(&registry, release))))
+        }
         ["openapi", "v2"] => Err(ApiError::new(
             406,
             "NotAcceptable",
@@ -42,8 +45,8 @@ fn wants_json(accept: &str) -> bool {
     accept.is_empty() || accept.contains("application/json") || accept.contains("*/*")
 }
 
-fn document(registry: &Registry, group: &str, version: &str) -> Answer {
-    let body = version_3(registry, group, version).ok_or_else(ApiError::unknown_resource)?;
+fn document(registry: &Registry, group: &str, version: &str, release: &str) -> Answer {
+    let body = version_3(registry, group, version, release).ok_or_else(ApiError::unknown_resource)?;
     Ok(json_response(200, Bytes::from(body)))
 }
 
@@ -78,7 +81,7 @@ fn index(registry: &Registry) -> Value {
 }
 
 /// The document of one group and version; none if it is not served.
-fn version_3(registry: &Registry, group: &str, version: &str) -> Option<Vec<u8>> {
+fn version_3(registry: &Registry, group: &str, version: &str, release: &str) -> Option<Vec<u8>> {
     let mut writer = Writer {
         prefix: "#/components/schemas/",
         ..Writer::default()
@@ -97,13 +100,13 @@ fn version_3(registry: &Registry, group: &str, version: &str) -> Option<Vec<u8>>
     }
     writer.finish();
     let document = json!({
-        "openapi": "3.0.0", "info": {"title": "Kubernetes", "version": "v1.34.0"}, "paths": paths,
+        "openapi": "3.0.0", "info": {"title": "Kubernetes", "version": release}, "paths": paths,
         "components": {"schemas": writer.schemas}});
     serde_json::to_vec(&document).ok()
 }
 
 /// The Swagger 2 document with the types of all groups, for old clients that take JSON.
-fn version_2(registry: &Registry) -> Value {
+fn version_2(registry: &Registry, release: &str) -> Value {
     let mut writer = Writer {
         prefix: "#/definitions/",
         ..Writer::default()
@@ -115,7 +118,7 @@ fn version_2(registry: &Registry) -> Value {
     }
     writer.finish();
     json!({
-        "swagger": "2.0", "info": {"title": "Kubernetes", "version": "v1.34.0"}, "paths": {},
+        "swagger": "2.0", "info": {"title": "Kubernetes", "version": release}, "paths": {},
         "definitions": writer.schemas})
 }
 
@@ -322,7 +325,7 @@ mod tests {
 
     #[test]
     fn documents_hold_merge_keys_and_all_references() {
-        let body = version_3(&Registry::default(), "apps", "v1").unwrap_or_default();
+        let body = version_3(&Registry::default(), "apps", "v1", "v1.36.2").unwrap_or_default();
         let document: Value = serde_json::from_slice(&body).unwrap_or_default();
         let schemas = &document["components"]["schemas"];
         let containers = &schemas["io.k8s.api.core.v1.PodSpec"]["properties"]["containers"];

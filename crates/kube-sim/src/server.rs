@@ -25,7 +25,8 @@ use crate::{bootstrap, discovery, handlers, openapi};
 /// What a server is like. The defaults suit tests and simulated clusters.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// The version the server claims, as `/version` shows it.
+    /// The version the server claims, as `/version` and the OpenAPI documents show it; by default the one whose
+    /// answers it was compared with.
     pub version: String,
     /// First address and prefix length of the range that Services get their addresses from.
     pub service_range: (Ipv4Addr, u8),
@@ -48,7 +49,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            version: "v1.34.0".to_owned(),
+            version: "v1.36.2".to_owned(),
             service_range: (Ipv4Addr::new(10, 5, 0, 0), 16),
             node_ports: (30_000, 32_767),
             event_window: 1_000,

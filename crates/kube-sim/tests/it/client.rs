@@ -33,7 +33,7 @@ async fn typed_calls_work() {
     assert_eq!(maps.list(&ListParams::default()).await.unwrap().items.len(), 1);
     maps.delete("a", &DeleteParams::default()).await.unwrap();
     let versions = client.apiserver_version().await.unwrap();
-    assert_eq!(versions.git_version, "v1.34.0");
+    assert_eq!(versions.git_version, "v1.36.2");
     let discovered = kube::discovery::Discovery::new(client).run().await.unwrap();
     assert!(discovered.has_group("apps"));
 }

@@ -240,7 +240,7 @@ async fn reading(session: &Session<'_>) {
     session.run("api-versions", "", 0, &["apps/v1", "batch/v1"]).await;
     session.run("auth can-i get pods", "", 0, &["yes"]).await;
     session.run("auth whoami", "", 0, &["system:admin"]).await;
-    session.run("version", "", 0, &["Server Version: v1.34.0"]).await;
+    session.run("version", "", 0, &["Server Version: v1.36.2"]).await;
     let watched = session.raw("get cm cm --watch --request-timeout=1s", "").await.1;
     assert!(watched.contains("cm"), "{watched}");
 }
