@@ -1,1 +1,51 @@
-//! What an update would do and in which order, each step with its reason.
+//! What an update would do, said before anything is done.
+//!
+//! [`plan_cluster`] compares two desired states of one cluster and says which stacks, objects and node pools change, what
+//! is deleted, which nodes are replaced and why. [`FleetPlan`] holds the plans of many clusters and folds what is equal in
+//! many of them into one [`Block`] that lists the clusters. A plan has an id that is bound to its [`Inputs`]: who applies
+//! it later asks [`Inputs::moved`] first and refuses when the world is no longer the one that was read.
+//!
+//! What this crate deliberately does not do: it asks no cluster and no cloud, reads no clock, renders nothing and carries
+//! nothing out. Texts and values pass through a masking function on their way in, so a plan holds no secret and can be
+//! saved, posted and shown to anybody. Without a live look it compares what git wanted with what git wants; node counts are
+//! then those of the registry's bounds, and the report says so.
+//!
+//! Main types: [`ClusterPlan`], [`FleetPlan`], [`Block`], [`Inputs`], [`PlanId`]; [`report`] prints.
+//!
+//! ```
+//! use plan::{Subject, Verb, plan_cluster};
+//! use render::{DesiredCluster, DesiredPool};
+//!
+//! let pool = |hash: &str| DesiredPool {
+//!     name: "worker".into(), profile: "worker-splitaz".into(), files_text: None, files: Vec::new(),
+//!     user_data: Some(hash.into()), definition: None, hash: hash.into(),
+//! };
+//! let before = DesiredCluster { pools: vec![pool("a")], ..DesiredCluster::default() };
+//! let after = DesiredCluster { pools: vec![pool("b")], ..DesiredCluster::default() };
+//! let subject = Subject { id: "aws:1:eu-central-1:kube-1".into(), alias: "kube-1".into(), ..Subject::default() };
+//! let plan = plan_cluster(&subject, Some(&before), Some(&after), &|text| text.to_owned());
+//! assert_eq!(plan.pools[0].verb, Verb::Replace);
+//! assert_eq!(plan.pools[0].why[0].to_string(), "user data changes (2 lines)");
+//! ```
+
+mod change;
+mod cluster;
+mod deletions;
+mod fleet;
+mod fold;
+mod id;
+mod immutable;
+mod objects;
+mod pools;
+pub mod report;
+mod stacks;
+
+pub use change::{
+    Change, ClusterPlan, Deletion, FieldEdit, LineEdit, NodeCount, ObjectChange, ObjectRef, Phase, PoolChange,
+    StackChange, StackKind, Subject, Verb, Why,
+};
+pub use cluster::plan_cluster;
+pub use fleet::{Counts, FleetPlan};
+pub use fold::{Block, fold};
+pub use id::{ClusterInput, Inputs, Moved, PlanId};
+pub use immutable::immutable_field;

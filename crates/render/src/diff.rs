@@ -206,8 +206,9 @@ pub fn fold<'d>(diffs: impl IntoIterator<Item = (&'d str, &'d ClusterDiff)>) -> 
 /// Most cells of the table that finds the shortest edit; larger changes are shown as a whole.
 const TABLE: usize = 4_000_000;
 
-/// The lines that go and come.
-fn edited_lines(old: &str, new: &str) -> Edit {
+/// The lines that go and come between two texts: the shortest edit, or the whole of both where they are too long to look for it.
+#[must_use]
+pub fn edited_lines(old: &str, new: &str) -> Edit {
     let (old, new): (Vec<&str>, Vec<&str>) = (old.lines().collect(), new.lines().collect());
     let start = old.iter().zip(&new).take_while(|(a, b)| a == b).count();
     let most = old.len().min(new.len()) - start;

@@ -67,7 +67,7 @@ pub use desired::{
     Component, Content, DesiredCluster, DesiredPool, Etcd, Explanation, Manifest, ManifestObject, Outcome,
     PoolDefinition, RenderWarning, Stack,
 };
-pub use diff::{ClusterDiff, Edit, FoldedChange, ObjectChange, ObjectId, TextChange, diff, fold};
+pub use diff::{ClusterDiff, Edit, FoldedChange, ObjectChange, ObjectId, TextChange, diff, edited_lines, fold};
 pub use error::{RenderError, RenderErrorKind};
 pub use facts::{Facts, FactsFile, InstanceType};
 pub use files::{RemoteFile, parse_files};
