@@ -61,8 +61,8 @@ pub fn immutable_field(group: &str, kind: &str, path: &FieldPath) -> bool {
     };
     match rule(group, kind) {
         None => false,
-        Some(Rule::Only(paths)) => paths.iter().any(|prefix| below(&prefix)),
-        Some(Rule::SpecBut(paths)) => below(&"spec") && path != "spec" && !paths.iter().any(|prefix| below(&prefix)),
+        Some(Rule::Only(paths)) => paths.iter().any(below),
+        Some(Rule::SpecBut(paths)) => below(&"spec") && path != "spec" && !paths.iter().any(below),
     }
 }
 

@@ -62,10 +62,9 @@ fn reasons(old: &DesiredPool, new: &DesiredPool) -> Vec<Why> {
         why.push(Why::Files(files));
     }
     match (&old.definition, &new.definition) {
+        (Some(PoolDefinition::Stack(old)), Some(PoolDefinition::Stack(new))) if old.text == new.text => {}
         (Some(PoolDefinition::Stack(old)), Some(PoolDefinition::Stack(new))) => {
-            if old.text != new.text {
-                why.extend(stack_reasons(&old.text, &new.text));
-            }
+            why.extend(stack_reasons(&old.text, &new.text));
         }
         (Some(PoolDefinition::Provisioners(old)), Some(PoolDefinition::Provisioners(new))) => {
             why.extend(provisioner_reasons(old, new));

@@ -53,7 +53,7 @@ pub fn markdown(plan: &FleetPlan, limit: usize) -> String {
     }
     let mut left_out = 0;
     for (title, wanted) in classes() {
-        let of_class: Vec<&Block> = blocks.iter().filter(|block| wanted(block)).collect();
+        let of_class: Vec<&Block> = blocks.iter().filter(wanted).collect();
         if of_class.is_empty() {
             continue;
         }
