@@ -1,13 +1,14 @@
 //! Contracts between the engine and the world: small traits that adapters fill and simulations replace.
 //!
 //! Time, ids and randomness reach the engine only through [`Clock`] and [`Ids`]; the list of all clusters only through
-//! [`Registry`]; work is shared between replicas only through [`Leases`]. Every error of an adapter says whose fault it is
+//! [`Registry`]; work is shared between replicas only through [`Leases`]; stacks, node groups, instances and what belongs to them
+//! only through [`cloud::Cloud`]. Every error of an adapter says whose fault it is
 //! and whether trying again helps ([`Classified`]).
 //!
 //! What this crate deliberately does not do: it contains no adapter except the trivial system clock and id source, opens
 //! no socket and no file, and knows no database, no HTTP and no Kubernetes client.
 //!
-//! Main types: [`Clock`], [`Ids`], [`Registry`], [`Leases`], [`WriteContext`], [`RegistryError`], [`Fault`], [`Retry`].
+//! Main types: [`Clock`], [`Ids`], [`Registry`], [`Leases`], [`cloud::Cloud`], [`WriteContext`], [`RegistryError`], [`Fault`], [`Retry`].
 //!
 //! ```
 //! use ports::{Classified, Fault, RegistryError, Retry};
@@ -18,6 +19,7 @@
 //! ```
 
 mod clock;
+pub mod cloud;
 pub mod config_source;
 mod error;
 mod ids;
