@@ -2,7 +2,7 @@
 //!
 //! Time, ids and randomness reach the engine only through [`Clock`] and [`Ids`]; the list of all clusters only through
 //! [`Registry`]; work is shared between replicas only through [`Leases`]; stacks, node groups, instances and what belongs to them
-//! only through [`cloud::Cloud`]. Every error of an adapter says whose fault it is
+//! only through [`cloud::Cloud`]; blocks, updates and evidence are written into the [`Ledger`]. Every error of an adapter says whose fault it is
 //! and whether trying again helps ([`Classified`]).
 //!
 //! What this crate deliberately does not do: it contains no adapter except the trivial system clock and id source, opens
@@ -24,10 +24,12 @@ pub mod config_source;
 mod error;
 mod ids;
 mod leases;
+pub mod ledger;
 pub mod registry;
 
 pub use clock::{Clock, SimClock, SystemClock};
 pub use error::{Classified, Fault, Retry};
 pub use ids::{Ids, SeededIds, SystemIds};
 pub use leases::{Lease, LeaseError, LeaseName, Leases};
+pub use ledger::Ledger;
 pub use registry::{Registry, RegistryError, WriteContext};

@@ -203,6 +203,8 @@ pub enum ObjectKindName {
     Cluster,
     /// An infrastructure account.
     InfrastructureAccount,
+    /// An entry of the ledger; its id is `kind/id`.
+    Entry,
 }
 
 /// Schema of [`Action`], which lives in a crate that knows no OpenAPI.

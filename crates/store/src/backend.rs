@@ -114,6 +114,13 @@ pub(crate) async fn import(
     }
 }
 
+pub(crate) async fn entry(store: &impl Backend, write: Write, context: &WriteContext) -> Result<ports::ledger::Entry> {
+    match submit(store, write, context).await? {
+        Answer::Entry(entry) => Ok(*entry),
+        _ => Err(mismatch()),
+    }
+}
+
 pub(crate) fn found<T>(object: Option<T>, kind: &'static str, id: &impl ToString) -> Result<T> {
     object.ok_or_else(|| RegistryError::NotFound {
         kind,

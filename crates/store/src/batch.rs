@@ -5,12 +5,14 @@
 //! and the differences go out in a few statements. A refused write has touched nothing, so it needs no savepoint.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use model::{AccountId, Alias, Cluster, ClusterId, InfrastructureAccount};
+use ports::ledger::Entry;
 use ports::registry::Detail;
 use ports::{Clock, LeaseError, LeaseName, RegistryError, WriteContext};
 
-use crate::core::{Answer, LeaseRow, LeaseWrite, LocalKey, Needs, Record, Stamp, State, Stored, Write};
+use crate::core::{Answer, EntryKey, LeaseRow, LeaseWrite, LocalKey, Needs, Record, Stamp, State, Stored, Write};
 use crate::rows;
 use crate::sql::{Arg, Conn, MOST_ROWS, Sql, groups};
 
@@ -100,6 +102,7 @@ struct Batch {
     accounts: BTreeMap<AccountId, Option<Stored<InfrastructureAccount>>>,
     clusters: BTreeMap<ClusterId, Option<Stored<Cluster>>>,
     leases: BTreeMap<LeaseName, Option<LeaseRow>>,
+    entries: BTreeMap<EntryKey, Option<Arc<Entry>>>,
     aliases: BTreeSet<Alias>,
     locals: BTreeSet<LocalKey>,
     /// Rows of `changes`, made by [`rows::change_args`].
@@ -115,6 +118,7 @@ impl Batch {
             accounts: BTreeMap::new(),
             clusters: BTreeMap::new(),
             leases: BTreeMap::new(),
+            entries: BTreeMap::new(),
             aliases: BTreeSet::new(),
             locals: BTreeSet::new(),
             changes: Vec::new(),
@@ -198,7 +202,11 @@ impl Batch {
             .into_iter()
             .filter(|name| !self.leases.contains_key(name))
             .collect();
-        self.load_leases(conn, names).await
+        self.load_leases(conn, names).await?;
+        for key in needs.entries {
+            self.load_entry(conn, key).await?;
+        }
+        Ok(())
     }
 
     async fn load_accounts(&mut self, conn: &mut Conn, ids: &[AccountId]) -> Result<(), sqlx::Error> {
@@ -268,11 +276,30 @@ impl Batch {
         Ok(())
     }
 
+    async fn load_entry(&mut self, conn: &mut Conn, key: EntryKey) -> Result<(), sqlx::Error> {
+        if self.entries.contains_key(&key) {
+            return Ok(());
+        }
+        let select = Sql::new("SELECT ")
+            .push(rows::ENTRY_COLUMNS)
+            .push(" FROM entries WHERE kind = ")
+            .bind(key.0.as_str())
+            .push(" AND id = ")
+            .bind(key.1.as_str());
+        let found = conn.fetch(select, rows::entry).await?.into_iter().next().map(Arc::new);
+        if let Some(entry) = &found {
+            self.state.set_entry(Arc::clone(entry));
+        }
+        self.entries.insert(key, found);
+        Ok(())
+    }
+
     /// Writes every difference between what was read and what the writes made of it.
     async fn flush(&mut self, conn: &mut Conn, first: i64) -> Result<(), sqlx::Error> {
         self.flush_accounts(conn).await?;
         self.flush_clusters(conn).await?;
         self.flush_leases(conn).await?;
+        self.flush_entries(conn).await?;
         if self.sequence == first {
             return Ok(());
         }
@@ -356,6 +383,30 @@ impl Batch {
                     " ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, token = excluded.token, \
                      expires_at = excluded.expires_at",
                 );
+            conn.run(upsert).await?;
+        }
+        Ok(())
+    }
+}
+
+impl Batch {
+    async fn flush_entries(&self, conn: &mut Conn) -> Result<(), sqlx::Error> {
+        let mut changed: Vec<Vec<Arg>> = Vec::new();
+        for (key, before) in &self.entries {
+            let after = self.state.entries().get(key);
+            if let Some(after) = after.filter(|after| before.as_ref() != Some(*after)) {
+                changed.push(rows::entry_args(after)?);
+            }
+        }
+        for some in groups(&changed) {
+            let upsert = Sql::new(
+                "INSERT INTO entries (kind, id, cluster_id, open, revision, created_at, updated_at, body) VALUES ",
+            )
+            .tuples(some.iter().cloned())
+            .push(
+                " ON CONFLICT (kind, id) DO UPDATE SET cluster_id = excluded.cluster_id, open = excluded.open, \
+                 revision = excluded.revision, updated_at = excluded.updated_at, body = excluded.body",
+            );
             conn.run(upsert).await?;
         }
         Ok(())

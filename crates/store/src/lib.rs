@@ -1,6 +1,6 @@
 //! The registry's durable store: the one list of all clusters in a SQLite file or a PostgreSQL database.
 //!
-//! [`Store`] implements [`ports::Registry`] and [`ports::Leases`]. Every write is one transaction with its audit record and
+//! [`Store`] implements [`ports::Registry`], [`ports::Leases`] and [`ports::Ledger`]. Every write is one transaction with its audit record and
 //! its entry in the change feed, which are the same row. Writes that arrive together share a transaction (group commit);
 //! each is answered after the commit is on disk. All writers, also those of other replicas, take turns at the counter of
 //! the feed, so the order of the feed is the order of the commits and a reader that resumes from a number misses nothing.
@@ -30,6 +30,7 @@
 mod backend;
 mod batch;
 mod core;
+mod entries;
 mod error;
 mod feed;
 mod leases;

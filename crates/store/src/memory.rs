@@ -55,6 +55,11 @@ impl MemoryRegistry {
         lock(&self.inner)
     }
 
+    /// Looks at the objects.
+    pub(crate) fn with_state<T>(&self, look: impl FnOnce(&State) -> T) -> T {
+        look(&self.inner().state)
+    }
+
     fn lease_write(&self, name: &LeaseName, write: &LeaseWrite) -> Result<LeaseRow, LeaseError> {
         let mut inner = self.inner();
         let row = write.apply(name, inner.state.leases().get(name), self.clock.now_millis())?;

@@ -11,11 +11,18 @@ struct Migration {
 }
 
 /// All steps, oldest first. A released step is never changed; new ones are added at the end.
-const MIGRATIONS: [Migration; 1] = [Migration {
-    version: 1,
-    sqlite: include_str!("../migrations/sqlite/0001_registry.sql"),
-    postgres: include_str!("../migrations/postgres/0001_registry.sql"),
-}];
+const MIGRATIONS: [Migration; 2] = [
+    Migration {
+        version: 1,
+        sqlite: include_str!("../migrations/sqlite/0001_registry.sql"),
+        postgres: include_str!("../migrations/postgres/0001_registry.sql"),
+    },
+    Migration {
+        version: 2,
+        sqlite: include_str!("../migrations/sqlite/0002_entries.sql"),
+        postgres: include_str!("../migrations/postgres/0002_entries.sql"),
+    },
+];
 
 /// `PRAGMA application_id` of our files ("FLTW"), by which a foreign file is recognised.
 const SET_APPLICATION_ID: &str = "PRAGMA application_id = 1179407447";
@@ -95,7 +102,7 @@ async fn present_version(conn: &mut Conn, database: &str) -> Result<i64, OpenErr
              WHERE table_schema = current_schema() AND table_name = 'fleetwright_meta'
              UNION ALL SELECT count(*) FROM information_schema.tables
              WHERE table_schema = current_schema()
-             AND table_name IN ('accounts', 'clusters', 'cluster_documents', 'changes', 'feed', 'leases')"
+             AND table_name IN ('accounts', 'clusters', 'cluster_documents', 'changes', 'feed', 'leases', 'entries')"
         }
     };
     let counts = conn.fetch(Sql::new(query), count).await.map_err(unreachable)?;

@@ -54,7 +54,7 @@ impl Conditions {
 }
 
 /// How many rows to ask for: one more than wanted tells whether another page follows.
-fn rows_wanted(page: &PageRequest) -> Result<Option<i64>> {
+pub(crate) fn rows_wanted(page: &PageRequest) -> Result<Option<i64>> {
     match page.limit {
         None => Ok(None),
         Some(0) => Err(Invalid::new("limit", "must be at least 1", 0).into()),
@@ -73,7 +73,7 @@ pub(crate) fn cut<T>(mut items: Vec<T>, page: &PageRequest, id: impl Fn(&T) -> S
 }
 
 /// Adds the limit, if there is one.
-fn limited(sql: Sql, rows: Option<i64>) -> Sql {
+pub(crate) fn limited(sql: Sql, rows: Option<i64>) -> Sql {
     match rows {
         Some(rows) => sql.push(" LIMIT ").bind(rows),
         None => sql,

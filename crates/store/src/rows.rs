@@ -4,6 +4,7 @@ use std::error::Error;
 
 use jiff::Timestamp;
 use model::{Cluster, InfrastructureAccount};
+use ports::ledger::Entry;
 use ports::registry::{Change, Detail, HistoryRecord, Revision, Versioned};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -23,6 +24,9 @@ pub(crate) const ACCOUNT_COLUMNS: &str = "a.id, a.kind, a.name, a.owner, a.cost_
      a.criticality_level, a.external_id, a.lifecycle_status, a.revision";
 /// Columns of a change in the order that [`change`] and [`history`] read.
 pub(crate) const CHANGE_COLUMNS: &str = "sequence, time, kind, object_id, action, revision, actor";
+
+/// Columns of an entry in the order that [`entry`] reads and of the table.
+pub(crate) const ENTRY_COLUMNS: &str = "kind, id, cluster_id, open, revision, created_at, updated_at, body";
 
 type Result<T> = std::result::Result<T, sqlx::Error>;
 
@@ -108,6 +112,34 @@ pub(crate) fn change(row: &dyn Columns) -> Result<Change> {
         revision: Revision(row.int(5)?),
         actor: row.text(6)?.to_owned(),
     })
+}
+
+/// An entry from [`ENTRY_COLUMNS`].
+pub(crate) fn entry(row: &dyn Columns) -> Result<Entry> {
+    Ok(Entry {
+        kind: parse(row.text(0)?)?,
+        id: parse(row.text(1)?)?,
+        cluster: row.maybe_text(2)?.map(parse).transpose()?,
+        open: row.int(3)? != 0,
+        revision: Revision(row.int(4)?),
+        created_at: instant(row.int(5)?)?,
+        updated_at: instant(row.int(6)?)?,
+        body: from_json(row.text(7)?)?,
+    })
+}
+
+/// The eight columns of an entry.
+pub(crate) fn entry_args(entry: &Entry) -> Result<Vec<Arg>> {
+    Ok(vec![
+        entry.kind.as_str().into(),
+        entry.id.as_str().into(),
+        Arg::MaybeText(entry.cluster.as_ref().map(ToString::to_string)),
+        i64::from(entry.open).into(),
+        entry.revision.0.into(),
+        entry.created_at.as_millisecond().into(),
+        entry.updated_at.as_millisecond().into(),
+        to_json(&entry.body)?.into(),
+    ])
 }
 
 /// An audit record from [`CHANGE_COLUMNS`], request id and fields.

@@ -3,6 +3,7 @@
 //! - [`postgres`]: a PostgreSQL server of the test run's own, in a temporary directory, with a fresh database per test;
 //! - [`registry_suite`]: the behaviour that every [`ports::Registry`] shows, as named cases; SQLite, PostgreSQL, the registry
 //!   in memory and the remote client all run the same ones;
+//! - [`ledger_suite`]: the behaviour that every [`ports::Ledger`] shows;
 //! - [`sample`]: accounts, clusters and whole fleets from a seed;
 //! - [`clock`]: a clock that a test moves by hand.
 //!
@@ -15,6 +16,7 @@
 //! ```
 
 pub mod clock;
+pub mod ledger_suite;
 pub mod postgres;
 pub mod registry_suite;
 pub mod sample;

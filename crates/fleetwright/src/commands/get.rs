@@ -282,7 +282,12 @@ async fn watch(
     let mut changes = session.client.watch(position).await?;
     while let Some(change) = changes.next().await {
         let change = change?;
-        if (change.kind == ObjectKind::InfrastructureAccount) != of_accounts {
+        let wanted = match change.kind {
+            ObjectKind::Cluster => !of_accounts,
+            ObjectKind::InfrastructureAccount => of_accounts,
+            ObjectKind::Entry => false,
+        };
+        if !wanted {
             continue;
         }
         if change.action == Action::Deleted {

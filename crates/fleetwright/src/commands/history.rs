@@ -28,7 +28,7 @@ pub(super) async fn run(args: HistoryArgs, settings: &Settings, console: &mut Co
             Err(RegistryError::NotFound { .. }) => args.name.clone(),
             Err(error) => return Err(error.into()),
         },
-        ObjectKind::InfrastructureAccount => args.name.clone(),
+        ObjectKind::InfrastructureAccount | ObjectKind::Entry => args.name.clone(),
     };
     let limit = usize::try_from(args.limit).unwrap_or(usize::MAX);
     let page = session

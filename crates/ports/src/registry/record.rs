@@ -36,6 +36,8 @@ pub enum ObjectKind {
     Cluster,
     /// An infrastructure account.
     InfrastructureAccount,
+    /// An entry of the ledger; its id is `kind/id`.
+    Entry,
 }
 
 impl ObjectKind {
@@ -45,6 +47,7 @@ impl ObjectKind {
         match self {
             Self::Cluster => "cluster",
             Self::InfrastructureAccount => "infrastructure-account",
+            Self::Entry => "entry",
         }
     }
 }
@@ -56,9 +59,10 @@ impl FromStr for ObjectKind {
         match text {
             "cluster" => Ok(Self::Cluster),
             "infrastructure-account" => Ok(Self::InfrastructureAccount),
+            "entry" => Ok(Self::Entry),
             _ => Err(Invalid::new(
                 "kind",
-                "must be one of cluster, infrastructure-account",
+                "must be one of cluster, infrastructure-account, entry",
                 text,
             )),
         }

@@ -3,6 +3,7 @@
 //! Both the SQL store and the one in memory run these functions; they differ only in where the objects come from.
 
 mod diff;
+mod entry;
 mod import;
 mod lease;
 mod state;
@@ -10,5 +11,5 @@ mod write;
 
 pub(crate) use diff::{diff_account, diff_cluster};
 pub(crate) use lease::{LeaseRow, LeaseWrite};
-pub(crate) use state::{LocalKey, Needs, State, Stored};
+pub(crate) use state::{EntryKey, LocalKey, Needs, State, Stored};
 pub(crate) use write::{Answer, ClusterChange, Record, Stamp, Write, accept_context};

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use model::{AccountId, Alias, Cluster, ClusterId, InfrastructureAccount};
 use ports::LeaseName;
+use ports::ledger::{Entry, EntryId, EntryKind};
 use ports::registry::{Revision, Versioned};
 use sha2::{Digest, Sha256};
 
@@ -57,6 +58,9 @@ impl LocalKey {
     }
 }
 
+/// Names an entry of the ledger.
+pub(crate) type EntryKey = (EntryKind, EntryId);
+
 /// What a write must be able to look at.
 #[derive(Debug, Default)]
 pub(crate) struct Needs {
@@ -65,6 +69,7 @@ pub(crate) struct Needs {
     pub(crate) aliases: BTreeSet<Alias>,
     pub(crate) locals: BTreeSet<LocalKey>,
     pub(crate) leases: BTreeSet<LeaseName>,
+    pub(crate) entries: BTreeSet<EntryKey>,
 }
 
 impl Needs {
@@ -74,6 +79,7 @@ impl Needs {
         self.aliases.extend(other.aliases);
         self.locals.extend(other.locals);
         self.leases.extend(other.leases);
+        self.entries.extend(other.entries);
     }
 }
 
@@ -85,6 +91,7 @@ pub(crate) struct State {
     aliases: BTreeMap<Alias, ClusterId>,
     locals: BTreeMap<LocalKey, ClusterId>,
     leases: BTreeMap<LeaseName, LeaseRow>,
+    entries: BTreeMap<EntryKey, Arc<Entry>>,
 }
 
 impl State {
@@ -98,6 +105,10 @@ impl State {
 
     pub(crate) fn leases(&self) -> &BTreeMap<LeaseName, LeaseRow> {
         &self.leases
+    }
+
+    pub(crate) fn entries(&self) -> &BTreeMap<EntryKey, Arc<Entry>> {
+        &self.entries
     }
 
     pub(crate) fn alias_holder(&self, alias: &Alias) -> Option<&ClusterId> {
@@ -141,6 +152,10 @@ impl State {
             self.clusters.insert(id.clone(), new);
         }
         old
+    }
+
+    pub(crate) fn set_entry(&mut self, entry: Arc<Entry>) {
+        self.entries.insert((entry.kind.clone(), entry.id.clone()), entry);
     }
 
     pub(crate) fn set_lease(&mut self, name: &LeaseName, row: LeaseRow) {

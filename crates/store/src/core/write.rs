@@ -5,9 +5,11 @@ use model::{
     AccountId, Cluster, ClusterId, ClusterUpdate, ConfigKey, FileRegistry, InfrastructureAccount,
     InfrastructureAccountUpdate, Invalid, LifecycleStatus, NodePool, NodePoolName, NodePoolUpdate, Validate,
 };
+use ports::ledger::{Entry, EntryDraft};
 use ports::registry::{Action, FieldChange, ImportMode, ImportReport, ObjectKind, Revision};
 use ports::{RegistryError, WriteContext};
 
+use super::entry::{entry_needs, put_entry};
 use super::import::{import, import_needs};
 use super::{LocalKey, Needs, State, Stored, diff_account, diff_cluster};
 
@@ -20,6 +22,7 @@ pub(crate) enum Write {
     DeleteCluster(ClusterId),
     ChangeCluster(ClusterId, Box<ClusterChange>),
     Import(Box<FileRegistry>, ImportMode),
+    PutEntry(Box<EntryDraft>),
 }
 
 /// A write to an existing cluster, its config items or its node pools.
@@ -42,6 +45,7 @@ pub(crate) enum Answer {
     Cluster(Stored<Cluster>),
     Deleted,
     Import(ImportReport),
+    Entry(Box<Entry>),
 }
 
 /// What is recorded of one changed object; the store adds the sequence number.
@@ -97,6 +101,7 @@ impl Write {
                 }
             }
             Self::Import(document, _) => import_needs(document, &mut needs),
+            Self::PutEntry(draft) => entry_needs(draft, &mut needs),
         }
         needs
     }
@@ -122,6 +127,10 @@ impl Write {
                     return Err(Invalid::new("revision", rule, context.expected.unwrap_or(Revision(0))).into());
                 }
                 import(document, *mode, now, state, records).map(Answer::Import)
+            }
+            Self::PutEntry(draft) => {
+                let entry = put_entry(draft, context, now, state, records)?;
+                Ok(Answer::Entry(Box::new(entry)))
             }
         }
     }
@@ -160,7 +169,7 @@ fn check_fence(context: &WriteContext, state: &State) -> Result<(), RegistryErro
     }
 }
 
-fn check_revision(context: &WriteContext, actual: Revision) -> Result<(), RegistryError> {
+pub(super) fn check_revision(context: &WriteContext, actual: Revision) -> Result<(), RegistryError> {
     match context.expected {
         Some(expected) if expected != actual => Err(RegistryError::WrongRevision { expected, actual }),
         _ => Ok(()),
@@ -196,7 +205,7 @@ pub(crate) fn taken(id: &str) -> RegistryError {
     }
 }
 
-fn not_found(kind: &'static str, id: &str) -> RegistryError {
+pub(super) fn not_found(kind: &'static str, id: &str) -> RegistryError {
     RegistryError::NotFound {
         kind,
         id: id.to_owned(),
@@ -355,11 +364,11 @@ pub(crate) fn write_cluster(cluster: Cluster, state: &mut State, records: &mut V
     stored
 }
 
-fn next_revision(before: Option<Revision>) -> Revision {
+pub(super) fn next_revision(before: Option<Revision>) -> Revision {
     Revision(before.map_or(0, |r| r.0).saturating_add(1))
 }
 
-fn action(existed: bool) -> Action {
+pub(super) fn action(existed: bool) -> Action {
     if existed { Action::Updated } else { Action::Created }
 }
 

@@ -50,6 +50,25 @@ async fn postgres_passes_the_suite() {
     passes(Database::postgres).await;
 }
 
+#[tokio::test]
+async fn memory_passes_the_suite_of_ledgers() {
+    for case in testkit::ledger_suite::cases() {
+        let registry = Arc::new(MemoryRegistry::new(Arc::new(SystemClock)));
+        case.show_on(registry.clone(), registry).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn databases_pass_the_suite_of_ledgers() {
+    for case in testkit::ledger_suite::cases() {
+        for database in databases() {
+            let store = database.open().await;
+            case.show_on(store.clone(), store.clone()).await;
+            store.close().await;
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn replicas_see_each_other_and_share_one_feed() {
     for database in databases() {

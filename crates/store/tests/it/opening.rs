@@ -54,14 +54,14 @@ async fn a_newer_database_is_refused_with_both_versions() {
                 refused,
                 OpenError::Newer {
                     found: 99,
-                    known: 1,
+                    known: 2,
                     ..
                 }
             ),
             "{refused:?}"
         );
         let text = refused.to_string();
-        assert!(text.contains("99") && text.contains("up to 1"), "{text}");
+        assert!(text.contains("99") && text.contains("up to 2"), "{text}");
     }
 }
 
