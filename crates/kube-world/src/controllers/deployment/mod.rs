@@ -1,0 +1,5 @@
+mod plan;
+mod progress;
+mod rolling;
+mod sets;
+mod status;

@@ -1,0 +1,12 @@
+//! What several controllers need: reading trees, hashes, names, selectors, conditions, shares.
+
+pub(crate) mod acts;
+pub(crate) mod conditions;
+pub(crate) mod hash;
+pub(crate) mod int_or_percent;
+pub(crate) mod kinds;
+pub(crate) mod meta;
+pub(crate) mod pods;
+pub(crate) mod revisions;
+pub(crate) mod selector;
+pub(crate) mod tree;
