@@ -75,6 +75,53 @@ pub(crate) fn check(target: &Target, version: &str, object: &mut Value) -> Resul
     Ok(walk.unknown)
 }
 
+/// Drops empty maps and lists, as typed servers write none: `data: {}` reads back as no data. Who applied one owns it all
+/// the same. Of custom resources only the metadata is typed.
+pub(crate) fn drop_empty(resource: &Resource, version: &str, object: &mut Value) {
+    if let Some(metadata) = object.get_mut("metadata")
+        && let Some(schema) = definition("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta")
+    {
+        empty(schema.root(), metadata, &[]);
+    }
+    if resource.custom {
+        return;
+    }
+    let written: &[&str] = match resource.is() {
+        ("rbac.authorization.k8s.io", _) => &["rules"],
+        ("discovery.k8s.io", _) => &["endpoints", "ports"],
+        _ => &[],
+    };
+    empty(schema_of(resource, version).root(), object, written);
+}
+
+/// Drops what is empty below a value; fields that are always written stay.
+fn empty(kind: TypeRef<'_>, value: &mut Value, written: &[&str]) {
+    match value {
+        Value::Array(items) => {
+            if let Some(element) = kind.element() {
+                items.iter_mut().for_each(|item| empty(element, item, &[]));
+            }
+        }
+        Value::Object(map) => {
+            let required = kind.required();
+            map.retain(|name, inner| {
+                let Some(child) = kind.child(name) else { return true };
+                empty(child, inner, &[]);
+                let bare = match (child.kind(), &*inner) {
+                    (Kind::List { .. }, Value::Array(items)) => items.is_empty(),
+                    // Structs have names; maps have none.
+                    (Kind::Object, Value::Object(map)) => {
+                        map.is_empty() && child.name().is_none() && !child.preserves_unknown()
+                    }
+                    _ => false,
+                };
+                !bare || required.contains(name) || written.contains(&name.as_str())
+            });
+        }
+        _ => {}
+    }
+}
+
 impl Walk<'_> {
     fn visit(&mut self, kind: TypeRef<'_>, value: &mut Value) -> Result<(), ApiError> {
         match kind.kind() {

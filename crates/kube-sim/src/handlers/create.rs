@@ -57,8 +57,13 @@ pub(super) fn answer(context: &Context, target: &Target, code: u16, written: Wri
 }
 
 /// Creates a decoded object, given in the version of the request.
-pub(super) async fn create_object(context: &mut Context, target: &Target, object: Value) -> Result<Written, ApiError> {
+pub(super) async fn create_object(
+    context: &mut Context,
+    target: &Target,
+    mut object: Value,
+) -> Result<Written, ApiError> {
     let resource = target.resource.clone();
+    schema::drop_empty(&resource, &context.info.version, &mut object);
     let core = context.core().clone();
     if text(&object, &["metadata", "resourceVersion"]).is_some_and(|version| !version.is_empty() && version != "0") {
         return Err(ApiError::new(
@@ -274,6 +279,7 @@ pub(super) async fn review(
     let mut changed = review.object;
     as_map(&mut changed);
     schema::check(target, &context.info.version, &mut changed)?;
+    schema::drop_empty(&target.resource, &context.info.version, &mut changed);
     set(
         &mut changed,
         &["apiVersion"],

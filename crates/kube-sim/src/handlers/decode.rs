@@ -118,6 +118,7 @@ fn unregistered(context: &Context, target: &Target, kind: &str, version: &str) -
 pub(super) fn check_fields(context: &mut Context, target: &Target, value: &mut Value) -> Result<(), ApiError> {
     as_map(value);
     let unknown = schema::check(target, &context.info.version, value)?;
+    schema::drop_empty(&target.resource, &context.info.version, value);
     report_unknown(context, target, &unknown)
 }
 

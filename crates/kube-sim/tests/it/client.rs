@@ -1,4 +1,4 @@
-//! kube-rs in process: typed calls, server-side apply, watcher and reflector.
+//! kube-rs in process and over both versions of HTTP: typed calls, server-side apply, watcher and reflector.
 
 use futures::{StreamExt, TryStreamExt};
 use k8s_openapi::api::apps::v1::Deployment;
@@ -9,14 +9,18 @@ use kube::{Client, ResourceExt};
 use serde_json::json;
 
 use crate::support::*;
-
-fn client() -> Client {
-    Client::new(server(), "default")
-}
+use crate::wire::{Served, WIRES, client};
 
 #[tokio::test]
 async fn typed_calls_work() {
-    let client = client();
+    for wire in WIRES {
+        let server = server();
+        let served = Served::new(server.clone()).await;
+        typed_calls(client(wire, &server, served.address)).await;
+    }
+}
+
+async fn typed_calls(client: Client) {
     let maps: Api<ConfigMap> = Api::default_namespaced(client.clone());
     let map: ConfigMap = serde_json::from_value(config_map("a", "1")).unwrap();
     let made = maps.create(&PostParams::default(), &map).await.unwrap();
@@ -40,7 +44,14 @@ async fn typed_calls_work() {
 
 #[tokio::test]
 async fn apply_scale_and_evict_work() {
-    let client = client();
+    for wire in WIRES {
+        let server = server();
+        let served = Served::new(server.clone()).await;
+        apply_scale_and_evict(client(wire, &server, served.address)).await;
+    }
+}
+
+async fn apply_scale_and_evict(client: Client) {
     let deployments: Api<Deployment> = Api::default_namespaced(client.clone());
     let apply = PatchParams::apply("me");
     let mut wanted = deployment("d");

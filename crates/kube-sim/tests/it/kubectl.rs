@@ -1,27 +1,65 @@
 //! A session with the installed kubectl.
 
-use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use kube_sim::serve;
+use kube_sim::{ApiServer, serve};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 use tokio::process::Command;
+use tokio::task::JoinHandle;
 
 use crate::support::*;
 
-struct Session<'a> {
-    folder: &'a Path,
+/// kubectl with a folder of its own, beside a server that it talks to.
+pub(crate) struct Session {
+    folder: tempfile::TempDir,
+    server: ApiServer,
+    serving: JoinHandle<std::io::Result<()>>,
 }
 
-impl Session<'_> {
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
+
+impl Session {
+    /// Serves a server and points kubectl at it; none where kubectl is not installed.
+    pub(crate) async fn with(server: ApiServer) -> Option<Self> {
+        let version = std::process::Command::new("kubectl")
+            .args(["version", "--client"])
+            .output();
+        if version.is_err() {
+            println!("kubectl is not installed: this test passes over it");
+            return None;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let config = format!(
+            "apiVersion: v1\nkind: Config\ncurrent-context: sim\nusers: [{{name: sim, user: {{}}}}]\nclusters: [{{name: sim, cluster: {{server: \"http://{address}\"}}}}]\ncontexts: [{{name: sim, context: {{cluster: sim, user: sim}}}}]\n"
+        );
+        std::fs::write(folder.path().join("config"), config).unwrap();
+        let serving = tokio::spawn(serve(server.clone(), listener, None, std::future::pending()));
+        Some(Self {
+            folder,
+            server,
+            serving,
+        })
+    }
+
+    /// The server that kubectl talks to.
+    pub(crate) fn server(&self) -> &ApiServer {
+        &self.server
+    }
+
     async fn raw(&self, arguments: &str, input: &str) -> (i32, String) {
         let mut child = Command::new("kubectl")
             .args(arguments.split_whitespace())
-            .env("KUBECONFIG", self.folder.join("config"))
-            .env("HOME", self.folder)
-            .current_dir(self.folder)
+            .env("KUBECONFIG", self.folder.path().join("config"))
+            .env("HOME", self.folder.path())
+            .current_dir(self.folder.path())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -42,7 +80,7 @@ impl Session<'_> {
     }
 
     /// Runs a command and holds it to an exit code and to parts of its output.
-    async fn run(&self, arguments: &str, input: &str, code: i32, parts: &[&str]) -> String {
+    pub(crate) async fn run(&self, arguments: &str, input: &str, code: i32, parts: &[&str]) -> String {
         let (found, text) = self.raw(arguments, input).await;
         assert_eq!(found, code, "kubectl {arguments}: {text}");
         for part in parts {
@@ -67,33 +105,17 @@ spec:
 
 #[tokio::test]
 async fn a_session_goes_as_with_a_real_cluster() {
-    if std::process::Command::new("kubectl")
-        .arg("version")
-        .arg("--client")
-        .output()
-        .is_err()
-    {
-        println!("kubectl is not installed: this test passes over it");
+    let Some(session) = Session::with(server()).await else {
         return;
-    }
-    let folder = tempfile::tempdir().unwrap();
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let config = format!(
-        "apiVersion: v1\nkind: Config\ncurrent-context: sim\nusers: [{{name: sim, user: {{}}}}]\nclusters: [{{name: sim, cluster: {{server: \"http://{address}\"}}}}]\ncontexts: [{{name: sim, context: {{cluster: sim, user: sim}}}}]\n"
-    );
-    std::fs::write(folder.path().join("config"), config).unwrap();
-    let task = tokio::spawn(serve(server(), listener, None, std::future::pending()));
-    let session = Session { folder: folder.path() };
+    };
     workloads(&session).await;
     reading(&session).await;
     changing(&session).await;
     custom(&session).await;
     ending(&session).await;
-    task.abort();
 }
 
-async fn workloads(session: &Session<'_>) {
+async fn workloads(session: &Session) {
     session
         .run("apply -f -", WEB, 0, &["deployment.apps/web created"])
         .await;
@@ -158,7 +180,7 @@ async fn workloads(session: &Session<'_>) {
         .await;
 }
 
-async fn reading(session: &Session<'_>) {
+async fn reading(session: &Session) {
     session
         .run("get deployments", "", 0, &["NAME", "READY", "UP-TO-DATE", "web", "0/2"])
         .await;
@@ -245,7 +267,7 @@ async fn reading(session: &Session<'_>) {
     assert!(watched.contains("cm"), "{watched}");
 }
 
-async fn changing(session: &Session<'_>) {
+async fn changing(session: &Session) {
     session
         .run("label deploy web tier=front", "", 0, &["deployment.apps/web labeled"])
         .await;
@@ -303,7 +325,7 @@ async fn changing(session: &Session<'_>) {
         .await;
 }
 
-async fn custom(session: &Session<'_>) {
+async fn custom(session: &Session) {
     let definition = crate::definitions::definition().to_string();
     session
         .run(
@@ -342,7 +364,7 @@ async fn custom(session: &Session<'_>) {
         .await;
 }
 
-async fn ending(session: &Session<'_>) {
+async fn ending(session: &Session) {
     session.run("delete pod lone", "", 0, &["pod \"lone\" deleted"]).await;
     session
         .run("delete deploy web --cascade=foreground", "", 0, &["deleted"])

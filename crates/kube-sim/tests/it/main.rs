@@ -10,6 +10,7 @@
 mod admission;
 mod client;
 mod crud;
+mod cuts;
 mod definitions;
 mod deletion;
 mod eviction;
@@ -21,3 +22,4 @@ mod rbac;
 mod support;
 mod transcripts;
 mod watching;
+mod wire;
