@@ -21,6 +21,7 @@
 //! ```
 
 mod account;
+mod block;
 mod cluster;
 pub mod config_tree;
 pub mod duration;
@@ -31,13 +32,16 @@ mod node_pool;
 pub mod quantity;
 pub mod secrets;
 mod status;
+mod update;
 mod version;
 
 pub use account::{AccountLifecycle, InfrastructureAccount, InfrastructureAccountUpdate};
+pub use block::{Block, BlockScope, Lifted};
 pub use cluster::{Cluster, ClusterUpdate, ConfigItems, LifecycleStatus};
 pub use file_registry::{FileCluster, FileRegistry};
 pub use ids::{AccountId, Alias, ClusterId, ConfigKey, NodePoolName};
 pub use invalid::{Invalid, Validate};
 pub use node_pool::{NodePool, NodePoolUpdate};
 pub use status::{ClusterStatus, MAX_PROBLEMS, Problem};
+pub use update::{Progress, Update, UpdateStep};
 pub use version::{ClusterVersion, version_hash};

@@ -18,6 +18,7 @@
 //! assert_eq!(error.retry(), Retry::Never);
 //! ```
 
+pub mod blocks;
 mod clock;
 pub mod cloud;
 pub mod config_source;

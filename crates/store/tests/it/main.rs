@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod behaviour;
+mod blocks;
 mod crash;
 mod leases;
 mod opening;
