@@ -1,1 +1,64 @@
 //! The disruption contract: who may be evicted now, why not, and when that changes.
+//!
+//! Every eviction, refusal and forced termination of Fleetwright is decided here, by one pure function over pods, budgets,
+//! node marks, the policy and the time. The rollout carries out what it says and makes no choices; "why is this node still
+//! here" is the same decision printed as a sentence; forecasts are the same rules summed up; simulations check them.
+//!
+//! What this crate deliberately does not do: it reads no clock (`now` is an argument), watches nothing, calls nothing,
+//! remembers nothing. What must survive a restart is on the node objects and comes in with the view.
+//!
+//! Main types: [`ClusterView`] (pods, budgets, nodes with indices, updated object by object), [`Policy`] (the numbers),
+//! [`PodDecision`] and [`NodeDecision`] with their [`Verdict`], [`Reason`] and [`Evidence`], [`Rule`] (every guard by name).
+//! Main functions: [`decide_pod`], [`decide_node`], [`decide_cluster`].
+//!
+//! ```
+//! use disruption::{
+//!     ClusterView, Environment, NodeMark, NodeName, NodeState, Owner, PodKey, PodKind, PodState, Policy, Verdict,
+//!     decide_pod,
+//! };
+//!
+//! let t0 = "2026-11-21T08:00:00Z".parse()?;
+//! let mut node = NodeState::new(NodeName::from("node-1"), t0);
+//! node.cordoned = true;
+//! node.mark = Some(NodeMark { draining: Some(t0), ..NodeMark::new(t0, "new image") });
+//! let key = PodKey::new("shop", "cart-1");
+//! let owner = PodKind::Replicated(Owner::new("ReplicaSet", "cart"));
+//! let pod = PodState::new(key.clone(), owner, Some(node.name.clone()), t0);
+//! let view = ClusterView::new([node.clone()], [], [pod]);
+//!
+//! let policy = Policy::of(Environment::Production);
+//! let decision = decide_pod(&view, &policy, &node.name, &key, t0)?;
+//! assert_eq!(decision.verdict, Verdict::Evict);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod budget;
+mod decide;
+mod decision;
+mod evidence;
+mod force;
+mod labels;
+mod names;
+mod node;
+mod order;
+mod pod;
+mod policy;
+mod protect;
+mod rule;
+mod siblings;
+mod time;
+mod view;
+
+pub use budget::{Amount, AmountError, Budget, Limit, UnhealthyPods};
+pub use decide::{decide_cluster, decide_node, decide_pod, leaving};
+pub use decision::{Leave, NodeDecision, NodeStep, PodDecision, PrimarySignal, Reason, Unknown, Verdict, Wait};
+pub use evidence::{BudgetReading, Cause, Evidence, RuleReading};
+pub use labels::{Labels, Requirement, Selector};
+pub use names::{BudgetKey, NodeName, PodKey, PoolName, Zone};
+pub use node::{Block, NodeMark, NodeState};
+pub use order::{node_order, pod_order};
+pub use pod::{HOLD_ANNOTATIONS, OPERATOR_DRAINING, Owner, Phase, PodKind, PodState, Readiness, Termination};
+pub use policy::{Assumptions, Environment, Handling, POLICY_ITEMS, Policy, PolicyError, SiblingClock};
+pub use rule::{Rule, Rules};
+pub use time::{clock, short};
+pub use view::ClusterView;
