@@ -15,7 +15,8 @@
 //! everything. [`ApiServerBuilder::rbac`] turns on roles and tokens, [`ApiServerBuilder::webhooks`] admission webhooks;
 //! policies in CEL always count.
 //!
-//! Main types: [`ApiServer`], [`Config`], [`ApiError`], [`RequestInfo`], [`Review`].
+//! Main types: [`ApiServer`], [`Config`], [`ApiError`], [`RequestInfo`], [`Review`]. What runs inside the same process, such
+//! as simulated controllers, writes through [`Local`] and follows all writes through a [`Tap`].
 //!
 //! ```
 //! use std::sync::Arc;
@@ -45,6 +46,7 @@ mod discovery;
 mod gc;
 mod handlers;
 mod jsonpath;
+mod local;
 mod openapi;
 mod policies;
 mod printers;
@@ -68,9 +70,11 @@ mod wire;
 pub use admission::{Admission, Operation, Review};
 pub use auth::{AllowAll, AnyoneIsAdmin, Authenticator, Authorizer, Decision, TokenRequest, UserInfo};
 pub use body::ReplyBody;
+pub use local::{DeleteOptions, Local, Place, Stored, Tap, Write};
 pub use policies::Policies;
 pub use rbac::{NoEscalation, Rbac, TokenTable};
-pub use request::RequestInfo;
+pub use request::{Propagation, RequestInfo};
+pub use selector::LabelSelector;
 pub use serve::serve;
 pub use server::{ApiServer, ApiServerBuilder, Config};
 pub use snapshot::{Identity, SnapshotError};

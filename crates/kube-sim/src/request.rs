@@ -143,9 +143,12 @@ pub(crate) enum FieldValidation {
 
 /// What becomes of the dependents of a deleted object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Propagation {
+pub enum Propagation {
+    /// They are deleted after it.
     Background,
+    /// They are deleted before it.
     Foreground,
+    /// They stay, without this owner.
     Orphan,
 }
 

@@ -11,7 +11,7 @@ use crate::status::ApiError;
 
 /// A parsed label selector; the empty one selects everything.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct LabelSelector {
+pub struct LabelSelector {
     requirements: Vec<Requirement>,
     /// Selects nothing at all: what an absent selector of an object means.
     nothing: bool,
@@ -49,7 +49,10 @@ impl Operator {
 
 impl LabelSelector {
     /// Reads the `labelSelector` of a request.
-    pub(crate) fn parse(text: &str) -> Result<Self, ApiError> {
+    ///
+    /// # Errors
+    /// 400 if the text does not follow the grammar.
+    pub fn parse(text: &str) -> Result<Self, ApiError> {
         let mut requirements = Vec::new();
         for part in split_outside_brackets(text) {
             let part = part.trim();
@@ -68,7 +71,8 @@ impl LabelSelector {
     }
 
     /// Reads a `LabelSelector` object; an absent one selects nothing, an empty one everything.
-    pub(crate) fn from_object(selector: Option<&Value>) -> Self {
+    #[must_use]
+    pub fn from_object(selector: Option<&Value>) -> Self {
         let Some(selector) = selector.filter(|selector| !selector.is_null()) else {
             return Self {
                 requirements: Vec::new(),
@@ -112,18 +116,24 @@ impl LabelSelector {
     }
 
     /// Whether everything is selected.
-    pub(crate) fn is_empty(&self) -> bool {
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
         self.requirements.is_empty() && !self.nothing
     }
 
     /// Whether an object with these labels is selected.
-    pub(crate) fn matches(&self, labels: &BTreeMap<&str, &str>) -> bool {
+    #[must_use]
+    pub fn matches(&self, labels: &BTreeMap<&str, &str>) -> bool {
+        self.matches_with(|key| labels.get(key).copied())
+    }
+
+    /// Whether an object is selected whose labels this function looks up.
+    pub fn matches_with<'l>(&self, label: impl Fn(&str) -> Option<&'l str>) -> bool {
         !self.nothing
-            && self.requirements.iter().all(|requirement| {
-                requirement
-                    .operator
-                    .matches(labels.get(requirement.key.as_str()).copied())
-            })
+            && self
+                .requirements
+                .iter()
+                .all(|requirement| requirement.operator.matches(label(&requirement.key)))
     }
 }
 

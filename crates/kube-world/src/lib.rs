@@ -1,1 +1,13 @@
 //! Controllers, a scheduler and kubelets around the Kubernetes API in memory.
+
+mod cache;
+mod engine;
+mod kind;
+mod nodes;
+
+pub use cache::{Amounts, NodeTaint, NodeView, Owner, Phase, PodView};
+pub use engine::{
+    Action, Change, Controller, EventType, Scheduler, View, controller_manager, kube_scheduler, kubelet_user,
+};
+pub use kind::{Key, Kind};
+pub use nodes::{Machine, NodeSpec, Power};

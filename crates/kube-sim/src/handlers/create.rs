@@ -35,6 +35,19 @@ pub(super) async fn create(context: &mut Context, target: &Target) -> Answer {
     answer(context, target, 201, written)
 }
 
+/// Creates an object for a caller in this process: decoded like any other, without field owners.
+pub(crate) async fn create_local(
+    context: &mut Context,
+    target: &Target,
+    mut object: Value,
+) -> Result<Written, ApiError> {
+    value::drop_nulls_builtin(&target.resource, &mut object);
+    decode::check_kind(context, target, &mut object)?;
+    decode::check_fields(context, target, &mut object)?;
+    let object = decoded_defaults(target, &context.info.version, object);
+    create_object(context, target, object).await
+}
+
 /// Defaults belong to decoding: whoever creates an object owns them like the fields it set.
 fn decoded_defaults(target: &Target, version: &str, object: Value) -> Value {
     let mut object = convert::to_storage(object, &target.resource);

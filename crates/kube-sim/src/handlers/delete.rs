@@ -91,7 +91,7 @@ fn success(mut details: Value) -> Value {
 }
 
 /// Deletes one object, through admission.
-pub(super) async fn delete_object(
+pub(crate) async fn delete_object(
     context: &mut Context,
     target: &Target,
     key: &Key,

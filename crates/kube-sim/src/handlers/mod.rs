@@ -23,7 +23,9 @@ use crate::status::ApiError;
 use crate::store::Object;
 use crate::view::View;
 
-pub(crate) use create::prepare as prepare_create;
+pub(crate) use create::{Written, create_local, prepare as prepare_create};
+pub(crate) use delete::delete_object;
+pub(crate) use subresources::dispatch as subresource;
 
 /// The answer to a request, or the error that is one.
 pub(crate) type Answer = Result<Response<ReplyBody>, ApiError>;

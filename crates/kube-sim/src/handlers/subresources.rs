@@ -14,7 +14,7 @@ use crate::value::{self, at, int, list, list_mut, map_at, set, text};
 use crate::view::to_bytes;
 
 /// Answers a request for a subresource.
-pub(super) async fn dispatch(context: &mut Context, target: &Target) -> Answer {
+pub(crate) async fn dispatch(context: &mut Context, target: &Target) -> Answer {
     let subresource = context.info.subresource.clone();
     match (subresource.as_str(), context.info.verb.as_str()) {
         ("status" | "approval" | "resize" | "ephemeralcontainers", "get") => read::get(context, target),

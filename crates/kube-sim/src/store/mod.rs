@@ -6,15 +6,17 @@
 //! told to list again.
 
 mod object;
+mod tap;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 
 use futures::task::AtomicWaker;
 use serde_json::Value;
 
 pub(crate) use object::Object;
+pub(crate) use tap::{TapBuffer, Tapped};
 
 use crate::registry::{GroupResource, Registry, Resource};
 use crate::value::set;
@@ -122,6 +124,7 @@ pub(crate) struct State {
     dependents: BTreeMap<Box<str>, BTreeSet<Reference>>,
     next_watcher: u64,
     watchers: usize,
+    taps: Vec<Weak<TapBuffer>>,
 }
 
 impl State {
@@ -135,6 +138,7 @@ impl State {
             dependents: BTreeMap::new(),
             next_watcher: 0,
             watchers: 0,
+            taps: Vec::new(),
         }
     }
 
@@ -199,16 +203,16 @@ impl State {
             .map_or_else(|| Arc::new(key.clone()), |(key, _)| key.clone());
         let before = collection.objects.insert(key.clone(), object.clone());
         let reference = (resource.stored_as.clone(), key.clone());
-        let (before_owners, owners) = (before.clone(), object.clone());
         let event = Event {
             version,
             key,
-            before,
+            before: before.clone(),
             object: object.clone(),
             deleted: false,
         };
         collection.push(event, self.window.events, self.window.bytes);
-        self.reindex(reference, before_owners.as_deref(), Some(&owners));
+        self.reindex(&reference, before.as_deref(), Some(&object));
+        self.tell_taps(reference, version, before, Some(object.clone()));
         object
     }
 
@@ -234,27 +238,57 @@ impl State {
             deleted: true,
         };
         collection.push(event, self.window.events, self.window.bytes);
-        self.reindex(reference, Some(&before), None);
+        self.reindex(&reference, Some(&before), None);
+        self.tell_taps(reference, self.version, Some(before), None);
         Some(object)
     }
 
-    fn reindex(&mut self, reference: Reference, before: Option<&Object>, after: Option<&Object>) {
+    fn reindex(&mut self, reference: &Reference, before: Option<&Object>, after: Option<&Object>) {
         let owners = |object: Option<&Object>| object.map_or(&[][..], |object| &object.owners[..]).to_vec();
-        let (old, new) = (owners(before), owners(after));
-        if old == new {
+        if before.map(|object| &object.owners) == after.map(|object| &object.owners) {
             return;
         }
-        for owner in old {
+        for owner in owners(before) {
             if let Some(set) = self.dependents.get_mut(&owner) {
-                set.remove(&reference);
+                set.remove(reference);
                 if set.is_empty() {
                     self.dependents.remove(&owner);
                 }
             }
         }
-        for owner in new {
+        for owner in owners(after) {
             self.dependents.entry(owner).or_default().insert(reference.clone());
         }
+    }
+
+    /// Opens a tap on all writes from now on; it closes when its buffer is dropped.
+    pub(crate) fn tap(&mut self) -> Arc<TapBuffer> {
+        let buffer = Arc::new(TapBuffer::default());
+        self.taps.push(Arc::downgrade(&buffer));
+        buffer
+    }
+
+    fn tell_taps(
+        &mut self,
+        (id, key): Reference,
+        version: u64,
+        before: Option<Arc<Object>>,
+        after: Option<Arc<Object>>,
+    ) {
+        if self.taps.is_empty() {
+            return;
+        }
+        self.taps.retain(|tap| {
+            let Some(tap) = tap.upgrade() else { return false };
+            tap.push(Tapped {
+                id: id.clone(),
+                key: key.clone(),
+                version,
+                before: before.clone(),
+                after: after.clone(),
+            });
+            true
+        });
     }
 
     /// The objects that name this uid as an owner, in a fixed order.

@@ -1,0 +1,383 @@
+//! The API for what runs in the same process: the handlers' own path without HTTP and without text in between.
+//!
+//! A [`Local`] writes as one user. Its writes are decoded, defaulted, checked, put through admission and versioned like
+//! any other; what it leaves out is what only strangers need: authorization (its user is known to be allowed) and
+//! `managedFields` (nobody applies over what controllers own, and they would double the size of a pod). It is async
+//! because admission may call webhooks; without an active plugin a call is done at once.
+//!
+//! A [`Tap`] hands over every write of the server in order, so that caches follow without watches.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::task::Poll;
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+use crate::auth::UserInfo;
+use crate::gc::{DeleteRequest, Deleted};
+use crate::handlers::{self, Target, Written, change};
+use crate::registry::GroupResource;
+use crate::request::{Options, Propagation, RequestInfo};
+use crate::server::{ApiServer, Context};
+use crate::status::ApiError;
+use crate::store::{Key, Object, TapBuffer, Tapped};
+use crate::view::{Shape, to_bytes};
+
+/// Where an object is: its kind by group, version and plural name, and its namespace (empty for cluster-scoped kinds).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place<'a> {
+    /// The API group; empty for the core group.
+    pub group: &'a str,
+    /// The API version without its group.
+    pub version: &'a str,
+    /// The plural name.
+    pub resource: &'a str,
+    /// The namespace.
+    pub namespace: &'a str,
+}
+
+/// A version of an object as it is stored. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Stored(Arc<Object>);
+
+impl Stored {
+    /// The object as a tree. This parses its bytes: keep the result where it is used more than once.
+    #[must_use]
+    pub fn value(&self) -> Value {
+        self.0.value()
+    }
+
+    /// The object as canonical JSON.
+    #[must_use]
+    pub fn bytes(&self) -> &Bytes {
+        &self.0.bytes
+    }
+
+    /// The version.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.0.version
+    }
+
+    /// The uid.
+    #[must_use]
+    pub fn uid(&self) -> &str {
+        &self.0.uid
+    }
+
+    /// The labels, read from the bytes.
+    #[must_use]
+    pub fn labels(&self) -> BTreeMap<String, String> {
+        self.0.labels()
+    }
+
+    /// The uids of the owners.
+    pub fn owners(&self) -> impl Iterator<Item = &str> {
+        self.0.owners.iter().map(|uid| &**uid)
+    }
+
+    /// Whether a deletion has begun.
+    #[must_use]
+    pub fn deleting(&self) -> bool {
+        self.0.deleting
+    }
+}
+
+/// What a deletion asks for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DeleteOptions {
+    /// Seconds a pod may take to stop; its own wish if none is named.
+    pub grace_period_seconds: Option<i64>,
+    /// What becomes of dependents; in the background if nothing is named.
+    pub propagation: Option<Propagation>,
+    /// The deletion is refused unless the object has this uid.
+    pub uid: Option<String>,
+    /// The deletion is refused unless the object has this version.
+    pub version: Option<u64>,
+}
+
+/// One write of a server, as a [`Tap`] hands it over.
+#[derive(Debug, Clone)]
+pub struct Write(Tapped);
+
+impl Write {
+    /// Group and plural name of the collection.
+    #[must_use]
+    pub fn resource(&self) -> (&str, &str) {
+        (&self.0.id.group, &self.0.id.resource)
+    }
+
+    /// The namespace; empty for cluster-scoped kinds.
+    #[must_use]
+    pub fn namespace(&self) -> &str {
+        &self.0.key.namespace
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.0.key.name
+    }
+
+    /// The number of the write.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.0.version
+    }
+
+    /// The object before the write; none for a creation.
+    #[must_use]
+    pub fn before(&self) -> Option<Stored> {
+        self.0.before.clone().map(Stored)
+    }
+
+    /// The object after the write; none for a removal.
+    #[must_use]
+    pub fn after(&self) -> Option<Stored> {
+        self.0.after.clone().map(Stored)
+    }
+}
+
+/// Follows all writes of a server. What it holds stays in memory until it is taken.
+#[derive(Debug)]
+pub struct Tap(Arc<TapBuffer>);
+
+impl Tap {
+    /// Takes the writes since the last call, oldest first.
+    pub fn take(&mut self) -> Vec<Write> {
+        self.0.take().into_iter().map(Write).collect()
+    }
+
+    /// Whether nothing was written since the last [`Tap::take`].
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Returns once there is something to take.
+    pub async fn filled(&mut self) {
+        std::future::poll_fn(|context| {
+            self.0.waker.register(context.waker());
+            if self.0.is_empty() {
+                Poll::Pending
+            } else {
+                Poll::Ready(())
+            }
+        })
+        .await;
+    }
+}
+
+impl ApiServer {
+    /// Reads and writes as this user without HTTP.
+    #[must_use]
+    pub fn local(&self, user: UserInfo) -> Local {
+        Local {
+            server: self.clone(),
+            user,
+        }
+    }
+
+    /// Opens a tap: all writes from now on, until it is dropped.
+    #[must_use]
+    pub fn tap(&self) -> Tap {
+        Tap(self.core.state().tap())
+    }
+
+    /// The current object of a kind, not yet parsed.
+    #[must_use]
+    pub fn stored(&self, group: &str, resource: &str, namespace: &str, name: &str) -> Option<Stored> {
+        let id = GroupResource::new(group, resource);
+        self.core.state().get(&id, &Key::new(namespace, name)).map(Stored)
+    }
+
+    /// All current objects of a kind, not yet parsed, in order of namespace and name; an empty namespace means all.
+    #[must_use]
+    pub fn stored_all(&self, group: &str, resource: &str, namespace: &str) -> Vec<Stored> {
+        let id = GroupResource::new(group, resource);
+        let state = self.core.state();
+        let Some(collection) = state.collection(&id) else {
+            return Vec::new();
+        };
+        let first = Key::new(namespace, "");
+        collection
+            .objects
+            .range::<Key, _>(&first..)
+            .take_while(|(key, _)| namespace.is_empty() || *key.namespace == *namespace)
+            .map(|(_, object)| Stored(object.clone()))
+            .collect()
+    }
+
+    /// The namespaces and names of the objects of one kind that name this uid as an owner, in order.
+    #[must_use]
+    pub fn dependents(&self, group: &str, resource: &str, uid: &str) -> Vec<(String, String)> {
+        let all = self.core.state().dependents(uid);
+        all.iter()
+            .filter(|(id, _)| &*id.group == group && &*id.resource == resource)
+            .map(|(_, key)| (key.namespace.to_string(), key.name.to_string()))
+            .collect()
+    }
+}
+
+/// One user's way to the API without HTTP; cheap to make and to clone.
+#[derive(Debug, Clone)]
+pub struct Local {
+    server: ApiServer,
+    user: UserInfo,
+}
+
+impl Local {
+    /// Creates an object, given in the version of its place; a name may be generated as anywhere.
+    ///
+    /// # Errors
+    /// What the API answers: invalid, already there, refused by admission, namespace missing or terminating.
+    pub async fn create(&self, place: Place<'_>, object: Value) -> Result<Stored, ApiError> {
+        let (mut context, target) = self.request(place, "", "", "create")?;
+        handlers::create_local(&mut context, &target, object).await.map(stored)
+    }
+
+    /// Merges a patch (RFC 7386) into an object, or into its `status` where that is the subresource.
+    ///
+    /// A `metadata.resourceVersion` in the patch has to be the object's.
+    ///
+    /// # Errors
+    /// What the API answers: not found, conflict, invalid, refused by admission.
+    pub async fn patch(
+        &self,
+        place: Place<'_>,
+        name: &str,
+        subresource: &str,
+        patch: &Value,
+    ) -> Result<Stored, ApiError> {
+        let edit = |current: &Value| {
+            kubemerge::merge_patch::apply(current, patch).map_err(|error| ApiError::bad_request(error.to_string()))
+        };
+        self.edit(place, name, subresource, &edit).await
+    }
+
+    /// Changes an object, or its `status` where that is the subresource, by a function from its current to its wanted state.
+    ///
+    /// # Errors
+    /// What the function answers, else as for [`Local::patch`].
+    pub async fn edit(
+        &self,
+        place: Place<'_>,
+        name: &str,
+        subresource: &str,
+        edit: &(dyn Fn(&Value) -> Result<Value, ApiError> + Send + Sync),
+    ) -> Result<Stored, ApiError> {
+        let (mut context, target) = self.request(place, name, subresource, "patch")?;
+        let builtin = target.resource.clone();
+        let edit = move |current: &Value| {
+            let mut value = edit(current)?;
+            crate::value::drop_nulls_builtin(&builtin, &mut value);
+            Ok(change::Edited { value, tracked: true })
+        };
+        change::change(&mut context, &target, &edit).await.map(stored)
+    }
+
+    /// Deletes an object; answers with it if it waits for somebody, with none if it is gone.
+    ///
+    /// # Errors
+    /// What the API answers: not found, conflict with a precondition, refused by admission.
+    pub async fn delete(
+        &self,
+        place: Place<'_>,
+        name: &str,
+        options: &DeleteOptions,
+    ) -> Result<Option<Stored>, ApiError> {
+        let (mut context, target) = self.request(place, name, "", "delete")?;
+        let request = DeleteRequest {
+            grace: options.grace_period_seconds,
+            propagation: options.propagation,
+            uid: options.uid.clone(),
+            version: options.version.map(|version| version.to_string()),
+        };
+        let key = context.key(&target);
+        match handlers::delete_object(&mut context, &target, &key, &request).await? {
+            Deleted::Gone(_) => Ok(None),
+            Deleted::Going(object) => Ok(Some(Stored(object))),
+        }
+    }
+
+    /// Binds a pod to a node, as the scheduler does.
+    ///
+    /// # Errors
+    /// What the API answers: not found, bound already, being deleted.
+    pub async fn bind(&self, namespace: &str, pod: &str, node: &str) -> Result<(), ApiError> {
+        let binding = json!({
+            "apiVersion": "v1", "kind": "Binding", "metadata": {"name": pod, "namespace": namespace},
+            "target": {"apiVersion": "v1", "kind": "Node", "name": node}});
+        self.post(namespace, pod, "binding", &binding).await
+    }
+
+    /// Evicts a pod, as a drain does.
+    ///
+    /// # Errors
+    /// 429 where a disruption budget refuses; else what the API answers.
+    pub async fn evict(&self, namespace: &str, pod: &str) -> Result<(), ApiError> {
+        let eviction = json!({
+            "apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod, "namespace": namespace}});
+        self.post(namespace, pod, "eviction", &eviction).await
+    }
+
+    async fn post(&self, namespace: &str, pod: &str, subresource: &str, body: &Value) -> Result<(), ApiError> {
+        let place = Place {
+            group: "",
+            version: "v1",
+            resource: "pods",
+            namespace,
+        };
+        let (mut context, target) = self.request(place, pod, subresource, "create")?;
+        context.body = to_bytes(body);
+        context.content_type = "application/json".to_owned();
+        handlers::subresource(&mut context, &target).await.map(|_| ())
+    }
+
+    fn request(
+        &self,
+        place: Place<'_>,
+        name: &str,
+        subresource: &str,
+        verb: &str,
+    ) -> Result<(Context, Target), ApiError> {
+        let registry = self.server.core.state().registry.clone();
+        let resource = registry
+            .find(place.group, place.resource)
+            .filter(|resource| resource.version(place.version).is_some())
+            .ok_or_else(ApiError::unknown_resource)?;
+        let context = Context {
+            server: self.server.clone(),
+            method: http::Method::POST,
+            info: RequestInfo {
+                verb: verb.to_owned(),
+                is_resource: true,
+                group: place.group.to_owned(),
+                version: place.version.to_owned(),
+                resource: place.resource.to_owned(),
+                subresource: subresource.to_owned(),
+                namespace: place.namespace.to_owned(),
+                name: name.to_owned(),
+                ..RequestInfo::default()
+            },
+            options: Options::default(),
+            user: self.user.clone(),
+            content_type: String::new(),
+            accept: String::new(),
+            user_agent: String::new(),
+            shape: Ok(Shape::Object),
+            body: Bytes::new(),
+            warnings: Vec::new(),
+        };
+        Ok((context, Target { resource }))
+    }
+}
+
+fn stored(written: Written) -> Stored {
+    match written {
+        Written::Stored(object) => Stored(object),
+        // Local requests are never dry runs; the tree is all there would be.
+        Written::DryRun(value) => Stored(Arc::new(Object::new(&value, 0, &[]))),
+    }
+}

@@ -1,0 +1,362 @@
+//! A pod, compact: what controllers, kubelets and the checks of invariants ask all the time.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use kube_sim::Stored;
+use serde::Deserialize;
+
+use super::resources::{Amounts, List};
+
+/// The phases of a pod.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Phase {
+    /// Accepted; not all containers have started.
+    #[default]
+    Pending,
+    /// Bound, and at least one container runs, starts or restarts.
+    Running,
+    /// All containers ended well and none comes back.
+    Succeeded,
+    /// All containers ended, at least one badly, and none comes back.
+    Failed,
+    /// Nobody knows.
+    Unknown,
+}
+
+impl Phase {
+    /// Whether the pod has ended for good.
+    #[must_use]
+    pub fn is_terminal(self) -> bool {
+        matches!(self, Self::Succeeded | Self::Failed)
+    }
+
+    /// The word of the API.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "Pending",
+            Self::Running => "Running",
+            Self::Succeeded => "Succeeded",
+            Self::Failed => "Failed",
+            Self::Unknown => "Unknown",
+        }
+    }
+
+    fn parse(text: &str) -> Self {
+        match text {
+            "Running" => Self::Running,
+            "Succeeded" => Self::Succeeded,
+            "Failed" => Self::Failed,
+            "Unknown" => Self::Unknown,
+            _ => Self::Pending,
+        }
+    }
+}
+
+/// The controlling owner of an object.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Owner {
+    /// Its `apiVersion`.
+    pub api_version: Arc<str>,
+    /// Its kind.
+    pub kind: Arc<str>,
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its uid.
+    pub uid: Arc<str>,
+}
+
+/// A pod, compact.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PodView {
+    /// The namespace.
+    pub namespace: Arc<str>,
+    /// The name.
+    pub name: Arc<str>,
+    /// The uid.
+    pub uid: Box<str>,
+    /// The version of the object that this was read from.
+    pub version: u64,
+    /// The labels; shared with equal pods.
+    pub labels: Arc<BTreeMap<Box<str>, Box<str>>>,
+    /// The node it is bound to.
+    pub node: Option<Arc<str>>,
+    /// The phase.
+    pub phase: Phase,
+    /// Whether its condition `Ready` is true.
+    pub ready: bool,
+    /// When the condition `Ready` last changed.
+    pub ready_since: Option<Timestamp>,
+    /// Its controlling owner; shared with siblings.
+    pub controller: Option<Arc<Owner>>,
+    /// When it was made.
+    pub created: Timestamp,
+    /// When it is to be gone; set once a deletion has begun.
+    pub deleting_by: Option<Timestamp>,
+    /// Seconds it may take to stop once a deletion has begun.
+    pub deletion_grace: i64,
+    /// What it asks for, init containers and overhead counted as the scheduler does; shared with equal pods.
+    pub requests: Arc<Amounts>,
+    /// Its priority.
+    pub priority: i32,
+    /// Whether it mirrors a static pod of its node.
+    pub mirror: bool,
+    /// Restarts of its containers, added up.
+    pub restarts: u32,
+}
+
+impl PodView {
+    /// A label's value.
+    #[must_use]
+    pub fn label(&self, key: &str) -> Option<&str> {
+        self.labels.get(key).map(|value| &**value)
+    }
+
+    /// Whether it neither has ended nor is being deleted.
+    #[must_use]
+    pub fn is_active(&self) -> bool {
+        !self.phase.is_terminal() && self.deleting_by.is_none()
+    }
+
+    /// Whether it has been ready for this long at a time.
+    #[must_use]
+    pub fn is_available(&self, min_ready: jiff::SignedDuration, now: Timestamp) -> bool {
+        self.ready
+            && (min_ready.is_zero()
+                || self
+                    .ready_since
+                    .is_some_and(|since| now.duration_since(since) >= min_ready))
+    }
+
+    /// Reads a pod; none if the bytes are no pod, which a server does not store.
+    pub(super) fn read(stored: &Stored, pool: &mut Pool) -> Option<Self> {
+        let raw: RawPod<'_> = serde_json::from_slice(stored.bytes()).ok()?;
+        let RawPod { metadata, spec, status } = raw;
+        let ready = status.conditions.iter().find(|condition| condition.r#type == "Ready");
+        let controller = metadata.owner_references.iter().find(|owner| owner.controller);
+        let labels: BTreeMap<Box<str>, Box<str>> = metadata
+            .labels
+            .into_iter()
+            .map(|(key, value)| (key.into(), value.into()))
+            .collect();
+        Some(Self {
+            namespace: pool.text(&metadata.namespace),
+            name: (*metadata.name).into(),
+            uid: stored.uid().into(),
+            version: stored.version(),
+            labels: pool.labels(labels),
+            node: (!spec.node_name.is_empty()).then(|| pool.text(&spec.node_name)),
+            phase: Phase::parse(&status.phase),
+            ready: ready.is_some_and(|condition| condition.status == "True"),
+            ready_since: ready.and_then(|condition| condition.last_transition_time),
+            controller: controller.map(|owner| pool.owner(owner)),
+            created: metadata.creation_timestamp.unwrap_or_default(),
+            deleting_by: metadata.deletion_timestamp,
+            deletion_grace: metadata.deletion_grace_period_seconds.unwrap_or(0),
+            requests: pool.amounts(spec.requests()),
+            priority: spec.priority,
+            mirror: metadata.annotations.contains_key("kubernetes.io/config.mirror"),
+            restarts: status
+                .container_statuses
+                .iter()
+                .map(|status| status.restart_count)
+                .sum(),
+        })
+    }
+}
+
+/// Values that many pods share, each kept once.
+#[derive(Debug, Default)]
+pub(super) struct Pool {
+    texts: BTreeSet<Arc<str>>,
+    labels: BTreeSet<Arc<BTreeMap<Box<str>, Box<str>>>>,
+    owners: BTreeMap<Box<str>, Arc<Owner>>,
+    amounts: BTreeSet<Arc<Amounts>>,
+    reads: u32,
+}
+
+impl Pool {
+    fn text(&mut self, text: &str) -> Arc<str> {
+        if let Some(found) = self.texts.get(text) {
+            return found.clone();
+        }
+        let new: Arc<str> = text.into();
+        self.texts.insert(new.clone());
+        new
+    }
+
+    fn labels(&mut self, labels: BTreeMap<Box<str>, Box<str>>) -> Arc<BTreeMap<Box<str>, Box<str>>> {
+        self.sweep();
+        share(&mut self.labels, labels)
+    }
+
+    fn amounts(&mut self, amounts: Amounts) -> Arc<Amounts> {
+        share(&mut self.amounts, amounts)
+    }
+
+    fn owner(&mut self, raw: &RawOwner<'_>) -> Arc<Owner> {
+        if let Some(found) = self.owners.get(&*raw.uid) {
+            return found.clone();
+        }
+        let owner = Arc::new(Owner {
+            api_version: self.text(&raw.api_version),
+            kind: self.text(&raw.kind),
+            name: (*raw.name).into(),
+            uid: (*raw.uid).into(),
+        });
+        self.owners.insert((*raw.uid).into(), owner.clone());
+        owner
+    }
+
+    /// Forgets, from time to time, what nobody uses any more.
+    fn sweep(&mut self) {
+        self.reads = self.reads.wrapping_add(1);
+        if !self.reads.is_multiple_of(65_536) {
+            return;
+        }
+        self.texts.retain(|text| Arc::strong_count(text) > 1);
+        self.labels.retain(|labels| Arc::strong_count(labels) > 1);
+        self.owners.retain(|_, owner| Arc::strong_count(owner) > 1);
+        self.amounts.retain(|amounts| Arc::strong_count(amounts) > 1);
+    }
+}
+
+fn share<T: Ord>(pool: &mut BTreeSet<Arc<T>>, value: T) -> Arc<T> {
+    let new = Arc::new(value);
+    if let Some(found) = pool.get(&new) {
+        return found.clone();
+    }
+    pool.insert(new.clone());
+    new
+}
+
+#[derive(Deserialize)]
+struct RawPod<'a> {
+    #[serde(borrow)]
+    metadata: RawMetadata<'a>,
+    #[serde(borrow)]
+    spec: RawSpec<'a>,
+    #[serde(borrow, default)]
+    status: RawStatus<'a>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RawMetadata<'a> {
+    #[serde(borrow)]
+    namespace: Cow<'a, str>,
+    #[serde(borrow)]
+    name: Cow<'a, str>,
+    #[serde(borrow, default)]
+    labels: BTreeMap<Cow<'a, str>, Cow<'a, str>>,
+    #[serde(borrow, default)]
+    annotations: BTreeMap<Cow<'a, str>, Cow<'a, str>>,
+    #[serde(borrow, default)]
+    owner_references: Vec<RawOwner<'a>>,
+    creation_timestamp: Option<Timestamp>,
+    deletion_timestamp: Option<Timestamp>,
+    deletion_grace_period_seconds: Option<i64>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RawOwner<'a> {
+    #[serde(borrow)]
+    api_version: Cow<'a, str>,
+    #[serde(borrow)]
+    kind: Cow<'a, str>,
+    #[serde(borrow)]
+    name: Cow<'a, str>,
+    #[serde(borrow)]
+    uid: Cow<'a, str>,
+    #[serde(default)]
+    controller: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RawSpec<'a> {
+    #[serde(borrow, default)]
+    node_name: Cow<'a, str>,
+    #[serde(default)]
+    priority: i32,
+    #[serde(borrow, default)]
+    containers: Vec<RawContainer<'a>>,
+    #[serde(borrow, default)]
+    init_containers: Vec<RawContainer<'a>>,
+    #[serde(borrow, default)]
+    overhead: List<'a>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RawContainer<'a> {
+    #[serde(borrow, default)]
+    resources: RawResources<'a>,
+    #[serde(borrow)]
+    restart_policy: Option<Cow<'a, str>>,
+}
+
+#[derive(Deserialize, Default)]
+struct RawResources<'a> {
+    #[serde(borrow, default)]
+    requests: List<'a>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase")]
+struct RawStatus<'a> {
+    #[serde(borrow, default)]
+    phase: Cow<'a, str>,
+    #[serde(borrow, default)]
+    conditions: Vec<RawCondition<'a>>,
+    #[serde(default)]
+    container_statuses: Vec<RawContainerStatus>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RawCondition<'a> {
+    #[serde(borrow)]
+    r#type: Cow<'a, str>,
+    #[serde(borrow)]
+    status: Cow<'a, str>,
+    last_transition_time: Option<Timestamp>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RawContainerStatus {
+    #[serde(default)]
+    restart_count: u32,
+}
+
+impl RawSpec<'_> {
+    /// The larger of what runs together and what an init container asks for alone, and the overhead on top.
+    fn requests(&self) -> Amounts {
+        let mut running = Amounts::default();
+        for container in &self.containers {
+            running.add(&Amounts::read(&container.resources.requests));
+        }
+        // Init containers with restart policy Always stay: they count for those after them and while the pod runs.
+        let (mut sidecars, mut peak) = (Amounts::default(), Amounts::default());
+        for container in &self.init_containers {
+            let own = Amounts::read(&container.resources.requests);
+            if container.restart_policy.as_deref() == Some("Always") {
+                sidecars.add(&own);
+                peak.raise_to(&sidecars);
+            } else {
+                let mut alone = sidecars.clone();
+                alone.add(&own);
+                peak.raise_to(&alone);
+            }
+        }
+        running.add(&sidecars);
+        running.raise_to(&peak);
+        running.add(&Amounts::read(&self.overhead));
+        running
+    }
+}

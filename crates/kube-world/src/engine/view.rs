@@ -1,0 +1,108 @@
+//! What planners see: the time, the typed caches, and every object of the server.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use kube_sim::{ApiServer, Stored};
+use serde_json::Value;
+
+use crate::cache::{Caches, NodeView, PodView};
+use crate::kind::{Key, Kind};
+use crate::nodes::{Machine, Machines};
+
+/// A consistent picture of the cluster for one plan.
+#[derive(Debug, Clone, Copy)]
+pub struct View<'a> {
+    /// The time of the plan.
+    pub now: Timestamp,
+    pub(crate) server: &'a ApiServer,
+    pub(crate) caches: &'a Caches,
+    pub(crate) machines: &'a Machines,
+}
+
+impl<'a> View<'a> {
+    /// The tree of an object. Parses it; pods and nodes are cheaper through [`View::pod`] and [`View::node`].
+    #[must_use]
+    pub fn get(&self, kind: Kind, namespace: &str, name: &str) -> Option<Value> {
+        self.stored(kind, namespace, name).map(|stored| stored.value())
+    }
+
+    /// The tree of the object that a key names.
+    #[must_use]
+    pub fn object(&self, key: &Key) -> Option<Value> {
+        self.get(key.kind, &key.namespace, &key.name)
+    }
+
+    /// An object, not parsed.
+    #[must_use]
+    pub fn stored(&self, kind: Kind, namespace: &str, name: &str) -> Option<Stored> {
+        let namespace = if kind.namespaced { namespace } else { "" };
+        self.server.stored(kind.group, kind.resource, namespace, name)
+    }
+
+    /// The trees of all objects of a kind in order of namespace and name; an empty namespace means all.
+    #[must_use]
+    pub fn list(&self, kind: Kind, namespace: &str) -> Vec<Value> {
+        let all = self.list_stored(kind, namespace);
+        all.iter().map(Stored::value).collect()
+    }
+
+    /// All objects of a kind, not parsed, in order of namespace and name; an empty namespace means all.
+    #[must_use]
+    pub fn list_stored(&self, kind: Kind, namespace: &str) -> Vec<Stored> {
+        self.server.stored_all(kind.group, kind.resource, namespace)
+    }
+
+    /// The keys of the objects of a kind that name this uid as an owner, in order.
+    #[must_use]
+    pub fn dependents(&self, kind: Kind, uid: &str) -> Vec<Key> {
+        let all = self.server.dependents(kind.group, kind.resource, uid);
+        all.iter()
+            .map(|(namespace, name)| Key::new(kind, namespace, name))
+            .collect()
+    }
+
+    /// A pod.
+    #[must_use]
+    pub fn pod(&self, namespace: &str, name: &str) -> Option<&'a Arc<PodView>> {
+        self.caches.pod(namespace, name)
+    }
+
+    /// All pods of a namespace (all pods where it is empty) in order of namespace and name.
+    pub fn pods(&self, namespace: &str) -> impl Iterator<Item = &'a Arc<PodView>> + use<'a> {
+        self.caches.pods(namespace)
+    }
+
+    /// The pods bound to a node, in order.
+    pub fn pods_on(&self, node: &str) -> impl Iterator<Item = &'a Arc<PodView>> + use<'a> {
+        self.caches.pods_on(node)
+    }
+
+    /// The pods whose controlling owner has this uid, in order.
+    pub fn pods_of(&self, owner_uid: &str) -> impl Iterator<Item = &'a Arc<PodView>> + use<'a> {
+        self.caches.pods_of(owner_uid)
+    }
+
+    /// A node.
+    #[must_use]
+    pub fn node(&self, name: &str) -> Option<&'a Arc<NodeView>> {
+        self.caches.node(name)
+    }
+
+    /// All nodes in order of their names.
+    pub fn nodes(&self) -> impl Iterator<Item = &'a Arc<NodeView>> + use<'a> {
+        self.caches.nodes()
+    }
+
+    /// The machine behind a node: what is really there, whatever the node object says. For kubelets; controllers that
+    /// should act on what the API tells them use [`View::node`].
+    #[must_use]
+    pub fn machine(&self, node: &str) -> Option<&'a Machine> {
+        self.machines.get(node)
+    }
+
+    /// All machines in order of their nodes' names.
+    pub fn machines(&self) -> impl Iterator<Item = &'a Machine> + use<'a> {
+        self.machines.iter()
+    }
+}

@@ -1,0 +1,156 @@
+//! Names: the kinds that the world knows, and keys of objects.
+
+use std::fmt;
+use std::sync::Arc;
+
+use kube_sim::Place;
+use serde_json::Value;
+
+/// A kind of object, with all its names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Kind {
+    /// The API group; empty for the core group.
+    pub group: &'static str,
+    /// The plural name.
+    pub resource: &'static str,
+    /// The version the world speaks.
+    pub version: &'static str,
+    /// The kind as `kind:` says it.
+    pub kind: &'static str,
+    /// Whether its objects live in namespaces.
+    pub namespaced: bool,
+}
+
+macro_rules! kinds {
+    ($($constant:ident = $group:literal, $version:literal, $resource:literal, $kind:literal, $namespaced:literal;)*) => {
+        impl Kind {
+            $(
+                #[doc = concat!("The kind `", $kind, "`.")]
+                pub const $constant: Self = Self {
+                    group: $group, resource: $resource, version: $version, kind: $kind, namespaced: $namespaced,
+                };
+            )*
+            const ALL: &'static [Self] = &[$(Self::$constant),*];
+        }
+    };
+}
+
+kinds! {
+    POD = "", "v1", "pods", "Pod", true;
+    NODE = "", "v1", "nodes", "Node", false;
+    EVENT = "", "v1", "events", "Event", true;
+    LEASE = "coordination.k8s.io", "v1", "leases", "Lease", true;
+    NAMESPACE = "", "v1", "namespaces", "Namespace", false;
+    SERVICE = "", "v1", "services", "Service", true;
+    ENDPOINTS = "", "v1", "endpoints", "Endpoints", true;
+    SERVICE_ACCOUNT = "", "v1", "serviceaccounts", "ServiceAccount", true;
+    CONFIG_MAP = "", "v1", "configmaps", "ConfigMap", true;
+    SECRET = "", "v1", "secrets", "Secret", true;
+    PERSISTENT_VOLUME_CLAIM = "", "v1", "persistentvolumeclaims", "PersistentVolumeClaim", true;
+    PERSISTENT_VOLUME = "", "v1", "persistentvolumes", "PersistentVolume", false;
+    REPLICATION_CONTROLLER = "", "v1", "replicationcontrollers", "ReplicationController", true;
+    RESOURCE_QUOTA = "", "v1", "resourcequotas", "ResourceQuota", true;
+    DEPLOYMENT = "apps", "v1", "deployments", "Deployment", true;
+    REPLICA_SET = "apps", "v1", "replicasets", "ReplicaSet", true;
+    STATEFUL_SET = "apps", "v1", "statefulsets", "StatefulSet", true;
+    DAEMON_SET = "apps", "v1", "daemonsets", "DaemonSet", true;
+    CONTROLLER_REVISION = "apps", "v1", "controllerrevisions", "ControllerRevision", true;
+    JOB = "batch", "v1", "jobs", "Job", true;
+    CRON_JOB = "batch", "v1", "cronjobs", "CronJob", true;
+    ENDPOINT_SLICE = "discovery.k8s.io", "v1", "endpointslices", "EndpointSlice", true;
+    POD_DISRUPTION_BUDGET = "policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget", true;
+    HORIZONTAL_POD_AUTOSCALER = "autoscaling", "v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler", true;
+    STORAGE_CLASS = "storage.k8s.io", "v1", "storageclasses", "StorageClass", false;
+    CSI_NODE = "storage.k8s.io", "v1", "csinodes", "CSINode", false;
+    VOLUME_ATTACHMENT = "storage.k8s.io", "v1", "volumeattachments", "VolumeAttachment", false;
+    PRIORITY_CLASS = "scheduling.k8s.io", "v1", "priorityclasses", "PriorityClass", false;
+    INGRESS = "networking.k8s.io", "v1", "ingresses", "Ingress", true;
+}
+
+impl Kind {
+    /// The kind of a collection; none for kinds that nothing in the world looks at.
+    #[must_use]
+    pub fn of(group: &str, resource: &str) -> Option<Self> {
+        let mut all = Self::ALL.iter();
+        all.find(|kind| kind.group == group && kind.resource == resource)
+            .copied()
+    }
+
+    /// The kind that an owner or scale target names.
+    #[must_use]
+    pub fn named(api_version: &str, kind: &str) -> Option<Self> {
+        let group = api_version.split_once('/').map_or("", |(group, _)| group);
+        let mut all = Self::ALL.iter();
+        all.find(|known| known.group == group && known.kind == kind).copied()
+    }
+
+    /// `v1` or `apps/v1`.
+    #[must_use]
+    pub fn api_version(&self) -> String {
+        if self.group.is_empty() {
+            self.version.to_owned()
+        } else {
+            format!("{}/{}", self.group, self.version)
+        }
+    }
+
+    /// Where the objects of a namespace are.
+    #[must_use]
+    pub fn in_namespace<'a>(&self, namespace: &'a str) -> Place<'a>
+    where
+        'static: 'a,
+    {
+        Place {
+            group: self.group,
+            version: self.version,
+            resource: self.resource,
+            namespace: if self.namespaced { namespace } else { "" },
+        }
+    }
+}
+
+/// Names an object, and with it what a controller has to look at again.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Key {
+    /// The kind.
+    pub kind: Kind,
+    /// The namespace; empty for cluster-scoped kinds.
+    pub namespace: Arc<str>,
+    /// The name.
+    pub name: Arc<str>,
+}
+
+impl Key {
+    /// Names an object.
+    #[must_use]
+    pub fn new(kind: Kind, namespace: &str, name: &str) -> Self {
+        Self {
+            kind,
+            namespace: namespace.into(),
+            name: name.into(),
+        }
+    }
+
+    /// The key of an object of a known kind, read from its tree.
+    #[must_use]
+    pub fn of(kind: Kind, object: &Value) -> Self {
+        let text = |field: &str| object.pointer(field).and_then(Value::as_str).unwrap_or_default();
+        Self::new(kind, text("/metadata/namespace"), text("/metadata/name"))
+    }
+
+    /// Where the object is.
+    #[must_use]
+    pub fn place(&self) -> Place<'_> {
+        self.kind.in_namespace(&self.namespace)
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.namespace.is_empty() {
+            write!(f, "{}/{}", self.kind.resource, self.name)
+        } else {
+            write!(f, "{}/{}/{}", self.kind.resource, self.namespace, self.name)
+        }
+    }
+}
