@@ -253,7 +253,9 @@ impl Collector<'_> {
         let due = jiff::SignedDuration::from_secs(grace);
         let when = now.saturating_add(due).unwrap_or(now);
         set(value, &["metadata", "deletionTimestamp"], time_text(when));
-        set(value, &["metadata", "deletionGracePeriodSeconds"], grace);
+        if resource.is() != ("", "namespaces") {
+            set(value, &["metadata", "deletionGracePeriodSeconds"], grace);
+        }
         if let Some(generation) = int(value, &["metadata", "generation"]) {
             set(value, &["metadata", "generation"], generation.saturating_add(1));
         }

@@ -39,6 +39,10 @@ struct Walk<'r> {
     typed: bool,
     unknown: Vec<String>,
     path: String,
+    /// The struct whose field is being read, and the fields on the way to it: how Go's decoder names a place. Keys of maps
+    /// and places in lists are no part of it.
+    owner: String,
+    fields: Vec<String>,
 }
 
 /// Checks types and drops unknown fields; returns the paths of what was dropped.
@@ -50,13 +54,18 @@ pub(crate) fn check(target: &Target, version: &str, object: &mut Value) -> Resul
         typed: true,
         unknown: Vec::new(),
         path: String::new(),
+        owner: resource.kind.clone(),
+        fields: Vec::new(),
     };
     if let Some(metadata) = object.get_mut("metadata")
         && let Some(schema) = definition("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta")
     {
         walk.path = "metadata".to_owned();
+        walk.fields = vec!["metadata".to_owned()];
         walk.visit(schema.root(), metadata)?;
         walk.path.clear();
+        walk.fields.clear();
+        walk.owner.clone_from(&resource.kind);
     }
     let schema = schema_of(resource, version);
     walk.typed = !resource.custom;
@@ -155,11 +164,21 @@ impl Walk<'_> {
         };
         let length = self.path.len();
         let names: Vec<String> = map.keys().cloned().collect();
+        let outer = kind.is_struct().then(|| {
+            let name = kind
+                .name()
+                .and_then(|name| name.rsplit('.').next())
+                .unwrap_or(&self.resource.kind);
+            std::mem::replace(&mut self.owner, name.to_owned())
+        });
         for name in names {
             if !self.path.is_empty() {
                 self.path.push('.');
             }
             self.path.push_str(&name);
+            if outer.is_some() {
+                self.fields.push(name.clone());
+            }
             match (kind.child(&name), map.get_mut(&name)) {
                 // Typed decoders read null as unset; custom resources judge nulls when they are validated.
                 (Some(_), Some(Value::Null)) if !self.resource.custom => {
@@ -176,6 +195,12 @@ impl Walk<'_> {
                 }
             }
             self.path.truncate(length);
+            if outer.is_some() {
+                self.fields.pop();
+            }
+        }
+        if let Some(outer) = outer {
+            self.owner = outer;
         }
         Ok(())
     }
@@ -229,20 +254,9 @@ impl Walk<'_> {
             Value::Object(_) => "object",
             Value::Null => "null",
         };
-        // Go names the field, not the place in a list.
-        let mut path = String::new();
-        let mut depth = 0_u32;
-        for c in self.path.chars() {
-            match c {
-                '[' => depth += 1,
-                ']' => depth = depth.saturating_sub(1),
-                c if depth == 0 => path.push(c),
-                _ => {}
-            }
-        }
-        let kind = &self.resource.kind;
+        let (owner, path) = (&self.owner, self.fields.join("."));
         Err(self.refuse(&format!(
-            "json: cannot unmarshal {found} into Go struct field {kind}.{path} of type {wanted}"
+            "json: cannot unmarshal {found} into Go struct field {owner}.{path} of type {wanted}"
         )))
     }
 
@@ -430,6 +444,29 @@ pub(crate) fn track(
     };
     *new = apply::update(old, new, &writer).map_err(|error| ApiError::bad_request(error.to_string()))?;
     Ok(())
+}
+
+/// Takes the time off the entry of who scaled an object: the real server works it out from a Scale, which has none.
+/// Entries without a time stand before those with one.
+pub(crate) fn forget_time(object: &mut Value, manager: &str) {
+    let Some(entries) = crate::value::at_mut(object, &["metadata", "managedFields"]).and_then(Value::as_array_mut)
+    else {
+        return;
+    };
+    let is = |entry: &Value, field: &str, wanted: &str| text(entry, &[field]) == Some(wanted);
+    let scaled = entries
+        .iter()
+        .position(|e| is(e, "manager", manager) && is(e, "subresource", "scale") && is(e, "operation", "Update"));
+    if let Some(place) = scaled {
+        let mut entry = entries.remove(place);
+        remove(&mut entry, &["time"]);
+        let before = |other: &Value| {
+            is(other, "operation", "Apply")
+                || (other.get("time").is_none() && text(other, &["manager"]) < Some(manager))
+        };
+        let first = entries.iter().take_while(|other| before(other)).count();
+        entries.insert(first, entry);
+    }
 }
 
 /// A strategic merge patch.

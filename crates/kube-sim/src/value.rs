@@ -103,6 +103,23 @@ pub(crate) fn drop_nulls(value: &mut Value) {
     }
 }
 
+/// A value as Go's `%v` prints it, as some of the real server's errors show it.
+pub(crate) fn go_text(value: &Value) -> String {
+    match value {
+        Value::Null => "<nil>".to_owned(),
+        Value::String(text) => text.clone(),
+        Value::Array(items) => format!("[{}]", items.iter().map(go_text).collect::<Vec<_>>().join(" ")),
+        Value::Object(map) => {
+            let members: Vec<String> = map
+                .iter()
+                .map(|(key, inner)| format!("{key}:{}", go_text(inner)))
+                .collect();
+            format!("map[{}]", members.join(" "))
+        }
+        other => other.to_string(),
+    }
+}
+
 /// The name of an object.
 pub(crate) fn name(value: &Value) -> &str {
     text(value, &["metadata", "name"]).unwrap_or_default()

@@ -116,6 +116,9 @@ async fn attempt(
     if !tracked {
         let mut seen = convert::convert(new, &resource, &context.info.version);
         schema::track(target, context, Some(&old_seen), &mut seen, &manager, &subresource)?;
+        if subresource == "scale" {
+            schema::forget_time(&mut seen, &manager);
+        }
         new = convert::to_storage(seen, &resource);
     }
     if context.server.has_admission(&context.info.group) {

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::Target;
+use super::json;
 use crate::registry::{api_version, split_api_version};
 use crate::request::FieldValidation;
 use crate::schema;
@@ -20,23 +21,45 @@ pub(super) fn media_type(text: &str) -> &str {
 
 /// The body as a tree. Nesting is bounded by the readers.
 pub(super) fn body(context: &Context) -> Result<Value, ApiError> {
-    match media_type(&context.content_type) {
-        "" | "application/json" => json(&context.body),
+    body_and_doubled(context, None).map(|(value, _)| value)
+}
+
+/// The body as a tree, and the fields that stand in it twice. `kind` is what the body must be.
+fn body_and_doubled(context: &Context, kind: Option<&str>) -> Result<(Value, Vec<String>), ApiError> {
+    let must = kind
+        .map(|kind| format!(" (must be of type {kind})"))
+        .unwrap_or_default();
+    let value = match media_type(&context.content_type) {
+        "" | "application/json" => {
+            return json::read(&context.body).map_err(|why| {
+                ApiError::bad_request(format!(
+                    "the object provided is unrecognized{must}: couldn't get version/kind; json parse error: {why} ({})",
+                    shown(&context.body)
+                ))
+            });
+        }
         "application/yaml" | "application/apply-patch+yaml" => yaml_or_json(&context.body),
         wire::MEDIA => wire::decode(&context.body).ok_or_else(|| {
             ApiError::bad_request("the object provided is unrecognized: the protobuf body cannot be decoded")
         }),
         _ => Err(ApiError::unsupported_media_type(ACCEPTED)),
-    }
+    };
+    value.map(|value| (value, Vec::new()))
 }
 
-/// Reads JSON.
+/// The beginning of a body that cannot be read, for its writer to see.
+fn shown(body: &[u8]) -> String {
+    if body.is_empty() {
+        return "<empty>".to_owned();
+    }
+    String::from_utf8_lossy(body.get(..body.len().min(1_024)).unwrap_or_default()).into_owned()
+}
+
+/// Reads a patch in JSON.
 pub(super) fn json(bytes: &[u8]) -> Result<Value, ApiError> {
-    serde_json::from_slice(bytes).map_err(|error| {
-        ApiError::bad_request(format!(
-            "the object provided is unrecognized: couldn't get version/kind; json parse error: {error}"
-        ))
-    })
+    json::read(bytes)
+        .map(|(value, _)| value)
+        .map_err(|why| ApiError::bad_request(format!("error decoding patch: {why}")))
 }
 
 /// Reads YAML; JSON is tried first because it is what most clients send and costs less.
@@ -50,9 +73,13 @@ pub(super) fn yaml_or_json(bytes: &[u8]) -> Result<Value, ApiError> {
 
 /// The object in the body of a create or update, in the version of the request.
 pub(super) fn object(context: &mut Context, target: &Target) -> Result<Value, ApiError> {
-    let mut value = body(context)?;
+    let (mut value, doubled) = body_and_doubled(context, Some(&target.resource.kind))?;
     check_kind(context, target, &mut value)?;
-    check_fields(context, target, &mut value)?;
+    let findings = doubled
+        .iter()
+        .map(|field| format!("duplicate field \"{field}\""))
+        .collect();
+    check_fields_after(context, target, &mut value, findings)?;
     Ok(value)
 }
 
@@ -116,20 +143,27 @@ fn unregistered(context: &Context, target: &Target, kind: &str, version: &str) -
 
 /// Checks types, drops unknown fields and reports them as the request's `fieldValidation` says.
 pub(super) fn check_fields(context: &mut Context, target: &Target, value: &mut Value) -> Result<(), ApiError> {
+    check_fields_after(context, target, value, Vec::new())
+}
+
+/// The same, after what the reader has found already.
+fn check_fields_after(
+    context: &mut Context,
+    target: &Target,
+    value: &mut Value,
+    mut findings: Vec<String>,
+) -> Result<(), ApiError> {
     as_map(value);
     let unknown = schema::check(target, &context.info.version, value)?;
     schema::drop_empty(&target.resource, &context.info.version, value);
-    report_unknown(context, target, &unknown)
+    findings.extend(unknown.iter().map(|field| format!("unknown field \"{field}\"")));
+    report(context, target, findings)
 }
 
-fn report_unknown(context: &mut Context, target: &Target, unknown: &[String]) -> Result<(), ApiError> {
-    if unknown.is_empty() {
+fn report(context: &mut Context, target: &Target, texts: Vec<String>) -> Result<(), ApiError> {
+    if texts.is_empty() {
         return Ok(());
     }
-    let texts: Vec<String> = unknown
-        .iter()
-        .map(|field| format!("unknown field \"{field}\""))
-        .collect();
     match context.options.field_validation {
         FieldValidation::Ignore => {}
         FieldValidation::Warn => {

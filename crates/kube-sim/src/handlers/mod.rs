@@ -5,6 +5,7 @@ mod create;
 mod decode;
 mod delete;
 mod eviction;
+mod json;
 mod patch;
 mod read;
 mod reviews;

@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::change::{Edited, change};
 use super::create::{answer, create_object};
 use super::{Answer, Target, decode};
+use crate::request::FieldValidation;
 use crate::schema;
 use crate::server::Context;
 use crate::status::{ApiError, FieldError};
@@ -56,6 +57,7 @@ pub(super) async fn patch(context: &mut Context, target: &Target) -> Answer {
             let patch = decode::json(&context.body)?;
             let (group, version) = (context.info.group.clone(), context.info.version.clone());
             let (edit_target, name) = (target.clone(), context.info.name.clone());
+            let strict = context.options.field_validation == FieldValidation::Strict;
             let edit = move |current: &Value| {
                 let mut value = apply_patch(&edit_target, (&group, &version), other, current, &patch)?;
                 let renamed = value::name(&value);
@@ -63,6 +65,7 @@ pub(super) async fn patch(context: &mut Context, target: &Target) -> Answer {
                     return Err(rename(renamed, &name));
                 }
                 value::drop_nulls_builtin(&edit_target.resource, &mut value);
+                fits(&edit_target, &version, strict, &value, &patch)?;
                 Ok(Edited { value, tracked: false })
             };
             let written = change(context, target, &edit).await?;
@@ -74,6 +77,33 @@ pub(super) async fn patch(context: &mut Context, target: &Target) -> Answer {
 fn rename(found: &str, wanted: &str) -> ApiError {
     ApiError::bad_request(format!(
         "the name of the object ({found}) does not match the name on the URL ({wanted})"
+    ))
+}
+
+/// Holds a patched object to its type: the real server tells misfits of a patch otherwise than those of a whole object.
+fn fits(target: &Target, version: &str, strict: bool, value: &Value, patch: &Value) -> Result<(), ApiError> {
+    let (shown, why) = match schema::check(target, version, &mut value.clone()) {
+        Ok(unknown) if strict && !unknown.is_empty() => {
+            let texts: Vec<String> = unknown
+                .iter()
+                .map(|field| format!("unknown field \"{field}\""))
+                .collect();
+            (
+                value::go_text(patch),
+                format!("strict decoding error: {}", texts.join(", ")),
+            )
+        }
+        Ok(_) => return Ok(()),
+        Err(error) => {
+            let why = error.message.split_once(": ").map_or("", |(_, why)| why).to_owned();
+            (value.to_string(), why)
+        }
+    };
+    Err(ApiError::invalid(
+        "",
+        "",
+        "",
+        &[FieldError::invalid("patch", shown, why)],
     ))
 }
 
@@ -110,9 +140,15 @@ pub(super) fn apply_patch(
         })?,
         PatchKind::Merge | PatchKind::Apply => {
             if !patch.is_object() {
-                return Err(ApiError::bad_request(
-                    "error decoding patch: a merge patch must be an object",
-                ));
+                let found = match patch {
+                    Value::Array(_) => "array",
+                    Value::String(_) => "string",
+                    Value::Bool(_) => "bool",
+                    _ => "number",
+                };
+                return Err(ApiError::bad_request(format!(
+                    "error decoding patch: json: cannot unmarshal {found} into Go value of type map[string]interface {{}}"
+                )));
             }
             kubemerge::merge_patch::apply(current, patch).map_err(|error| ApiError::bad_request(error.to_string()))?
         }

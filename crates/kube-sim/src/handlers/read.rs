@@ -214,6 +214,10 @@ pub(super) fn list(context: &Context, target: &Target) -> Answer {
     };
     let mut metadata = Map::new();
     metadata.insert("resourceVersion".to_owned(), version.to_string().into());
+    if target.resource.custom && !matches!(view.shape, Shape::Table(_)) {
+        // Lists of custom resources are no Go type of their own, and say so.
+        metadata.insert("continue".to_owned(), "".into());
+    }
     if remaining > 0
         && let Some((last, _)) = page.last()
     {

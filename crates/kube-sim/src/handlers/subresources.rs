@@ -152,6 +152,8 @@ async fn scale(context: &mut Context, target: &Target) -> Answer {
     let paths = paths(context, target)?;
     let compute = scale_edit(context, target, kind, patching, body);
     let check_target = target.clone();
+    // The scale of a custom resource leaves no owner behind.
+    let tracked = target.resource.custom;
     let name = context.info.name.clone();
     let edit = move |object: &Value| {
         let scale = compute(object)?;
@@ -172,7 +174,7 @@ async fn scale(context: &mut Context, target: &Target) -> Answer {
         }
         let mut value = object.clone();
         set(&mut value, &refs(&paths.spec), replicas);
-        Ok(Edited { value, tracked: false })
+        Ok(Edited { value, tracked })
     };
     drop(current);
     let written = change(context, target, &edit).await?;

@@ -91,6 +91,7 @@ pub(crate) fn prepare_create(resource: &Resource, object: &mut Value) {
         }
     }
     own_labels(resource, object);
+    others::written_unset(resource, object);
     if resource.is() == ("", "namespaces") {
         default(object, &["spec", "finalizers"], json!(["kubernetes"]));
     }
@@ -143,6 +144,7 @@ pub(crate) fn prepare_update(resource: &Resource, subresource: &str, old: &Value
         "" | "resize" | "ephemeralcontainers" if has_status(resource) => copy(old, new, &["status"]),
         _ => {}
     }
+    others::written_unset(resource, new);
     if resource.is() == ("", "namespaces") && subresource != "finalize" {
         copy(old, new, &["spec"]);
         let name = value::name(old).to_owned();
@@ -260,6 +262,10 @@ pub(crate) fn validate_update(resource: &Resource, subresource: &str, old: &Valu
     errors.extend(errors.clone());
     if subresource != "status" {
         errors.extend(validate_change(resource, subresource, old, new));
+    }
+    if resource.is() == ("", "nodes") {
+        // The taints of a changed node are judged twice as well.
+        errors.extend(others::validate_taints(new));
     }
     errors
 }

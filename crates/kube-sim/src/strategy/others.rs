@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{immutable, names, required};
 use crate::registry::Resource;
-use crate::status::FieldError;
+use crate::status::{FieldError, FieldErrorKind};
 use crate::value::{at, at_mut, default, flag, int, list, list_mut, map_at, remove, set, text};
 
 const RBAC: &str = "rbac.authorization.k8s.io";
@@ -142,6 +142,7 @@ pub(super) fn validate(resource: &Resource, object: &Value) -> Vec<FieldError> {
         ("", "secrets") => config_keys(object, &["data"]),
         ("", "persistentvolumeclaims") => validate_claim(object),
         ("", "events") => validate_event(object),
+        ("", "nodes") => validate_taints(object),
         ("policy", _) => validate_budget(object),
         ("autoscaling", _) => validate_autoscaler(object),
         ("networking.k8s.io", "ingresses") => validate_ingress(object),
@@ -153,6 +154,50 @@ pub(super) fn validate(resource: &Resource, object: &Value) -> Vec<FieldError> {
         ("admissionregistration.k8s.io", plural) => crate::policies::validate(plural, object),
         _ => Vec::new(),
     }
+}
+
+/// What Go holds by value is written even when it is unset; nobody owns it.
+pub(super) fn written_unset(resource: &Resource, object: &mut Value) {
+    if resource.is() == ("", "events") {
+        for time in ["eventTime", "firstTimestamp", "lastTimestamp"] {
+            default(object, &[time], Value::Null);
+        }
+        default(object, &["reportingComponent"], "");
+        default(object, &["reportingInstance"], "");
+        default(object, &["source"], json!({}));
+    }
+}
+
+/// A taint's key has each effect once.
+pub(super) fn validate_taints(node: &Value) -> Vec<FieldError> {
+    let taints = list(node, &["spec", "taints"]);
+    let id = |taint: &Value| {
+        (
+            text(taint, &["key"]).map(str::to_owned),
+            text(taint, &["effect"]).map(str::to_owned),
+        )
+    };
+    let mut errors = Vec::new();
+    for (place, taint) in taints.iter().enumerate() {
+        if !taints.iter().take(place).any(|other| id(other) == id(taint)) {
+            continue;
+        }
+        let field = |name: &str| json!(text(taint, &[name]).unwrap_or_default());
+        let added = taint.get("timeAdded").cloned().unwrap_or_default();
+        let error = FieldError {
+            field: format!("metadata.taints[{place}]"),
+            kind: FieldErrorKind::Duplicate,
+            value: None,
+            detail: format!(
+                "{{\"Key\":{},\"Value\":{},\"Effect\":{},\"TimeAdded\":{added}}}: taints must be unique by key and effect pair",
+                field("key"),
+                field("value"),
+                field("effect")
+            ),
+        };
+        errors.push(error);
+    }
+    errors
 }
 
 /// An event belongs into the namespace of its object.

@@ -1,5 +1,6 @@
 //! Pods and pod templates: defaults, rules, quality of service, admission.
 
+use model::quantity::Quantity;
 use serde_json::{Value, json};
 
 use super::{cluster_object, names};
@@ -171,6 +172,11 @@ pub(super) fn template_defaults(object: &mut Value, path: &[&str]) {
 pub(super) fn defaults(pod: &mut Value) {
     spec_defaults(pod, &["spec"]);
     default(pod, &["spec", "enableServiceLinks"], true);
+    for condition in list_mut(pod, &["status", "conditions"]) {
+        // These times are no pointers in Go, so an unset one is written as null.
+        default(condition, &["lastProbeTime"], Value::Null);
+        default(condition, &["lastTransitionTime"], Value::Null);
+    }
 }
 
 /// Every pod leaves a broken node after five minutes unless it says otherwise.
@@ -284,6 +290,32 @@ pub(super) fn validate(object: &Value, path: &[&str]) -> Vec<FieldError> {
     errors
 }
 
+/// No request is above its limit, and requests of what cannot be overcommitted are their limits.
+fn requests_fit(container: &Value, field: &str, errors: &mut Vec<FieldError>) {
+    let amount = |value: &Value| value.as_str().and_then(|text| text.parse::<Quantity>().ok());
+    let limits = at(container, &["resources", "limits"]).and_then(Value::as_object);
+    for (name, shown) in limits.into_iter().flatten() {
+        let wanted = at(container, &["resources", "requests", name]);
+        let (Some(request), Some(limit)) = (wanted.and_then(amount), amount(shown)) else {
+            continue;
+        };
+        let native = !name.contains('/') || name.contains("kubernetes.io/");
+        let fixed = !native || name.starts_with("hugepages-");
+        let detail = match (fixed, request.nanos().cmp(limit.nanos())) {
+            (true, std::cmp::Ordering::Less | std::cmp::Ordering::Greater) => "must be equal to",
+            (false, std::cmp::Ordering::Greater) => "must be less than or equal to",
+            _ => continue,
+        };
+        let value = wanted.cloned().unwrap_or_default();
+        let detail = format!("{detail} {name} limit of {}", shown.as_str().unwrap_or_default());
+        errors.push(FieldError::invalid(
+            format!("{field}.resources.requests"),
+            value,
+            detail,
+        ));
+    }
+}
+
 fn validate_container<'v>(
     container: &'v Value,
     field: &str,
@@ -318,6 +350,7 @@ fn validate_container<'v>(
             &known,
         ));
     }
+    requests_fit(container, field, errors);
     for (number, mount) in list(container, &["volumeMounts"]).iter().enumerate() {
         let mounted = text(mount, &["name"]).unwrap_or_default();
         if !volumes.contains(&mounted) {

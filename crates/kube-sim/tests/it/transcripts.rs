@@ -318,9 +318,12 @@ const BEYOND: &str = "
 - Rules of aggregated ClusterRoles are gathered when a request is judged; the role's own `rules` are not rewritten, as no
   controller runs.
 - Impersonation knows the verb `impersonate` only, not the constrained verbs of 1.36.
-- CEL is not type-checked: unknown names, syntax and obvious result types are refused when a rule or policy is written;
-  unknown fields and mixed types only show when it is evaluated. The estimated cost of rules is not limited. The
+- There is no type checker for CEL: unknown names, syntax and obvious result types are refused when a rule or policy is
+  written; unknown fields and mixed types only show when it is evaluated. The estimated cost of rules is not limited. The
   variable `authorizer` is not offered.
+- `kubectl explain` shows the fields of built-in kinds with their types and which are required, and no descriptions: the
+  OpenAPI documents carry none, so that a server stays small. Custom resources show the descriptions of their schema.
+- The OpenAPI documents name the types and the paths that kubectl needs; parameters and answers of each path are left out.
 - Validating webhooks run one after another in the order of their configurations' names, so that runs replay.
 - Webhooks are called on loopback only; Services have no network, so a webhook that is a Service needs a handler in process.
 - The action `Audit` of policies and audit annotations leave no trace.
