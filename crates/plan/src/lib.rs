@@ -17,7 +17,7 @@
 //! use render::{DesiredCluster, DesiredPool};
 //!
 //! let pool = |hash: &str| DesiredPool {
-//!     name: "worker".into(), profile: "worker-splitaz".into(), files_text: None, files: Vec::new(),
+//!     name: "worker".into(), profile: "worker-splitaz".into(), files_text: None, files: Default::default(),
 //!     user_data: Some(hash.into()), definition: None, hash: hash.into(),
 //! };
 //! let before = DesiredCluster { pools: vec![pool("a")], ..DesiredCluster::default() };

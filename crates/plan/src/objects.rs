@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use render::{Content, DesiredCluster, ManifestObject, ObjectId};
+use render::{Content, DesiredCluster, ObjectId};
 use serde_json::Value;
 use yaml::Change as Edit;
 
@@ -13,7 +13,7 @@ use crate::immutable::immutable_field;
 pub(crate) type Hide<'h> = dyn Fn(&str) -> String + 'h;
 
 /// Where each object is: component and value. A later definition of the same object wins, as it does when applied in order.
-type Index<'d> = BTreeMap<ObjectId, (&'d str, &'d ManifestObject)>;
+type Index<'d> = BTreeMap<ObjectId, (&'d str, Value)>;
 
 /// The objects of files that the other side does not have: equal files cannot differ, which leaves few to look at.
 fn changed<'d>(side: &'d DesiredCluster, other: &BTreeSet<*const Content>) -> (Index<'d>, Vec<ObjectId>) {
@@ -24,9 +24,9 @@ fn changed<'d>(side: &'d DesiredCluster, other: &BTreeSet<*const Content>) -> (I
             if other.contains(&std::sync::Arc::as_ptr(&manifest.content)) {
                 continue;
             }
-            for object in &manifest.content.objects {
+            for (object, value) in manifest.content.objects.iter().zip(manifest.content.values()) {
                 let id = ObjectId::of(object);
-                if index.insert(id.clone(), (component.name.as_str(), object)).is_none() {
+                if index.insert(id.clone(), (component.name.as_str(), value)).is_none() {
                     order.push(id);
                 }
             }
@@ -55,7 +55,7 @@ pub(crate) fn object_changes(before: &DesiredCluster, after: &DesiredCluster, hi
             changes.push(whole(id, component, Verb::Create));
             continue;
         };
-        let fields = yaml::diff(&previous.value, &object.value);
+        let fields = yaml::diff(previous, object);
         if fields.is_empty() {
             continue;
         }

@@ -149,10 +149,8 @@ fn kind_of<'t>(old: &'t Value, new: &'t Value, name: &str) -> &'t str {
 /// running nodes (facts 4.7).
 fn provisioner_reasons(old: &Content, new: &Content) -> Vec<Why> {
     let index = |content: &'_ Content| -> BTreeMap<ObjectId, Value> {
-        let objects = content.objects.iter();
-        objects
-            .map(|object| (ObjectId::of(object), object.value.clone()))
-            .collect()
+        let ids = content.objects.iter().map(ObjectId::of);
+        ids.zip(content.values()).collect()
     };
     let (old, new) = (index(old), index(new));
     let ids: BTreeSet<&ObjectId> = old.keys().chain(new.keys()).collect();

@@ -102,6 +102,7 @@ impl Config {
         let mut components: Vec<ComponentFiles<'_>> = Vec::new();
         for source in &self.sources {
             let start = components.len();
+            let mut last = None;
             for (found, rest) in below(source, "cluster/manifests/") {
                 let Some((directory, name)) = rest.split_once('/') else {
                     continue;
@@ -109,18 +110,21 @@ impl Config {
                 if name.contains('/') || !is_yaml(name) {
                     continue;
                 }
-                let component = match self.sources.len() {
-                    1 => directory.to_owned(),
-                    _ => format!("{}/{directory}", source.name),
-                };
-                let at = components.iter().skip(start).position(|c| c.name == component);
-                match at.and_then(|at| components.get_mut(start + at)) {
-                    Some(known) => known.files.push(found),
-                    None => components.push(ComponentFiles {
-                        name: component,
-                        files: vec![found],
-                    }),
+                // The files of a directory follow each other, since its name with the slash is their common prefix.
+                if last == Some(directory)
+                    && let Some(known) = components.last_mut()
+                {
+                    known.files.push(found);
+                    continue;
                 }
+                last = Some(directory);
+                components.push(ComponentFiles {
+                    name: match self.sources.len() {
+                        1 => directory.to_owned(),
+                        _ => format!("{}/{directory}", source.name),
+                    },
+                    files: vec![found],
+                });
             }
             // `a-b/x` sorts before `a/x` as a path, but the directory `a` comes before `a-b`.
             if let Some(own) = components.get_mut(start..) {

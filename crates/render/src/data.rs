@@ -1,91 +1,93 @@
 //! The data that templates see: cluster, node pools and values, with the field and method names of the original.
 
 mod iam;
+mod lazy;
 mod pool;
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
 
 use gotemplate::{ElementType, Function, List, Map, Record, Value};
-use model::{Cluster, NodePool};
+use model::Cluster;
 
 use crate::facts::Facts;
 use crate::input::Input;
 use crate::items::{Items, to_value};
+use iam::Siblings;
+use lazy::Lazy;
 pub(crate) use pool::{instance_info, node_pool};
 
 /// Profile of pools that Karpenter runs.
 pub(crate) const KARPENTER: &str = "worker-karpenter";
 
-/// `.Cluster` for defaults: everything but the items, which are empty there.
-pub(crate) fn cluster_without_items(input: &Input) -> Value {
-    cluster_value(input, &BTreeMap::new(), |pool| {
-        pool.config_items
-            .iter()
-            .map(|(key, value)| (key.as_str().to_owned(), value.clone()))
-            .collect()
-    })
-}
-
-/// `.Cluster`.
+/// `.Cluster`, with no items for defaults. The parts that take long to make are made when a template first asks for them:
+/// most templates of an unchanged cluster are not executed at all.
 pub(crate) fn cluster(input: &Input, items: &Items) -> Value {
-    cluster_value(input, &items.cluster, |pool| items.of_pool(pool))
+    let siblings = Arc::new(Siblings::new(input));
+    let pools = Arc::new(PoolList {
+        cluster: Arc::clone(&input.cluster),
+        items: items.clone(),
+        made: OnceLock::new(),
+    });
+    let pool_method = |karpenter: bool| {
+        let pools = Arc::clone(&pools);
+        Function::new([], move |_, _| Ok(pools.list(Some(karpenter))))
+    };
+    let (oldest, next) = (Arc::clone(&siblings), Arc::clone(&siblings));
+    let record = base_record(&input.cluster, Value::Nil)
+        .field("NodePools", Value::Nil)
+        .field("Owner", input.owner.as_str())
+        .field("AccountName", input.account_name.as_str())
+        .field("AccountClusters", Value::Nil)
+        .field("IAMRoleTrustRelationshipTemplate", Value::Nil)
+        .method("KarpenterPools", pool_method(true))
+        .method("ASGBackedPools", pool_method(false))
+        .method("SiblingCluster", Function::new([], move |_, _| Ok(next.sibling())))
+        .method(
+            "IsOldestReadyClusterInTheRegion",
+            Function::new([], move |_, _| Ok(Value::from(oldest.is_oldest()))),
+        )
+        .with_provenance("Cluster");
+    let items = Arc::clone(&items.cluster);
+    let others = Arc::clone(&siblings);
+    let lazy = Lazy::new(record)
+        .part("ConfigItems", move || to_value(&items, "Cluster.ConfigItems"))
+        .part("NodePools", move || pools.list(None))
+        .part("AccountClusters", move || others.records())
+        .part("IAMRoleTrustRelationshipTemplate", move || {
+            Value::from(siblings.trust_policy())
+        });
+    Value::object(lazy)
 }
 
-fn cluster_value(
-    input: &Input,
-    items: &BTreeMap<String, String>,
-    pool_items: impl Fn(&NodePool) -> BTreeMap<String, String>,
-) -> Value {
-    let pools: Vec<(bool, Value)> = input
-        .cluster
-        .node_pools
-        .iter()
-        .map(|pool| {
-            let provenance = format!("Cluster.NodePools.{}", pool.name);
-            let value = node_pool(pool, &pool_items(pool), &provenance);
-            (pool.profile == KARPENTER, value)
-        })
-        .collect();
-    let list = |wanted: Option<bool>| {
-        let chosen = pools
+/// The node pools, made once for all of the lists that show them.
+struct PoolList {
+    cluster: Arc<Cluster>,
+    items: Items,
+    made: OnceLock<Vec<(bool, Value)>>,
+}
+
+impl PoolList {
+    /// All pools, those of Karpenter, or the others.
+    fn list(&self, karpenter: Option<bool>) -> Value {
+        let all = self.made.get_or_init(|| {
+            let pools = self.cluster.node_pools.iter();
+            pools
+                .map(|pool| {
+                    let provenance = format!("Cluster.NodePools.{}", pool.name);
+                    let value = node_pool(pool, &self.items.of_pool(pool), &provenance);
+                    (pool.profile == KARPENTER, value)
+                })
+                .collect()
+        });
+        let chosen = all
             .iter()
-            .filter(|(karpenter, _)| wanted.is_none_or(|w| w == *karpenter));
+            .filter(|(own, _)| karpenter.is_none_or(|wanted| wanted == *own));
         Value::from(List::of(
             ElementType::Object("*api.NodePool"),
             chosen.map(|(_, value)| value.clone()),
         ))
-    };
-    let items = to_value(items, "Cluster.ConfigItems");
-    let siblings = iam::ready_clusters(input);
-    let record = base_record(&input.cluster, items)
-        .field("NodePools", list(None))
-        .field("Owner", input.owner.as_str())
-        .field("AccountName", input.account_name.as_str())
-        .field(
-            "AccountClusters",
-            Value::from(List::of(
-                ElementType::Object("*api.Cluster"),
-                siblings
-                    .iter()
-                    .map(|other| Value::object(base_record(other, Value::from(Map::strings::<String, String>([]))))),
-            )),
-        )
-        .field(
-            "IAMRoleTrustRelationshipTemplate",
-            iam::trust_policy(&input.cluster, &siblings),
-        )
-        .method("KarpenterPools", Function::constant(list(Some(true))))
-        .method("ASGBackedPools", Function::constant(list(Some(false))))
-        .method(
-            "SiblingCluster",
-            Function::constant(iam::sibling(&input.cluster, &siblings)),
-        )
-        .method(
-            "IsOldestReadyClusterInTheRegion",
-            Function::constant(Value::from(iam::is_oldest(&input.cluster, &siblings))),
-        )
-        .with_provenance("Cluster");
-    Value::object(record)
+    }
 }
 
 /// Fields and methods that need only the registry entry.

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::deletions::Deletions;
 use crate::error::RenderError;
 use crate::files::RemoteFile;
-use crate::items::{DefaultItem, Layer};
+use crate::items::{DefaultItem, Layer, SharedItems};
 
 /// A CloudFormation stack; its text is passed on as it is, never read and written again.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,8 +34,6 @@ pub struct ManifestObject {
     pub name: String,
     /// Line of the rendered text where it starts.
     pub line: usize,
-    /// The whole object.
-    pub value: Value,
 }
 
 /// A rendered text with what it decodes to. Shared between clusters and versions wherever it is equal.
@@ -47,6 +45,15 @@ pub struct Content {
     pub objects: Vec<ManifestObject>,
     /// What the reader tolerated.
     pub warnings: Vec<yaml::Warning>,
+}
+
+impl Content {
+    /// The whole objects, in the order of `objects`. They are read from the text each time, which is seldom: a fleet's objects
+    /// would take gigabytes.
+    #[must_use]
+    pub fn values(&self) -> Vec<Value> {
+        crate::manifest::values(&self.text)
+    }
 }
 
 /// A rendered manifest file.
@@ -88,7 +95,7 @@ pub struct DesiredPool {
     /// The rendered `files.yaml`.
     pub files_text: Option<Arc<str>>,
     /// Its entries.
-    pub files: Vec<RemoteFile>,
+    pub files: Arc<[RemoteFile]>,
     /// The rendered `userdata.yaml`, plain.
     pub user_data: Option<Arc<str>>,
     /// Stack or provisioners; `None` if they failed to render.
@@ -103,7 +110,7 @@ pub struct Etcd {
     /// The rendered `files.yaml`.
     pub files_text: Option<Arc<str>>,
     /// Its entries.
-    pub files: Vec<RemoteFile>,
+    pub files: Arc<[RemoteFile]>,
     /// The stack, if it rendered.
     pub stack: Option<Stack>,
 }
@@ -145,11 +152,11 @@ pub struct DesiredCluster {
     /// The rendered deletions, by path.
     pub deletions_texts: BTreeMap<String, Arc<str>>,
     /// Config items that the cluster sees, secrets in clear: mask them before showing.
-    pub items: BTreeMap<String, String>,
+    pub items: SharedItems,
     /// Every default of the configuration, in source order per key.
-    pub defaults: BTreeMap<String, Vec<DefaultItem>>,
+    pub defaults: Arc<BTreeMap<Arc<str>, Vec<DefaultItem>>>,
     /// Which config items each template read, by its path and `@pool` for templates of pools.
-    pub reads: BTreeMap<String, Vec<String>>,
+    pub reads: BTreeMap<String, Arc<[Arc<str>]>>,
     /// What to look at.
     pub warnings: Vec<RenderWarning>,
 }
@@ -221,21 +228,19 @@ impl DesiredCluster {
     /// Keys whose value is a default of the configuration.
     #[must_use]
     pub fn defaults_used(&self) -> Vec<&str> {
-        let is_default =
-            |key: &&String| self.items.get(*key) == self.defaults.get(*key).and_then(|d| d.last()).map(|d| &d.value);
-        self.defaults.keys().filter(is_default).map(String::as_str).collect()
+        let used = self.defaults.iter().filter(|(key, values)| {
+            let value = self.items.get(&***key).map(String::as_str);
+            value == values.last().map(|last| &*last.value)
+        });
+        used.map(|(key, _)| &**key).collect()
     }
 
     /// The paths of the templates that read this config item, of the cluster or of a pool.
     #[must_use]
     pub fn readers(&self, key: &str) -> Vec<&str> {
-        let reads =
-            |(path, keys): (&'_ String, &Vec<String>)| keys.iter().any(|k| k == key || k == "*").then_some(path.len());
-        self.reads
-            .iter()
-            .filter(|(path, keys)| reads((path, keys)).is_some())
-            .map(|(path, _)| path.as_str())
-            .collect()
+        let read = |keys: &[Arc<str>]| keys.iter().any(|read| **read == *key || **read == *"*");
+        let readers = self.reads.iter().filter(|(_, keys)| read(keys));
+        readers.map(|(path, _)| path.as_str()).collect()
     }
 }
 

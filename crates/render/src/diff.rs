@@ -138,15 +138,11 @@ fn object_changes(old: &DesiredCluster, new: &DesiredCluster) -> BTreeMap<Object
     let (old_contents, new_contents) = (index(old), index(new));
     // Contents that both share cannot differ, which leaves the few changed files to look at.
     let changed = |desired: &'_ DesiredCluster, other: &BTreeSet<*const crate::desired::Content>| {
-        let manifests = desired
-            .components
-            .iter()
-            .flat_map(|component| component.manifests.clone());
+        let manifests = desired.components.iter().flat_map(|component| &component.manifests);
         let mut objects = BTreeMap::new();
         for manifest in manifests.filter(|manifest| !other.contains(&Arc::as_ptr(&manifest.content))) {
-            for object in &manifest.content.objects {
-                objects.insert(ObjectId::of(object), object.value.clone());
-            }
+            let ids = manifest.content.objects.iter().map(ObjectId::of);
+            objects.extend(ids.zip(manifest.content.values()));
         }
         objects
     };

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use crate::apis::{KubernetesVersion, is_namespaced, retired};
-use crate::desired::{DesiredCluster, Outcome};
+use crate::desired::{DesiredCluster, ManifestObject, Outcome};
 use crate::input::Input;
 use crate::schema::{SCHEMA_PATH, Schema};
 
@@ -176,7 +176,7 @@ fn schema(clusters: &[(&Input, &Outcome)], findings: &mut Findings) -> Schema {
     }
     for (_, outcome) in clusters {
         let defaults = outcome.desired.defaults.iter();
-        let defaults = defaults.filter_map(|(key, all)| Some((key.as_str(), all.last()?.value.as_str())));
+        let defaults = defaults.filter_map(|(key, all)| Some((&**key, &*all.last()?.value)));
         schema = schema.with_defaults(defaults);
     }
     schema
@@ -186,7 +186,8 @@ fn schema(clusters: &[(&Input, &Outcome)], findings: &mut Findings) -> Schema {
 fn used_items(clusters: &[(&Input, &Outcome)]) -> BTreeSet<String> {
     let mut used = BTreeSet::new();
     for (_, outcome) in clusters {
-        used.extend(outcome.desired.reads.values().flatten().cloned());
+        let reads = outcome.desired.reads.values().flat_map(|keys| keys.iter());
+        used.extend(reads.map(ToString::to_string));
     }
     if let Some((input, _)) = clusters.first() {
         for source in input.config.sources() {
@@ -257,7 +258,7 @@ fn items(input: &Input, schema: &Schema, used: &BTreeSet<String>, findings: &mut
 fn unused(clusters: &[(&Input, &Outcome)], used: &BTreeSet<String>, findings: &mut Findings) {
     for (_, outcome) in clusters {
         for key in outcome.desired.defaults.keys() {
-            if !used.contains(key) && !BUILT_IN.contains(&key.as_str()) {
+            if !used.contains(&**key) && !BUILT_IN.contains(&&**key) {
                 findings.add(Rule::UnusedItem, key, "has a default that no template reads", None);
             }
         }
@@ -294,18 +295,17 @@ fn objects(id: &str, desired: &DesiredCluster, version: Option<KubernetesVersion
 
 /// Group and kind of the namespaced custom resources that the configuration itself defines.
 fn custom_namespaced(desired: &DesiredCluster) -> BTreeSet<(String, String)> {
-    let definitions = desired
-        .objects()
-        .filter(|object| object.kind == "CustomResourceDefinition");
+    let is_definition = |object: &ManifestObject| object.kind == "CustomResourceDefinition";
+    let manifests = desired.components.iter().flat_map(|component| &component.manifests);
+    let contents = manifests.map(|manifest| &manifest.content);
+    let definitions = contents
+        .filter(|content| content.objects.iter().any(is_definition))
+        .flat_map(|content| content.objects.iter().zip(content.values()))
+        .filter(|(object, _)| is_definition(object));
     let text = |value: &Value, pointer: &str| value.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
     definitions
-        .filter(|object| text(&object.value, "/spec/scope").as_deref() == Some("Namespaced"))
-        .filter_map(|object| {
-            Some((
-                text(&object.value, "/spec/group")?,
-                text(&object.value, "/spec/names/kind")?,
-            ))
-        })
+        .filter(|(_, value)| text(value, "/spec/scope").as_deref() == Some("Namespaced"))
+        .filter_map(|(_, value)| Some((text(&value, "/spec/group")?, text(&value, "/spec/names/kind")?)))
         .collect()
 }
 

@@ -8,14 +8,15 @@ use yaml::Options;
 use crate::desired::{Content, ManifestObject};
 use crate::error::RenderErrorKind;
 
-/// Decodes a manifest; each document must be one identified object (facts 44, 45).
+/// Decodes a manifest; each document must be one identified object (facts 44, 45). Of the objects only the identity is kept:
+/// decoded they take ten times the room of the text.
 pub(crate) fn decode(text: &Arc<str>) -> Result<Content, RenderErrorKind> {
     let documents = yaml::load_documents(text, &Options::manifests()).map_err(RenderErrorKind::Yaml)?;
     let mut warnings = Vec::new();
     let mut objects = Vec::new();
     for document in documents {
         warnings.extend(document.warnings);
-        objects.push(identify(document.value, document.line)?);
+        objects.push(identify(&document.value, document.line)?);
     }
     Ok(Content {
         text: Arc::clone(text),
@@ -24,7 +25,14 @@ pub(crate) fn decode(text: &Arc<str>) -> Result<Content, RenderErrorKind> {
     })
 }
 
-fn identify(value: Value, line: usize) -> Result<ManifestObject, RenderErrorKind> {
+/// The objects of a text that has been decoded before, in order.
+pub(crate) fn values(text: &str) -> Vec<Value> {
+    // Reading the same text again cannot fail.
+    let documents = yaml::load_documents(text, &Options::manifests()).unwrap_or_default();
+    documents.into_iter().map(|document| document.value).collect()
+}
+
+fn identify(value: &Value, line: usize) -> Result<ManifestObject, RenderErrorKind> {
     let text = |pointer: &str, field: &'static str| match value.pointer(pointer).and_then(Value::as_str) {
         Some(text) if !text.is_empty() => Ok(text.to_owned()),
         _ => Err(RenderErrorKind::Unidentified { line, field }),
@@ -39,6 +47,5 @@ fn identify(value: Value, line: usize) -> Result<ManifestObject, RenderErrorKind
         namespace: namespace.filter(|n| !n.is_empty()).map(str::to_owned),
         name,
         line,
-        value,
     })
 }

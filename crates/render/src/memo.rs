@@ -3,120 +3,160 @@
 //! The result of a template depends on its text and on what it read: config items and simple values are compared one by one,
 //! everything else as one digest over the rest of the inputs. The last result of each template of each cluster is kept with
 //! what it read, and so are a few results per template for other clusters: one is used again if all that it read is equal.
-//! Equal texts are decoded once.
+//! Equal texts are kept once, with what they mean.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use gotemplate::ReadSet;
 use sha2::{Digest, Sha256};
 
-use crate::desired::Content;
-use crate::error::RenderErrorKind;
-
-type Decoded = Result<Arc<Content>, RenderErrorKind>;
+use crate::items::SharedItems;
+use crate::rendered::Rendered;
 
 /// A digest of inputs or of a text.
 pub(crate) type Key = [u8; 32];
 
-/// One read and what it gave: `None` for an absent key.
+/// One read and what it gave: container, member (`None` for all of them), and `None` for an absent one.
 pub(crate) type Dependency = (Arc<str>, Option<Arc<str>>, Option<Arc<str>>);
 
 /// A result with everything it was made from.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Entry {
-    pub(crate) template: String,
-    pub(crate) dependencies: Vec<Dependency>,
-    pub(crate) text: Arc<str>,
-    pub(crate) reads: Arc<ReadSet>,
+    /// Id of the template's content.
+    pub(crate) template: Arc<str>,
+    pub(crate) dependencies: Box<[Dependency]>,
+    pub(crate) rendered: Arc<Rendered>,
+    /// The config items among the dependencies, sorted; `*` for all of them.
+    pub(crate) items: Arc<[Arc<str>]>,
 }
 
-/// Bytes of texts that are kept for reuse.
-const TEXT_BYTES: usize = 64 << 20;
+/// Bytes of texts that are kept for clusters; a cluster has about half a megabyte that no other has.
+const TEXT_BYTES: usize = 128 << 20;
+
+/// What a result takes besides its text.
+const RESULT_BYTES: usize = 256;
+
+/// Results per template that other clusters may share.
+const VARIANTS: usize = 8;
+
+/// Most digests and names that are kept, of which some lead to nothing any more.
+const MOST: usize = 200_000;
 
 #[derive(Debug, Default)]
 pub(crate) struct Memo {
     results: Mutex<Results>,
-    contents: Mutex<Contents>,
+    texts: Mutex<BTreeMap<Key, Weak<Rendered>>>,
+    names: Mutex<BTreeSet<Arc<str>>>,
+    items: Mutex<BTreeMap<String, SharedItems>>,
 }
 
 #[derive(Debug, Default)]
 struct Results {
-    of_cluster: BTreeMap<(String, String), Arc<Entry>>,
+    /// By cluster, then template.
+    of_cluster: BTreeMap<String, BTreeMap<String, Kept>>,
     /// Results of any cluster by template, the newest last.
     shared: BTreeMap<String, Vec<Arc<Entry>>>,
     bytes: usize,
 }
 
-/// Results per template that other clusters may share.
-const VARIANTS: usize = 4;
-
-/// Decoded texts: all that anyone still holds, and some of the latest besides.
-#[derive(Debug, Default)]
-struct Contents {
-    by_digest: BTreeMap<Key, Weak<Content>>,
-    latest: Vec<Arc<Content>>,
+#[derive(Debug)]
+struct Kept {
+    entry: Arc<Entry>,
+    /// What it was counted as.
     bytes: usize,
 }
 
-/// Most digests that are kept, of which many lead to contents that are gone.
-const DIGESTS: usize = 100_000;
+/// A poisoned lock only means that another thread panicked while it held complete data.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 impl Memo {
     /// A result for this template whose dependencies all hold.
     pub(crate) fn get(&self, cluster: &str, template: &str, holds: impl Fn(&Entry) -> bool) -> Option<Arc<Entry>> {
-        let key = (cluster.to_owned(), template.to_owned());
-        let results = self.results.lock().unwrap_or_else(PoisonError::into_inner);
-        let own = results.of_cluster.get(&key).cloned();
-        let shared = results.shared.get(template).cloned().unwrap_or_default();
+        let results = lock(&self.results);
+        let own = results.of_cluster.get(cluster).and_then(|own| own.get(template));
+        let own = own.map(|kept| Arc::clone(&kept.entry));
         drop(results);
         if let Some(own) = own.filter(|entry| holds(entry)) {
             return Some(own);
         }
-        shared.into_iter().rev().find(|entry| holds(entry))
+        let shared = lock(&self.results).shared.get(template).cloned().unwrap_or_default();
+        let found = shared.into_iter().rev().find(|entry| holds(entry))?;
+        // Its text belongs to another cluster, but once that one changes nobody else would know it.
+        lock(&self.results).keep(cluster, template, &found, RESULT_BYTES);
+        Some(found)
     }
 
-    pub(crate) fn put(&self, cluster: &str, template: &str, entry: Entry) {
-        let mut results = self.results.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Keeps a result, for this cluster and others.
+    pub(crate) fn put(&self, cluster: &str, template: &str, entry: Entry, new_text: bool) -> Arc<Entry> {
         let entry = Arc::new(entry);
-        let key = (cluster.to_owned(), template.to_owned());
-        if let Some(old) = results.of_cluster.remove(&key) {
-            results.bytes = results.bytes.saturating_sub(old.text.len());
-        }
-        // When the room is used up, what is there stays: a pass over the fleet would else throw out what its next one needs.
-        if results.bytes + entry.text.len() <= TEXT_BYTES {
-            results.bytes += entry.text.len();
-            results.of_cluster.insert(key, Arc::clone(&entry));
-        }
+        let text = if new_text { entry.rendered.text.len() } else { 0 };
+        let mut results = lock(&self.results);
+        results.keep(cluster, template, &entry, text + RESULT_BYTES);
         let shared = results.shared.entry(template.to_owned()).or_default();
         if shared.len() >= VARIANTS {
             shared.remove(0);
         }
-        shared.push(entry);
+        shared.push(Arc::clone(&entry));
+        entry
     }
 
-    /// Decodes a text, or finds it decoded.
-    pub(crate) fn decode(&self, text: &Arc<str>) -> Decoded {
+    /// The text, or the equal one that is known already, and whether it is new.
+    pub(crate) fn text(&self, text: String) -> (Arc<Rendered>, bool) {
         let key = digest(text.as_bytes());
-        let known = self.contents.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(content) = known.by_digest.get(&key).and_then(Weak::upgrade) {
-            return Ok(content);
+        let mut texts = lock(&self.texts);
+        if let Some(known) = texts.get(&key).and_then(Weak::upgrade) {
+            return (known, false);
         }
-        drop(known);
-        let content = Arc::new(crate::manifest::decode(text)?);
-        let mut contents = self.contents.lock().unwrap_or_else(PoisonError::into_inner);
-        // Decoded values take several times the room of their text.
-        if contents.bytes > TEXT_BYTES / 8 {
-            contents.latest.clear();
-            contents.bytes = 0;
+        if texts.len() >= MOST {
+            texts.retain(|_, text| text.strong_count() > 0);
         }
-        if contents.by_digest.len() > DIGESTS {
-            contents.by_digest.retain(|_, content| content.strong_count() > 0);
+        let rendered = Arc::new(Rendered::new(text.into()));
+        texts.insert(key, Arc::downgrade(&rendered));
+        (rendered, true)
+    }
+
+    /// One copy of each name of a container or key.
+    pub(crate) fn name(&self, name: &str) -> Arc<str> {
+        let mut names = lock(&self.names);
+        if let Some(known) = names.get(name) {
+            return Arc::clone(known);
         }
-        contents.bytes += text.len();
-        contents.latest.push(Arc::clone(&content));
-        contents.by_digest.insert(key, Arc::downgrade(&content));
-        Ok(content)
+        if names.len() >= MOST {
+            names.clear();
+        }
+        let name: Arc<str> = name.into();
+        names.insert(Arc::clone(&name));
+        name
+    }
+
+    /// The items of a cluster: what it had the last time, if `make` finds that equal.
+    pub(crate) fn items(&self, cluster: &str, make: impl FnOnce(Option<&SharedItems>) -> SharedItems) -> SharedItems {
+        let known = lock(&self.items).get(cluster).cloned();
+        let items = make(known.as_ref());
+        lock(&self.items).insert(cluster.to_owned(), items.clone());
+        items
+    }
+}
+
+impl Results {
+    fn keep(&mut self, cluster: &str, template: &str, entry: &Arc<Entry>, bytes: usize) {
+        if !self.of_cluster.contains_key(cluster) {
+            self.of_cluster.insert(cluster.to_owned(), BTreeMap::new());
+        }
+        let Some(own) = self.of_cluster.get_mut(cluster) else {
+            return;
+        };
+        if let Some(old) = own.remove(template) {
+            self.bytes = self.bytes.saturating_sub(old.bytes);
+        }
+        // When the room is used up, what is there stays: a pass over the fleet would else throw out what its next one needs.
+        if self.bytes + bytes <= TEXT_BYTES {
+            self.bytes += bytes;
+            let entry = Arc::clone(entry);
+            own.insert(template.to_owned(), Kept { entry, bytes });
+        }
     }
 }
 

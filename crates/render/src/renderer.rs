@@ -1,5 +1,6 @@
 //! The renderer: one pass over all templates of a cluster.
 
+mod defaults;
 mod execute;
 mod pools;
 mod siblings;
@@ -11,21 +12,23 @@ use std::sync::Arc;
 use gotemplate::{Functions, Value};
 use model::ClusterVersion;
 
-use crate::config::{ComponentFiles, FileRef};
+use crate::config::ComponentFiles;
 use crate::data;
 use crate::desired::{Component, DesiredCluster, Explanation, Manifest, Outcome, RenderWarning};
-use crate::error::{RenderError, RenderErrorKind};
+use crate::error::RenderError;
 use crate::functions;
 use crate::input::Input;
-use crate::items::{DefaultItem, Items, Layer};
+use crate::items::{Items, Layer, Layered};
 use crate::memo::Memo;
 use crate::templates::Templates;
+use defaults::DefaultsMemo;
 
 /// Renders clusters. Keep one for a fleet: parsed templates, decoded texts and the last results are shared, and it may be
 /// used from many threads at once.
 #[derive(Debug, Default)]
 pub struct Renderer {
     templates: Arc<Templates>,
+    defaults: DefaultsMemo,
     memo: Memo,
 }
 
@@ -33,10 +36,9 @@ pub struct Renderer {
 struct Run<'r> {
     renderer: &'r Renderer,
     input: &'r Input,
-    /// Digest of the inputs apart from config items and the tree.
-    context: String,
+    surroundings: execute::Surroundings,
     items: Items,
-    pool_items: BTreeMap<String, BTreeMap<String, String>>,
+    pool_items: BTreeMap<&'r str, Arc<Layered>>,
     cluster: Value,
     functions: Functions,
     missing: Vec<String>,
@@ -46,7 +48,7 @@ struct Run<'r> {
 
 /// What one template is executed with.
 struct Scope<'s> {
-    pool: Option<(&'s str, &'s BTreeMap<String, String>, &'s Value)>,
+    pool: Option<(&'s str, &'s Layered, &'s Value)>,
     values: &'s BTreeMap<String, Value>,
 }
 
@@ -60,37 +62,31 @@ impl Renderer {
     /// Renders one cluster. Never fails as a whole: every template that fails gives one error, the others are there.
     #[must_use]
     pub fn render(&self, input: &Input) -> Outcome {
-        let mut errors = Vec::new();
-        let mut reads = BTreeMap::new();
-        let mut warnings = Vec::new();
-        let defaults = self.defaults(input, &mut errors, &mut reads, &mut warnings);
-        let items = Items::new(&input.cluster, defaults, &input.facts);
-        let cluster = data::cluster(input, &items);
+        let context = execute::context_digest(input);
+        let all = self.defaults.all(input, &self.templates, &context);
+        let items = Items::new(&input.cluster, &all.defaults, &input.facts);
+        let pools = input.cluster.node_pools.iter();
+        let id = input.cluster.id.as_str();
         let mut run = Run {
             renderer: self,
             input,
-            context: execute::context_digest(input),
-            pool_items: input
-                .cluster
-                .node_pools
-                .iter()
-                .map(|pool| (pool.name.to_string(), items.of_pool(pool)))
-                .collect(),
-            cluster,
+            surroundings: execute::Surroundings::new(context),
+            pool_items: pools.map(|pool| (pool.name.as_str(), items.of_pool(pool))).collect(),
+            cluster: data::cluster(input, &items),
             functions: functions::build(&input.facts, None),
             missing: Vec::new(),
             desired: DesiredCluster {
-                cluster: input.cluster.id.to_string(),
+                cluster: id.to_owned(),
                 config: input.config.id(),
                 version: ClusterVersion::of(input.config.id(), &input.cluster).to_string(),
-                items: items.cluster.clone(),
-                defaults: items.defaults.clone(),
-                reads,
-                warnings,
+                items: self.memo.items(id, |known| items.cluster.shared(known)),
+                defaults: Arc::new(all.defaults),
+                reads: all.reads,
+                warnings: all.warnings,
                 ..DesiredCluster::default()
             },
             items,
-            errors,
+            errors: all.errors,
         };
         run.all();
         Outcome {
@@ -105,79 +101,6 @@ impl Renderer {
         let desired = self.render(input).desired;
         explain(input, &desired, key)
     }
-
-    /// The defaults of every source, rendered with empty config items.
-    fn defaults(
-        &self,
-        input: &Input,
-        errors: &mut Vec<RenderError>,
-        reads: &mut BTreeMap<String, Vec<String>>,
-        warnings: &mut Vec<RenderWarning>,
-    ) -> BTreeMap<String, Vec<DefaultItem>> {
-        let mut all: BTreeMap<String, Vec<DefaultItem>> = BTreeMap::new();
-        let functions = functions::build(&input.facts, None);
-        let cluster = data::cluster_without_items(input);
-        let dot = data::dot(&cluster, None, &BTreeMap::new());
-        for file in input.config.each("cluster/config-defaults.yaml") {
-            let name = file.name();
-            let rendered = self.templates.get(&file).and_then(|template| {
-                gotemplate::Execution::new(&template, &functions)
-                    .run(&dot)
-                    .map_err(RenderErrorKind::Exec)
-            });
-            let parsed = rendered.and_then(|text| {
-                yaml::load_string_map(&text, &yaml::Options::manifests()).map_err(RenderErrorKind::Yaml)
-            });
-            match parsed {
-                Ok((entries, tolerated)) => {
-                    reads.insert(name.clone(), Vec::new());
-                    warnings.extend(tolerated.into_iter().map(|warning| RenderWarning {
-                        path: name.clone(),
-                        text: warning.to_string(),
-                    }));
-                    let lines = source_lines(&file);
-                    for (key, entry) in entries {
-                        let line = best_line(&lines, &key, &entry.value);
-                        let layer = Layer::Default {
-                            file: name.clone(),
-                            version: file.source.tree.id.clone(),
-                            line,
-                        };
-                        let value = entry.value;
-                        all.entry(key).or_default().push(DefaultItem { value, layer });
-                    }
-                }
-                Err(kind) => errors.push(RenderError::new(&name, None, kind)),
-            }
-        }
-        all
-    }
-}
-
-/// Lines of a file that set a key, with the text after the colon.
-fn source_lines<'f>(file: &FileRef<'f>) -> BTreeMap<&'f str, Vec<(usize, &'f str)>> {
-    let text = std::str::from_utf8(&file.file.content).unwrap_or_default();
-    let mut lines: BTreeMap<&str, Vec<(usize, &str)>> = BTreeMap::new();
-    for (i, line) in text.lines().enumerate() {
-        if let Some((key, value)) = line.split_once(':')
-            && !line.starts_with([' ', '#', '{'])
-        {
-            lines
-                .entry(key.trim().trim_matches(['"', '\'']))
-                .or_default()
-                .push((i + 1, value.trim()));
-        }
-    }
-    lines
-}
-
-/// A key may stand in several branches: the line with this value, else the first.
-fn best_line(lines: &BTreeMap<&str, Vec<(usize, &str)>>, key: &str, value: &str) -> usize {
-    let candidates = lines.get(key).map(Vec::as_slice).unwrap_or_default();
-    let same = candidates
-        .iter()
-        .find(|(_, text)| text.trim_matches(['"', '\'']) == value);
-    same.or(candidates.first()).map_or(0, |(line, _)| *line)
 }
 
 /// The layers of a key, from a finished rendering.
@@ -188,7 +111,7 @@ pub(crate) fn explain(input: &Input, desired: &DesiredCluster, key: &str) -> Exp
     }
     let defaults = desired.defaults.get(key).map(Vec::as_slice).unwrap_or_default();
     for default in defaults.iter().rev() {
-        layers.push((default.layer.clone(), default.value.clone()));
+        layers.push((default.layer.clone(), default.value.to_string()));
     }
     if layers.is_empty()
         && let Some(value) = desired.items.get(key)
@@ -230,7 +153,7 @@ impl Run<'_> {
     fn components(&mut self, values: &BTreeMap<String, Value>) {
         let config = self.input.config.clone();
         let components = config.components();
-        self.functions = self.component_functions(&components, values);
+        self.functions = self.component_functions(values);
         for component in components {
             let rendered = self.component(&component, values);
             self.desired.components.push(rendered);
@@ -242,9 +165,11 @@ impl Run<'_> {
         let mut manifests = Vec::new();
         for file in &component.files {
             let scope = Scope { pool: None, values };
-            let Some(text) = self.text(file, &scope) else { continue };
+            let Some(rendered) = self.text(file, &scope) else {
+                continue;
+            };
             let path = file.name();
-            match self.renderer.memo.decode(&text) {
+            match rendered.content() {
                 Ok(content) => {
                     self.desired
                         .warnings

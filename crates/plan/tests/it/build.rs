@@ -38,7 +38,6 @@ pub(crate) fn content(text: &str) -> Arc<Content> {
             namespace: field("/metadata/namespace"),
             name: field("/metadata/name").unwrap(),
             line: document.line,
-            value: document.value,
         }
     });
     Arc::new(Content {
@@ -77,7 +76,7 @@ pub(crate) fn pool(name: &str, user_data: &str, definition: PoolDefinition) -> D
         name: name.to_owned(),
         profile: "worker-splitaz".to_owned(),
         files_text: None,
-        files: Vec::new(),
+        files: Arc::default(),
         user_data: Some(user_data.into()),
         hash: format!("{user_data}{definition:?}"),
         definition: Some(definition),

@@ -1,48 +1,80 @@
 //! The clusters of one account: siblings, and the trust policy that lets roles be taken on in each of them.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use gotemplate::{Map, Value};
+use gotemplate::{ElementType, List, Map, Value};
 use model::{Cluster, LifecycleStatus};
 use serde_json::json;
 
 use crate::input::Input;
 
-/// Ready clusters of the account, oldest first; ties by id, so that the order never depends on the registry's answer.
-pub(super) fn ready_clusters(input: &Input) -> Vec<Arc<Cluster>> {
-    let mut clusters: Vec<Arc<Cluster>> = input
-        .account_clusters
-        .iter()
-        .filter(|other| other.lifecycle_status == LifecycleStatus::Ready)
-        .filter(|other| other.infrastructure_account == input.cluster.infrastructure_account)
-        .cloned()
-        .collect();
-    clusters.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
-    clusters
+/// A cluster and the others of its account.
+pub(super) struct Siblings {
+    cluster: Arc<Cluster>,
+    others: Vec<Arc<Cluster>>,
+    ready: OnceLock<Vec<Arc<Cluster>>>,
 }
 
-/// The oldest other ready cluster of the region, or nothing.
-pub(super) fn sibling(cluster: &Cluster, ready: &[Arc<Cluster>]) -> Value {
-    ready
-        .iter()
-        .find(|other| other.region == cluster.region && other.id != cluster.id)
-        .map_or(Value::Nil, |other| {
-            Value::object(super::base_record(
-                other,
-                Value::from(Map::strings::<String, String>([])),
-            ))
+impl Siblings {
+    pub(super) fn new(input: &Input) -> Self {
+        Self {
+            cluster: Arc::clone(&input.cluster),
+            others: input.account_clusters.clone(),
+            ready: OnceLock::new(),
+        }
+    }
+
+    /// Ready clusters of the account, oldest first; ties by id, so that the order never depends on the registry's answer.
+    fn ready(&self) -> &[Arc<Cluster>] {
+        self.ready.get_or_init(|| {
+            let account = &self.cluster.infrastructure_account;
+            let mut clusters: Vec<Arc<Cluster>> = self
+                .others
+                .iter()
+                .filter(|other| other.lifecycle_status == LifecycleStatus::Ready)
+                .filter(|other| other.infrastructure_account == *account)
+                .cloned()
+                .collect();
+            clusters.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
+            clusters
         })
+    }
+
+    /// The ready clusters as templates see them.
+    pub(super) fn records(&self) -> Value {
+        let records = self.ready().iter().map(|other| record(other));
+        Value::from(List::of(ElementType::Object("*api.Cluster"), records))
+    }
+
+    /// The oldest other ready cluster of the region, or nothing.
+    pub(super) fn sibling(&self) -> Value {
+        let cluster = &self.cluster;
+        self.ready()
+            .iter()
+            .find(|other| other.region == cluster.region && other.id != cluster.id)
+            .map_or(Value::Nil, |other| record(other))
+    }
+
+    pub(super) fn is_oldest(&self) -> bool {
+        let oldest = self.ready().iter().find(|other| other.region == self.cluster.region);
+        oldest.is_some_and(|oldest| oldest.id == self.cluster.id)
+    }
+
+    pub(super) fn trust_policy(&self) -> String {
+        trust_policy(&self.cluster, self.ready())
+    }
 }
 
-pub(super) fn is_oldest(cluster: &Cluster, ready: &[Arc<Cluster>]) -> bool {
-    ready
-        .iter()
-        .find(|other| other.region == cluster.region)
-        .is_some_and(|oldest| oldest.id == cluster.id)
+/// Another cluster, whose items nobody sees.
+fn record(cluster: &Cluster) -> Value {
+    Value::object(super::base_record(
+        cluster,
+        Value::from(Map::strings::<String, String>([])),
+    ))
 }
 
 /// A trust policy as JSON: EC2, EKS pod identity, then worker role and identity provider of each ready cluster.
-pub(super) fn trust_policy(cluster: &Cluster, ready: &[Arc<Cluster>]) -> String {
+fn trust_policy(cluster: &Cluster, ready: &[Arc<Cluster>]) -> String {
     let account = super::account_id(cluster);
     let mut statements = vec![
         json!({"Sid": "CLMApplied", "Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}),

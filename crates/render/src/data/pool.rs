@@ -1,20 +1,21 @@
 //! `.NodePool` and `.Values.InstanceInfo`.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use gotemplate::{ElementType, Function, FunctionError, List, ParamType, Record, Value};
 use model::NodePool;
 
 use crate::facts::InstanceType;
 use crate::functions::taints;
-use crate::items::to_value;
+use crate::items::{Layered, to_value};
 
 use super::KARPENTER;
+use super::lazy::Lazy;
 
 /// A pool with the items that it sees.
-pub(crate) fn node_pool(pool: &NodePool, items: &BTreeMap<String, String>, provenance: &str) -> Value {
+pub(crate) fn node_pool(pool: &NodePool, items: &Arc<Layered>, provenance: &str) -> Value {
     let first = pool.instance_types.first().map(String::as_str).unwrap_or_default();
-    let requirements = items.get("requirements").cloned();
+    let (of_taints, of_requirements, of_items) = (Arc::clone(items), Arc::clone(items), Arc::clone(items));
     let record = Record::new("*api.NodePool")
         .field("DiscountStrategy", pool.discount_strategy.as_str())
         .field(
@@ -25,26 +26,29 @@ pub(crate) fn node_pool(pool: &NodePool, items: &BTreeMap<String, String>, prove
         .field("Profile", pool.profile.as_str())
         .field("MinSize", pool.min_size)
         .field("MaxSize", pool.max_size)
-        .field("ConfigItems", to_value(items, &format!("{provenance}.ConfigItems")))
+        .field("ConfigItems", Value::Nil)
         .field("InstanceType", first)
         .method("IsSpot", constant(pool.is_spot()))
         .method("IsMaster", constant(pool.profile.contains("master")))
         .method("IsKarpenter", constant(pool.profile == KARPENTER))
-        .method("Taints", Function::constant(taint_list(items)))
+        .method("Taints", Function::new([], move |_, _| Ok(taint_list(&of_taints))))
         .method("KarpenterInstanceTypeStrategy", constant(strategy(pool)))
         .method(
             "KarpenterRequirements",
-            Function::new([], move |_, _| karpenter_requirements(requirements.as_deref())),
+            Function::new([], move |_, _| {
+                karpenter_requirements(of_requirements.text("requirements"))
+            }),
         )
         .with_provenance(provenance);
-    Value::object(record)
+    let provenance = format!("{provenance}.ConfigItems");
+    Value::object(Lazy::new(record).part("ConfigItems", move || to_value(&of_items, &provenance)))
 }
 
 fn constant(value: impl Into<Value>) -> Function {
     Function::constant(value.into())
 }
 
-fn taint_list(items: &BTreeMap<String, String>) -> Value {
+fn taint_list(items: &Layered) -> Value {
     let found = items.get("taints").map(|text| taints(text)).unwrap_or_default();
     let records = found.into_iter().map(|(key, value, effect)| {
         Value::object(
@@ -66,7 +70,7 @@ fn strategy(pool: &NodePool) -> &'static str {
 }
 
 /// The item `requirements`: a YAML list of key, operator, values and minValues.
-fn karpenter_requirements(text: Option<&str>) -> Result<Value, FunctionError> {
+fn karpenter_requirements(text: &str) -> Result<Value, FunctionError> {
     #[derive(serde::Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Requirement {
@@ -77,9 +81,9 @@ fn karpenter_requirements(text: Option<&str>) -> Result<Value, FunctionError> {
         #[serde(default)]
         min_values: Option<i64>,
     }
-    let Some(text) = text.filter(|text| !text.trim().is_empty()) else {
+    if text.trim().is_empty() {
         return Ok(Value::from(List::new([])));
-    };
+    }
     let list: Vec<Requirement> =
         yaml::from_str(text).map_err(|error| FunctionError::new(format!("config item requirements: {error}")))?;
     let records = list.into_iter().map(|requirement| {
@@ -98,11 +102,11 @@ fn karpenter_requirements(text: Option<&str>) -> Result<Value, FunctionError> {
 }
 
 /// The machine of a pool; for several types the element-wise minimum with the architecture of the first.
-pub(crate) fn instance_info(names: &[String], types: &[InstanceType]) -> Option<Value> {
+pub(crate) fn instance_info(names: &[&str], types: &[InstanceType]) -> Option<Value> {
     let first = types.first()?;
     let least = |field: fn(&InstanceType) -> i64| types.iter().map(field).min().unwrap_or_default();
     let name = match names {
-        [only] => only.as_str(),
+        [only] => only,
         _ => "<multiple>",
     };
     let (memory, devices, size) = (

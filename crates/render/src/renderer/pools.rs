@@ -1,10 +1,8 @@
 //! Node pools: files, user data, then stack or provisioners.
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
 use std::sync::Arc;
 
-use base64::Engine;
 use gotemplate::Value;
 use sha2::{Digest, Sha256};
 
@@ -12,7 +10,9 @@ use crate::config::FileRef;
 use crate::data::{self, KARPENTER};
 use crate::desired::{DesiredPool, PoolDefinition, Stack};
 use crate::error::{RenderError, RenderErrorKind};
-use crate::files::{archive_url, parse_files};
+use crate::files::archive_url;
+use crate::items::Layered;
+use crate::rendered::Rendered;
 
 use super::{Run, Scope};
 
@@ -46,7 +46,7 @@ impl Run<'_> {
             name: name.to_owned(),
             profile: pool.profile.clone(),
             files_text: None,
-            files: Vec::new(),
+            files: Arc::default(),
             user_data: None,
             definition: None,
             hash: String::new(),
@@ -54,28 +54,32 @@ impl Run<'_> {
         let config = self.input.config.clone();
         let file = |name: &str| config.first(&format!("cluster/node-pools/{}/{name}", pool.profile));
         if let Some(file) = file("files.yaml") {
-            let pool = Some((name, &items, &value));
-            if let Some(text) = self.text(&file, &Scope { pool, values: &values }) {
-                self.pool_files(&file, &mut desired, &mut values, text);
+            let pool = Some((name, &*items, &value));
+            if let Some(rendered) = self.text(&file, &Scope { pool, values: &values }) {
+                self.pool_files(&file, &mut desired, &mut values, &rendered);
             }
         }
         if let Some(file) = file("userdata.yaml") {
-            let pool = Some((name, &items, &value));
-            desired.user_data = self.text(&file, &Scope { pool, values: &values });
-        }
-        if let Some(text) = &desired.user_data {
-            let packed = if karpenter { text.to_string() } else { self.packed(text) };
-            Self::put(&mut values, "UserData", packed);
+            let pool = Some((name, &*items, &value));
+            if let Some(rendered) = self.text(&file, &Scope { pool, values: &values }) {
+                let packed = match &self.input.facts.user_data_text {
+                    _ if karpenter => Arc::clone(&rendered.text),
+                    Some(fixed) => fixed.as_str().into(),
+                    None => rendered.packed(),
+                };
+                Self::put(&mut values, "UserData", packed);
+                desired.user_data = Some(Arc::clone(&rendered.text));
+            }
         }
         let main = if karpenter { "provisioners.yaml" } else { "stack.yaml" };
         match file(main) {
             Some(file) => {
                 let scope = Scope {
-                    pool: Some((name, &items, &value)),
+                    pool: Some((name, &*items, &value)),
                     values: &values,
                 };
-                if let Some(text) = self.text(&file, &scope) {
-                    desired.definition = self.definition(&file, pool, text);
+                if let Some(rendered) = self.text(&file, &scope) {
+                    desired.definition = self.definition(&file, pool, &rendered);
                 }
             }
             None => {
@@ -88,12 +92,7 @@ impl Run<'_> {
         desired
     }
 
-    fn pool_values(
-        &mut self,
-        pool: &model::NodePool,
-        items: &BTreeMap<String, String>,
-        values: &mut BTreeMap<String, Value>,
-    ) {
+    fn pool_values(&mut self, pool: &model::NodePool, items: &Layered, values: &mut BTreeMap<String, Value>) {
         if pool.profile == KARPENTER {
             return;
         }
@@ -107,7 +106,8 @@ impl Run<'_> {
             .iter()
             .map(|name| self.input.facts.instance_type(name))
             .collect();
-        match types.and_then(|types| data::instance_info(&pool.instance_types, &types)) {
+        let names: Vec<&str> = pool.instance_types.iter().map(String::as_str).collect();
+        match types.and_then(|types| data::instance_info(&names, &types)) {
             Some(info) => Self::put(values, "InstanceInfo", info),
             None => self.missing.push("InstanceInfo".to_owned()),
         }
@@ -118,7 +118,7 @@ impl Run<'_> {
         file: &FileRef<'_>,
         desired: &mut DesiredPool,
         values: &mut BTreeMap<String, Value>,
-        text: Arc<str>,
+        rendered: &Rendered,
     ) {
         let role = if desired.profile.contains("master") {
             "master"
@@ -131,25 +131,33 @@ impl Run<'_> {
             .pool_files_bucket
             .clone()
             .unwrap_or_else(|| self.bucket());
-        let url = archive_url(&bucket, &self.input.cluster.local_id, role, &text);
+        let url = archive_url(&bucket, &self.input.cluster.local_id, role, &rendered.text);
         Self::put(values, "S3GeneratedFilesPath", url);
-        match parse_files(&text) {
+        match rendered.files() {
             Ok(files) => desired.files = files,
-            Err(error) => self.yaml_error(&file.name(), Some(&desired.name), error),
+            Err(kind) => {
+                let error = RenderError::new(&file.name(), Some(&desired.name), kind);
+                self.errors.push(error);
+            }
         }
-        desired.files_text = Some(text);
+        desired.files_text = Some(Arc::clone(&rendered.text));
     }
 
-    fn definition(&mut self, file: &FileRef<'_>, pool: &model::NodePool, text: Arc<str>) -> Option<PoolDefinition> {
+    fn definition(
+        &mut self,
+        file: &FileRef<'_>,
+        pool: &model::NodePool,
+        rendered: &Rendered,
+    ) -> Option<PoolDefinition> {
         if pool.profile != KARPENTER {
             let id = self.input.cluster.id.as_str().replace(':', "-");
             return Some(PoolDefinition::Stack(Stack {
                 name: format!("nodepool-{}-{id}", pool.name),
                 path: file.name(),
-                text,
+                text: Arc::clone(&rendered.text),
             }));
         }
-        match self.renderer.memo.decode(&text) {
+        match rendered.content() {
             Ok(content) => Some(PoolDefinition::Provisioners(content)),
             Err(kind) => {
                 let error = RenderError::new(&file.name(), Some(pool.name.as_str()), kind);
@@ -157,20 +165,6 @@ impl Run<'_> {
                 None
             }
         }
-    }
-
-    /// User data as launch templates hold it: gzip, then base64.
-    fn packed(&self, text: &str) -> String {
-        if let Some(fixed) = &self.input.facts.user_data_text {
-            return fixed.clone();
-        }
-        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
-        // Writing to a vector cannot fail.
-        let packed = encoder
-            .write_all(text.as_bytes())
-            .and_then(|()| encoder.finish())
-            .unwrap_or_default();
-        base64::engine::general_purpose::STANDARD.encode(packed)
     }
 }
 

@@ -1,15 +1,16 @@
 //! `manifestHash`: the digest of a rendered sibling file.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use gotemplate::{CallContext, Execution, FunctionError, Functions, Read, ReadSet, Recorder, Value};
 use sha2::{Digest, Sha256};
 
-use crate::config::ComponentFiles;
+use crate::config::Config;
 use crate::data;
 use crate::error::RenderErrorKind;
 use crate::functions;
+use crate::templates::Templates;
 
 use super::Run;
 
@@ -20,7 +21,10 @@ type Parsed = Result<Arc<gotemplate::Template>, RenderErrorKind>;
 
 /// Everything that `manifestHash` needs, owned, since functions outlive the borrow of a run.
 struct Siblings {
-    templates: BTreeMap<String, Parsed>,
+    config: Config,
+    parser: Arc<Templates>,
+    /// All manifests, parsed when the first is asked for: most clusters of an unchanged tree need none.
+    templates: OnceLock<BTreeMap<String, Parsed>>,
     dot: Value,
     /// The same functions without `manifestHash`, which must not be nested.
     functions: Functions,
@@ -38,16 +42,11 @@ impl Recorder for Forward<'_, '_> {
 
 impl Run<'_> {
     /// The functions for manifests, where siblings can be hashed.
-    pub(super) fn component_functions(
-        &self,
-        components: &[ComponentFiles<'_>],
-        values: &BTreeMap<String, Value>,
-    ) -> Functions {
-        let files = components.iter().flat_map(|component| &component.files);
+    pub(super) fn component_functions(&self, values: &BTreeMap<String, Value>) -> Functions {
         let siblings = Siblings {
-            templates: files
-                .map(|file| (file.name(), self.renderer.templates.get(file)))
-                .collect(),
+            config: self.input.config.clone(),
+            parser: Arc::clone(&self.renderer.templates),
+            templates: OnceLock::new(),
             dot: data::dot(&self.cluster, None, values),
             functions: functions::build(&self.input.facts, None),
             done: Mutex::default(),
@@ -63,7 +62,12 @@ impl Siblings {
         let directory = caller.rsplit_once('/').map_or("", |(directory, _)| directory);
         let path = clean(&format!("{directory}/{relative}"));
         // Only files of the same component are known.
-        let template = match self.templates.get(&path) {
+        let templates = self.templates.get_or_init(|| {
+            let components = self.config.components();
+            let files = components.iter().flat_map(|component| &component.files);
+            files.map(|file| (file.name(), self.parser.get(file))).collect()
+        });
+        let template = match templates.get(&path) {
             Some(template) if path.rsplit_once('/').is_some_and(|(found, _)| found == directory) => template,
             _ => return Err(FunctionError::new(format!("template file not found: {path}"))),
         };

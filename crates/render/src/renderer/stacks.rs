@@ -1,14 +1,14 @@
 //! Main stack, etcd, extra stacks and deletions.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use gotemplate::Value;
 
 use crate::data;
-use crate::deletions::{DeletionError, parse_deletions, parse_stack_deletions};
 use crate::desired::{Etcd, Stack};
 use crate::error::{RenderError, RenderErrorKind};
-use crate::files::{archive_url, parse_files};
+use crate::files::archive_url;
 
 use super::{Run, Scope};
 
@@ -22,10 +22,10 @@ impl Run<'_> {
             return;
         };
         let text = self.text(&file, &Scope { pool: None, values });
-        self.desired.main_stack = text.map(|text| Stack {
+        self.desired.main_stack = text.map(|rendered| Stack {
             name: self.input.cluster.local_id.clone(),
             path: file.name(),
-            text,
+            text: Arc::clone(&rendered.text),
         });
     }
 
@@ -44,7 +44,7 @@ impl Run<'_> {
             None => self.missing.push("etcd_kms_key_arn".to_owned()),
         }
         let kind = self.items.cluster.get("etcd_instance_type");
-        let info = kind.and_then(|name| data::instance_info(std::slice::from_ref(name), &[facts.instance_type(name)?]));
+        let info = kind.and_then(|name| data::instance_info(&[&**name], &[facts.instance_type(name)?]));
         match info {
             Some(info) => Self::put(values, "etcd_instance_type_info", info),
             None => self.missing.push("etcd_instance_type_info".to_owned()),
@@ -54,27 +54,27 @@ impl Run<'_> {
             .and_then(|file| Some((file, self.text(&file, &Scope { pool: None, values })?)));
         let mut etcd = Etcd {
             files_text: None,
-            files: Vec::new(),
+            files: Arc::default(),
             stack: None,
         };
-        if let Some((file, text)) = files {
-            let url = archive_url(&self.bucket(), &self.input.cluster.local_id, "etcd", &text);
+        if let Some((file, rendered)) = files {
+            let url = archive_url(&self.bucket(), &self.input.cluster.local_id, "etcd", &rendered.text);
             Self::put(values, "S3GeneratedFilesPath", url);
-            match parse_files(&text) {
+            match rendered.files() {
                 Ok(files) => etcd.files = files,
-                Err(error) => self.yaml_error(&file.name(), None, error),
+                Err(kind) => self.errors.push(RenderError::new(&file.name(), None, kind)),
             }
-            etcd.files_text = Some(text);
+            etcd.files_text = Some(Arc::clone(&rendered.text));
         }
-        etcd.stack = self.text(&stack, &Scope { pool: None, values }).map(|text| Stack {
+        etcd.stack = self.text(&stack, &Scope { pool: None, values }).map(|rendered| Stack {
             name: self
                 .items
                 .cluster
                 .get("etcd_stack_name")
-                .cloned()
-                .unwrap_or_else(|| "etcd-cluster-etcd".to_owned()),
+                .map_or("etcd-cluster-etcd", |name| name)
+                .to_owned(),
             path: stack.name(),
-            text,
+            text: Arc::clone(&rendered.text),
         });
         self.desired.etcd = Some(etcd);
     }
@@ -83,54 +83,26 @@ impl Run<'_> {
         let config = self.input.config.clone();
         for file in config.in_directory("cluster/cf-manifests/") {
             let path = file.name();
-            let Some(text) = self.text(&file, &Scope { pool: None, values }) else {
+            let Some(rendered) = self.text(&file, &Scope { pool: None, values }) else {
                 continue;
             };
             if path.ends_with("/cf-deletions.yaml") {
-                self.stack_deletions(&path, &text);
+                let all = rendered.stack_deletions();
+                self.note_errors(&path, &all.errors);
+                let (pre, post) = &all.found;
+                self.desired.stack_deletions_pre.extend_from_slice(pre);
+                self.desired.stack_deletions_post.extend_from_slice(post);
                 continue;
             }
-            // Only the name is looked at; the text is passed on as it is.
-            match yaml::load_documents(&text, &yaml::Options::manifests()) {
-                Ok(documents) => {
-                    let Some(document) = documents.first() else { continue };
-                    match document
-                        .value
-                        .pointer("/Metadata/StackName")
-                        .and_then(serde_json::Value::as_str)
-                    {
-                        Some(name) => self.desired.extra_stacks.push(Stack {
-                            name: name.to_owned(),
-                            path,
-                            text,
-                        }),
-                        None => {
-                            let line = document.line;
-                            let field = "Metadata.StackName";
-                            let kind = RenderErrorKind::Unidentified { line, field };
-                            self.errors.push(RenderError::new(&path, None, kind));
-                        }
-                    }
-                }
-                Err(error) => self.yaml_error(&path, None, error),
+            match rendered.stack_name() {
+                Ok(None) => {}
+                Ok(Some(name)) => self.desired.extra_stacks.push(Stack {
+                    name,
+                    path,
+                    text: Arc::clone(&rendered.text),
+                }),
+                Err(kind) => self.errors.push(RenderError::new(&path, None, kind)),
             }
-        }
-    }
-
-    fn stack_deletions(&mut self, path: &str, text: &str) {
-        match yaml::load_documents(text, &yaml::Options::manifests()) {
-            Ok(documents) => {
-                for document in documents {
-                    match parse_stack_deletions(&document.value) {
-                        Ok((pre, post)) => {
-                            self.desired.stack_deletions_pre.extend(pre);
-                            self.desired.stack_deletions_post.extend(post);
-                        }
-                        Err(error) => self.entry_error(path, error),
-                    }
-                }
-            }
-            Err(error) => self.yaml_error(path, None, error),
         }
     }
 
@@ -139,24 +111,15 @@ impl Run<'_> {
         let config = self.input.config.clone();
         for file in config.each("cluster/manifests/deletions.yaml") {
             let path = file.name();
-            let Some(text) = self.text(&file, &Scope { pool: None, values }) else {
+            let Some(rendered) = self.text(&file, &Scope { pool: None, values }) else {
                 continue;
             };
-            match yaml::load_documents(&text, &yaml::Options::manifests()) {
-                Ok(documents) => {
-                    for document in documents {
-                        match parse_deletions(&document.value) {
-                            Ok(deletions) => {
-                                self.desired.deletions.pre_apply.extend(deletions.pre_apply);
-                                self.desired.deletions.post_apply.extend(deletions.post_apply);
-                            }
-                            Err(error) => self.entry_error(&path, error),
-                        }
-                    }
-                }
-                Err(error) => self.yaml_error(&path, None, error),
-            }
-            self.desired.deletions_texts.insert(path, text);
+            let all = rendered.deletions();
+            self.note_errors(&path, &all.errors);
+            let deletions = &mut self.desired.deletions;
+            deletions.pre_apply.extend_from_slice(&all.found.pre_apply);
+            deletions.post_apply.extend_from_slice(&all.found.post_apply);
+            self.desired.deletions_texts.insert(path, Arc::clone(&rendered.text));
         }
     }
 
@@ -170,16 +133,8 @@ impl Run<'_> {
         )
     }
 
-    pub(super) fn yaml_error(&mut self, path: &str, pool: Option<&str>, error: yaml::Error) {
-        self.errors
-            .push(RenderError::new(path, pool, RenderErrorKind::Yaml(error)));
-    }
-
-    fn entry_error(&mut self, path: &str, error: DeletionError) {
-        let kind = RenderErrorKind::Entry {
-            entry: error.entry,
-            rule: error.rule,
-        };
-        self.errors.push(RenderError::new(path, None, kind));
+    fn note_errors(&mut self, path: &str, errors: &[RenderErrorKind]) {
+        let errors = errors.iter().map(|kind| RenderError::new(path, None, kind.clone()));
+        self.errors.extend(errors);
     }
 }

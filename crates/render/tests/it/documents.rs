@@ -30,9 +30,9 @@ fn config_map(hash: &str) -> String {
 fn fact_39_manifest_hash() {
     let caller = config_map("{{ manifestHash \"x.yaml\" }}");
     let outcome = manifests(&[("a/x.yaml", "foo {{ .Cluster.LocalID }}"), ("a/y.yaml", &caller)]);
-    let object = outcome.desired.objects().next().unwrap();
+    let content = &outcome.desired.components[0].manifests[0].content;
     assert_eq!(
-        object.value["data"]["hash"],
+        content.values()[0]["data"]["hash"],
         "3347fc4918386bdbfd12e8c76003f0325000f557f28a59ec36404f323b607d30"
     );
     assert_eq!(

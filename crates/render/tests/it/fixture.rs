@@ -201,10 +201,7 @@ fn explain_knows_file_and_line_of_a_default() {
         .tree
         .text("cluster/config-defaults.yaml")
         .unwrap();
-    assert_eq!(
-        (file.as_str(), version.as_str()),
-        ("main/cluster/config-defaults.yaml", "93eb84d")
-    );
+    assert_eq!((&**file, &**version), ("main/cluster/config-defaults.yaml", "93eb84d"));
     assert!(text.lines().nth(line - 1).unwrap().starts_with("vm_dirty_bytes"));
     assert!(!explanation.readers.is_empty());
 }

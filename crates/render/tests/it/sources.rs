@@ -83,8 +83,8 @@ fn fact_15_layers() {
     let (value, explanation) = item(&cluster);
     assert_eq!(value, "2");
     let layer = |file: &str, version: &str, line| Layer::Default {
-        file: file.to_owned(),
-        version: version.to_owned(),
+        file: file.into(),
+        version: version.into(),
         line,
     };
     let extra = (layer("extra/cluster/config-defaults.yaml", "B", 3), "2".to_owned());
