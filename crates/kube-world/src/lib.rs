@@ -4,6 +4,7 @@ mod cache;
 mod engine;
 mod kind;
 mod nodes;
+pub mod scheduler;
 
 pub use cache::{Amounts, NodeTaint, NodeView, Owner, Phase, PodView};
 pub use engine::{
