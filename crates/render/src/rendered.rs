@@ -13,6 +13,9 @@ use crate::files::{RemoteFile, parse_files};
 /// A meaning, or why there is none.
 type Meaning<T> = OnceLock<Box<Result<T, RenderErrorKind>>>;
 
+/// Names of stacks to delete before, and after.
+type StackNames = (Vec<String>, Vec<String>);
+
 /// What a file of deletions holds, and its entries that are wrong.
 #[derive(Debug, Default)]
 pub(crate) struct Found<T> {
@@ -28,7 +31,7 @@ pub(crate) struct Rendered {
     files: Meaning<Arc<[RemoteFile]>>,
     stack_name: Meaning<Option<String>>,
     deletions: OnceLock<Box<Found<Deletions>>>,
-    stack_deletions: OnceLock<Box<Found<(Vec<String>, Vec<String>)>>>,
+    stack_deletions: OnceLock<Box<Found<StackNames>>>,
     packed: OnceLock<Arc<str>>,
 }
 
@@ -92,14 +95,12 @@ impl Rendered {
     }
 
     /// The stacks to delete before and after.
-    pub(crate) fn stack_deletions(&self) -> &Found<(Vec<String>, Vec<String>)> {
+    pub(crate) fn stack_deletions(&self) -> &Found<StackNames> {
         self.stack_deletions.get_or_init(|| {
-            Box::new(
-                self.entries(parse_stack_deletions, |all: &mut (Vec<String>, Vec<String>), more| {
-                    all.0.extend(more.0);
-                    all.1.extend(more.1);
-                }),
-            )
+            Box::new(self.entries(parse_stack_deletions, |all: &mut StackNames, more| {
+                all.0.extend(more.0);
+                all.1.extend(more.1);
+            }))
         })
     }
 

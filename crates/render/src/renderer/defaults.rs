@@ -22,11 +22,14 @@ struct Parsed {
     warnings: Vec<String>,
 }
 
+/// Id of a cluster, and source and path of a file.
+type Place = (String, String);
+
 /// The last result of each file for each cluster. Defaults see the registry entry and the facts but no config items, so they
 /// seldom change.
 #[derive(Debug, Default)]
 pub(super) struct DefaultsMemo {
-    of_cluster: Mutex<BTreeMap<(String, String), (Key, Arc<Parsed>)>>,
+    of_cluster: Mutex<BTreeMap<Place, (Key, Arc<Parsed>)>>,
     /// The last result of each file, whose values the next cluster shares.
     latest: Mutex<BTreeMap<String, Arc<Parsed>>>,
 }

@@ -16,14 +16,16 @@ use crate::rendered::Rendered;
 
 use super::{Run, Scope};
 
+/// The item that a read is made from, the pool, and whether all items count.
+type Kind = (Option<&'static str>, String, bool);
+
 /// Digests of what a template may depend on besides single items and values.
 pub(super) struct Surroundings {
     /// Digest of the inputs apart from config items and the tree.
     context: String,
     /// What most reads give: the context, with nothing that depends on a pool.
     plain: OnceCell<Arc<str>>,
-    /// By the item they are made from, the pool, and whether all items count.
-    others: RefCell<BTreeMap<(Option<&'static str>, String, bool), Arc<str>>>,
+    others: RefCell<BTreeMap<Kind, Arc<str>>>,
     /// Digests of all items of the cluster (the empty name) and of pools.
     all_items: RefCell<BTreeMap<String, Arc<str>>>,
 }
