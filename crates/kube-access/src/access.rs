@@ -254,7 +254,9 @@ impl Access {
     /// The error that a refusal means; a server that asks for a pause gets it.
     pub(crate) fn refused(&self, call: &Call, code: u16, headers: &http::HeaderMap, body: &[u8]) -> AccessError {
         self.inner.counters.failed();
-        let header = headers.get(http::header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+        let header = headers
+            .get(http::header::RETRY_AFTER)
+            .and_then(|value| value.to_str().ok()?.parse().ok());
         let error = error_of(call, code, header, body);
         if let AccessError::Throttled { after, .. } = &error {
             self.inner.budget.pause(self.inner.clock.now(), *after);
@@ -264,7 +266,9 @@ impl Access {
 
     fn note_warnings(&self, headers: &http::HeaderMap) {
         let texts = headers.get_all(http::header::WARNING).iter();
-        let texts = texts.filter_map(|value| value.to_str().ok()).filter_map(|text| text.split_once('"'));
+        let texts = texts
+            .filter_map(|value| value.to_str().ok())
+            .filter_map(|text| text.split_once('"'));
         let mut warnings = self.inner.warnings.lock().unwrap_or_else(PoisonError::into_inner);
         for (_, text) in texts {
             // Bounded, because nobody has to collect them.

@@ -30,7 +30,9 @@ impl Backoff {
     /// so that clients that failed together do not come back together.
     #[must_use]
     pub fn wait(&self, attempt: u32, ids: &dyn Ids) -> Duration {
-        let grown = self.first.saturating_mul(1_u32.checked_shl(attempt).unwrap_or(u32::MAX));
+        let grown = self
+            .first
+            .saturating_mul(1_u32.checked_shl(attempt).unwrap_or(u32::MAX));
         grown.min(self.longest).mul_f64(0.5 + ids.fraction() / 2.0)
     }
 }
@@ -46,7 +48,10 @@ mod tests {
         let backoff = Backoff::default();
         for attempt in 0..40 {
             let wait = backoff.wait(attempt, &SeededIds::new(3));
-            let full = backoff.first.saturating_mul(1_u32.checked_shl(attempt).unwrap_or(u32::MAX)).min(backoff.longest);
+            let full = backoff
+                .first
+                .saturating_mul(1_u32.checked_shl(attempt).unwrap_or(u32::MAX))
+                .min(backoff.longest);
             assert!(wait >= full / 2 && wait <= full, "{attempt}: {wait:?}");
             assert_eq!(wait, backoff.wait(attempt, &SeededIds::new(3)));
         }

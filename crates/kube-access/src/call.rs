@@ -167,14 +167,7 @@ impl Call {
     }
 
     /// Server-side apply; as a trial, the server does everything except keeping the result.
-    pub(crate) fn apply(
-        kind: &ApiKind,
-        key: &ObjectKey,
-        body: Bytes,
-        manager: &str,
-        force: bool,
-        trial: bool,
-    ) -> Self {
+    pub(crate) fn apply(kind: &ApiKind, key: &ObjectKey, body: Bytes, manager: &str, force: bool, trial: bool) -> Self {
         let mut query = vec![("fieldManager", manager), ("fieldValidation", "Warn")];
         if force {
             query.push(("force", "true"));
@@ -199,6 +192,12 @@ impl Call {
         call.body = Bytes::from(patch.to_string());
         call.again = Again::CallerDecides;
         call
+    }
+
+    /// Says that sending it twice is the same as sending it once.
+    pub(crate) fn repeatable(mut self) -> Self {
+        self.again = Again::Safe;
+        self
     }
 
     pub(crate) fn delete(kind: &ApiKind, key: &ObjectKey, options: &Value) -> Self {

@@ -26,7 +26,9 @@ pub struct Endpoint {
 impl std::fmt::Debug for Endpoint {
     /// The token is never printed.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Endpoint").field("url", &self.url).finish_non_exhaustive()
+        f.debug_struct("Endpoint")
+            .field("url", &self.url)
+            .finish_non_exhaustive()
     }
 }
 
@@ -67,13 +69,7 @@ impl Access {
         B::Error: Into<tower::BoxError>,
     {
         let client = kube::Client::new(service, "default");
-        Self::new(
-            &context.cluster,
-            client,
-            context.clock,
-            context.ids,
-            context.settings,
-        )
+        Self::new(&context.cluster, client, context.clock, context.ids, context.settings)
     }
 
     /// Speaks to the cluster of a context in a kubeconfig file; `None` means the file's current context. Must be called inside
@@ -91,7 +87,9 @@ impl Access {
             context: name.map(str::to_owned),
             ..KubeConfigOptions::default()
         };
-        let config = kube::Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(wrong)?;
+        let config = kube::Config::from_custom_kubeconfig(kubeconfig, &options)
+            .await
+            .map_err(wrong)?;
         Self::from_config(context, config)
     }
 
@@ -101,10 +99,13 @@ impl Access {
     /// # Errors
     /// If the address or the certificates make no sense.
     pub fn from_token(context: Context, endpoint: &Endpoint) -> Result<Self, AccessError> {
-        let url: http::Uri = endpoint.url.parse().map_err(|error: http::uri::InvalidUri| AccessError::Settings {
-            what: "url",
-            why: error.to_string(),
-        })?;
+        let url: http::Uri = endpoint
+            .url
+            .parse()
+            .map_err(|error: http::uri::InvalidUri| AccessError::Settings {
+                what: "url",
+                why: error.to_string(),
+            })?;
         let mut config = kube::Config::new(url);
         config.auth_info.token = endpoint.token.clone().map(Into::into);
         if let Some(pem) = &endpoint.certificate_authority {
@@ -144,7 +145,9 @@ fn certificates(pem: &[u8]) -> Result<Vec<Vec<u8>>, AccessError> {
     let text = std::str::from_utf8(pem).map_err(|_| wrong("is no PEM text"))?;
     let mut out = Vec::new();
     for block in text.split("-----BEGIN CERTIFICATE-----").skip(1) {
-        let (body, _) = block.split_once("-----END CERTIFICATE-----").ok_or_else(|| wrong("has no END line"))?;
+        let (body, _) = block
+            .split_once("-----END CERTIFICATE-----")
+            .ok_or_else(|| wrong("has no END line"))?;
         let packed: String = body.split_whitespace().collect();
         let bytes = base64::prelude::BASE64_STANDARD.decode(packed);
         out.push(bytes.map_err(|_| wrong("holds no base64"))?);
@@ -164,7 +167,11 @@ mod tests {
         let one = "-----BEGIN CERTIFICATE-----\nAQID\nBA==\n-----END CERTIFICATE-----\n";
         assert_eq!(certificates(one.as_bytes()).unwrap(), [[1, 2, 3, 4]]);
         assert_eq!(certificates(one.repeat(2).as_bytes()).unwrap().len(), 2);
-        for broken in ["", "-----BEGIN CERTIFICATE-----\nAQID", "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----"] {
+        for broken in [
+            "",
+            "-----BEGIN CERTIFICATE-----\nAQID",
+            "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----",
+        ] {
             assert!(certificates(broken.as_bytes()).is_err(), "{broken}");
         }
     }

@@ -37,7 +37,10 @@ impl Counters {
 
     pub(crate) fn read(&self) -> Counts {
         let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
-        let pairs = Verb::ALL.iter().zip(&self.calls).map(|(verb, count)| (*verb, read(count)));
+        let pairs = Verb::ALL
+            .iter()
+            .zip(&self.calls)
+            .map(|(verb, count)| (*verb, read(count)));
         Counts {
             calls: pairs.filter(|(_, count)| *count > 0).collect(),
             failed: read(&self.failed),
@@ -77,7 +80,11 @@ impl Counts {
     /// Requests that may have left something in the cluster.
     #[must_use]
     pub fn writes(&self) -> u64 {
-        self.calls.iter().filter(|(verb, _)| verb.writes()).map(|(_, count)| count).sum()
+        self.calls
+            .iter()
+            .filter(|(verb, _)| verb.writes())
+            .map(|(_, count)| count)
+            .sum()
     }
 
     /// What was added since `earlier`.

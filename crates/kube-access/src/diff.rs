@@ -116,7 +116,10 @@ mod tests {
         let trial = json!({"metadata": {"uid": "u", "resourceVersion": "2"}, "data": {"a": "b3RoZXI=", "b": "bmV3"}});
         let found = changes(&secret, &live, &trial);
         let text = format!("{found:?}");
-        assert_eq!(found.iter().map(|change| change.path.to_string()).collect::<Vec<_>>(), ["data.a", "data.b"]);
+        assert_eq!(
+            found.iter().map(|change| change.path.to_string()).collect::<Vec<_>>(),
+            ["data.a", "data.b"]
+        );
         for value in ["aHVudGVyMg", "b3RoZXI", "bmV3", "hunter2"] {
             assert!(!text.contains(value), "{text}");
         }
@@ -127,7 +130,11 @@ mod tests {
 
     #[test]
     fn a_whole_mapping_of_secrets_shows_its_keys_only() {
-        let found = changes(&GroupKind::new("", "Secret"), &json!({}), &json!({"stringData": {"password": "hunter2"}}));
+        let found = changes(
+            &GroupKind::new("", "Secret"),
+            &json!({}),
+            &json!({"stringData": {"password": "hunter2"}}),
+        );
         let text = format!("{found:?}");
         assert!(text.contains("password") && !text.contains("hunter2"), "{text}");
     }

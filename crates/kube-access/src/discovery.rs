@@ -43,7 +43,8 @@ impl Kinds {
     #[must_use]
     pub fn exact(&self, api_version: &str, kind: &str) -> Option<&ApiKind> {
         let (group, version) = split_api_version(api_version);
-        self.versions(&GroupKind::new(group, kind)).find(|found| found.version == version)
+        self.versions(&GroupKind::new(group, kind))
+            .find(|found| found.version == version)
     }
 
     /// The kind in the version that the server prefers.
@@ -53,7 +54,11 @@ impl Kinds {
     }
 
     fn versions<'k>(&'k self, id: &GroupKind) -> impl Iterator<Item = &'k ApiKind> {
-        self.by_kind.get(id).into_iter().flatten().filter_map(|place| self.all.get(*place))
+        self.by_kind
+            .get(id)
+            .into_iter()
+            .flatten()
+            .filter_map(|place| self.all.get(*place))
     }
 
     /// Groups that did not answer: what they hold is unknown, which is not the same as nothing (V12).
@@ -70,7 +75,11 @@ impl Kinds {
         let resource = |kind: &&ApiKind, text: &str| {
             kind.plural == text || kind.singular == text || kind.short_names.iter().any(|short| short == text)
         };
-        if let Some(found) = self.all.iter().find(|kind| kind.id.kind == name || resource(kind, &lower)) {
+        if let Some(found) = self
+            .all
+            .iter()
+            .find(|kind| kind.id.kind == name || resource(kind, &lower))
+        {
             return Some(found);
         }
         let (first, rest) = lower.split_once('.')?;
@@ -133,8 +142,12 @@ impl Access {
         let mut cache = self.inner.cache.lock().await;
         let now = self.inner.clock.now();
         if let Some(kinds) = &cache.kinds {
-            let missing = needed.iter().any(|(version, kind)| kinds.exact(version, kind).is_none());
-            let young = cache.read_at.is_some_and(|read| now.duration_since(read).unsigned_abs() < MISS_PAUSE);
+            let missing = needed
+                .iter()
+                .any(|(version, kind)| kinds.exact(version, kind).is_none());
+            let young = cache
+                .read_at
+                .is_some_and(|read| now.duration_since(read).unsigned_abs() < MISS_PAUSE);
             if !missing || young {
                 return Ok(Arc::clone(kinds));
             }
@@ -160,7 +173,10 @@ impl Access {
 
     /// The old form: one request for each version of each group.
     async fn each_group(&self, root: &str, reply: &Value, found: &mut Found) -> Result<(), AccessError> {
-        let mut versions: Vec<String> = list_at(reply, &["versions"]).filter_map(Value::as_str).map(str::to_owned).collect();
+        let mut versions: Vec<String> = list_at(reply, &["versions"])
+            .filter_map(Value::as_str)
+            .map(str::to_owned)
+            .collect();
         for group in list_at(reply, &["groups"]) {
             let preferred = text_at(group, &["preferredVersion", "groupVersion"]);
             versions.push(preferred.to_owned());
@@ -189,7 +205,10 @@ struct Found {
 }
 
 fn texts(value: &Value, field: &str) -> Vec<String> {
-    list_at(value, &[field]).filter_map(Value::as_str).map(str::to_owned).collect()
+    list_at(value, &[field])
+        .filter_map(Value::as_str)
+        .map(str::to_owned)
+        .collect()
 }
 
 impl Found {
@@ -201,15 +220,16 @@ impl Found {
                     self.partial.insert(name.to_owned());
                 }
                 let served = text_at(version, &["version"]);
-                self.kinds.extend(list_at(version, &["resources"]).map(|resource| ApiKind {
-                    id: GroupKind::new(name, text_at(resource, &["responseKind", "kind"])),
-                    version: served.to_owned(),
-                    plural: text_at(resource, &["resource"]).to_owned(),
-                    singular: text_at(resource, &["singularResource"]).to_owned(),
-                    short_names: texts(resource, "shortNames"),
-                    namespaced: text_at(resource, &["scope"]) == "Namespaced",
-                    verbs: texts(resource, "verbs"),
-                }));
+                self.kinds
+                    .extend(list_at(version, &["resources"]).map(|resource| ApiKind {
+                        id: GroupKind::new(name, text_at(resource, &["responseKind", "kind"])),
+                        version: served.to_owned(),
+                        plural: text_at(resource, &["resource"]).to_owned(),
+                        singular: text_at(resource, &["singularResource"]).to_owned(),
+                        short_names: texts(resource, "shortNames"),
+                        namespaced: text_at(resource, &["scope"]) == "Namespaced",
+                        verbs: texts(resource, "verbs"),
+                    }));
             }
         }
     }
@@ -268,7 +288,11 @@ mod tests {
             ("deployment", "apps", "v1"),
         ] {
             let found = kinds.named(name).unwrap_or_else(|| panic!("{name}"));
-            assert_eq!((found.id.group.as_str(), found.version.as_str()), (group, version), "{name}");
+            assert_eq!(
+                (found.id.group.as_str(), found.version.as_str()),
+                (group, version),
+                "{name}"
+            );
         }
         for name in ["", "pods", "deployments.extensions", "deployments.v2.apps"] {
             assert_eq!(kinds.named(name), None, "{name}");

@@ -31,7 +31,11 @@ impl Selection {
 
     pub(crate) fn query(&self) -> Vec<(&str, &str)> {
         let pairs = [("labelSelector", &self.labels), ("fieldSelector", &self.fields)];
-        pairs.into_iter().filter(|(_, text)| !text.is_empty()).map(|(name, text)| (name, text.as_str())).collect()
+        pairs
+            .into_iter()
+            .filter(|(_, text)| !text.is_empty())
+            .map(|(name, text)| (name, text.as_str()))
+            .collect()
     }
 }
 

@@ -68,7 +68,12 @@ pub(crate) fn error_of(call: &Call, code: u16, header: Option<u64>, body: &[u8])
     }
     match code {
         401 => AccessError::Unauthorized { subject },
-        403 if status.details.causes.iter().any(|cause| cause.reason == "NamespaceTerminating") => {
+        403 if status
+            .details
+            .causes
+            .iter()
+            .any(|cause| cause.reason == "NamespaceTerminating") =>
+        {
             AccessError::NamespaceTerminating { subject }
         }
         403 => AccessError::Forbidden { subject, message },
@@ -91,7 +96,11 @@ pub(crate) fn error_of(call: &Call, code: u16, header: Option<u64>, body: &[u8])
 
 fn conflict(call: &Call, status: &Status, message: String) -> AccessError {
     let subject = call.subject.clone();
-    let fields = status.details.causes.iter().filter(|cause| cause.reason == "FieldManagerConflict");
+    let fields = status
+        .details
+        .causes
+        .iter()
+        .filter(|cause| cause.reason == "FieldManagerConflict");
     let conflicts: Vec<FieldConflict> = fields
         .map(|cause| FieldConflict {
             field: cause.field.clone(),
@@ -109,7 +118,11 @@ fn conflict(call: &Call, status: &Status, message: String) -> AccessError {
 
 fn too_many(call: &Call, status: &Status, message: String, after: Option<Duration>) -> AccessError {
     let subject = call.subject.clone();
-    let budget = status.details.causes.iter().find(|cause| cause.reason == "DisruptionBudget");
+    let budget = status
+        .details
+        .causes
+        .iter()
+        .find(|cause| cause.reason == "DisruptionBudget");
     match budget {
         Some(cause) => AccessError::BudgetRefused {
             subject,
@@ -130,7 +143,13 @@ fn too_many(call: &Call, status: &Status, message: String, after: Option<Duratio
 
 fn invalid(subject: String, status: &Status, message: String, secret: bool) -> AccessError {
     let fixed = |cause: &&Cause| IMMUTABLE.iter().any(|phrase| cause.message.contains(phrase));
-    let fields: Vec<String> = status.details.causes.iter().filter(fixed).map(|cause| cause.field.clone()).collect();
+    let fields: Vec<String> = status
+        .details
+        .causes
+        .iter()
+        .filter(fixed)
+        .map(|cause| cause.field.clone())
+        .collect();
     if !fields.is_empty() {
         return AccessError::Immutable {
             subject,
@@ -168,11 +187,7 @@ fn broken(call: &Call, code: u16, status: &Status, message: String, after: Optio
             why: message,
         },
         (false, Some(after)) => AccessError::Throttled { subject, after },
-        (false, None) => AccessError::Server {
-            subject,
-            code,
-            message,
-        },
+        (false, None) => AccessError::Server { subject, code, message },
     }
 }
 

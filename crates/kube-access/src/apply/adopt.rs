@@ -11,8 +11,12 @@ use crate::resource::meta;
 
 /// Managers whose fields are ours to take: kubectl's client-side apply, what was there before managers were recorded, and
 /// the names under which the original manager wrote.
-pub const CLIENT_SIDE_MANAGERS: [&str; 4] =
-    ["kubectl-client-side-apply", "before-first-apply", "cluster-lifecycle-manager", "clm"];
+pub const CLIENT_SIDE_MANAGERS: [&str; 4] = [
+    "kubectl-client-side-apply",
+    "before-first-apply",
+    "cluster-lifecycle-manager",
+    "clm",
+];
 
 /// The JSON patch that moves the fields of client-side managers into the entry of `ours`; none if they own nothing.
 ///
@@ -22,7 +26,10 @@ pub fn migration(live: &Value, ours: &str, client_side: &[String]) -> Option<Val
     let moved: Vec<&Value> = entries(live).filter(|entry| is_update_by(entry, client_side)).collect();
     let first = moved.first()?;
     let own = entries(live).find(|entry| is_apply(entry, ours));
-    let mut fields = own.and_then(|own| own.get("fieldsV1")).cloned().unwrap_or_else(|| json!({}));
+    let mut fields = own
+        .and_then(|own| own.get("fieldsV1"))
+        .cloned()
+        .unwrap_or_else(|| json!({}));
     for entry in &moved {
         fields = union(fields, entry.get("fieldsV1").unwrap_or(&Value::Null));
     }
@@ -64,7 +71,11 @@ mod tests {
         assert_eq!(
             patch[0]["value"],
             json!([
-                entry("fleetwright", "Apply", &json!({"f:data": {"f:a": {}, "f:b": {}, "f:c": {}}})),
+                entry(
+                    "fleetwright",
+                    "Apply",
+                    &json!({"f:data": {"f:a": {}, "f:b": {}, "f:c": {}}})
+                ),
                 entry("controller", "Update", &json!({"f:status": {}})),
             ])
         );

@@ -11,9 +11,10 @@ pub(crate) fn settled(desired: &Value, live: &Value, owned: &Value) -> bool {
     let (Some(desired), Some(live), Some(owned)) = (desired.as_object(), live.as_object(), owned.as_object()) else {
         return false;
     };
-    let own_keys = owned.keys().filter(|key| *key != ".").all(|key| {
-        key.strip_prefix("f:").is_some_and(|name| desired.contains_key(name))
-    });
+    let own_keys = owned
+        .keys()
+        .filter(|key| *key != ".")
+        .all(|key| key.strip_prefix("f:").is_some_and(|name| desired.contains_key(name)));
     own_keys
         && desired.iter().all(|(name, wanted)| match name.as_str() {
             "apiVersion" | "kind" => live.get(name) == Some(wanted),
@@ -30,10 +31,14 @@ fn metadata(wanted: &Value, live: Option<&Value>, owned: Option<&Value>) -> bool
     let empty = Map::new();
     let owned = owned.and_then(Value::as_object).unwrap_or(&empty);
     let is_name = |name: &str| matches!(name, "name" | "namespace");
-    owned.keys().filter(|key| *key != ".").all(|key| key.strip_prefix("f:").is_some_and(|name| wanted.contains_key(name)))
-        && wanted.iter().filter(|(name, _)| !is_name(name)).all(|(name, wanted)| {
-            field(wanted, live.get(name), owned.get(&format!("f:{name}")))
-        })
+    owned
+        .keys()
+        .filter(|key| *key != ".")
+        .all(|key| key.strip_prefix("f:").is_some_and(|name| wanted.contains_key(name)))
+        && wanted
+            .iter()
+            .filter(|(name, _)| !is_name(name))
+            .all(|(name, wanted)| field(wanted, live.get(name), owned.get(&format!("f:{name}"))))
 }
 
 fn field(wanted: &Value, live: Option<&Value>, owned: Option<&Value>) -> bool {
@@ -50,7 +55,9 @@ fn field(wanted: &Value, live: Option<&Value>, owned: Option<&Value>) -> bool {
         (Value::Object(wanted), Value::Object(live)) => {
             let mut keys = owned.keys().filter(|key| *key != ".");
             keys.all(|key| key.strip_prefix("f:").is_some_and(|name| wanted.contains_key(name)))
-                && wanted.iter().all(|(name, wanted)| field(wanted, live.get(name), owned.get(&format!("f:{name}"))))
+                && wanted
+                    .iter()
+                    .all(|(name, wanted)| field(wanted, live.get(name), owned.get(&format!("f:{name}"))))
         }
         (Value::Array(wanted), Value::Array(live)) => elements(wanted, live, owned),
         _ => false,
@@ -77,7 +84,12 @@ fn elements(wanted: &[Value], live: &[Value], owned: &Map<String, Value>) -> boo
         last = Some(place);
         let whole = key.starts_with("v:") || owned.as_object().is_some_and(Map::is_empty);
         let found = live.get(place);
-        in_order && if whole { found == Some(wanted) } else { field(wanted, found, Some(owned)) }
+        in_order
+            && if whole {
+                found == Some(wanted)
+            } else {
+                field(wanted, found, Some(owned))
+            }
     })
 }
 
@@ -87,10 +99,15 @@ fn names(key: &str, element: &Value) -> bool {
     if let Some(text) = key.strip_prefix("v:") {
         return serde_json::from_str::<Value>(text).is_ok_and(|value| value == *element);
     }
-    let Some(fields) = key.strip_prefix("k:").and_then(|text| serde_json::from_str::<Map<String, Value>>(text).ok()) else {
+    let Some(fields) = key
+        .strip_prefix("k:")
+        .and_then(|text| serde_json::from_str::<Map<String, Value>>(text).ok())
+    else {
         return false;
     };
-    fields.iter().all(|(name, value)| element.get(name).is_none_or(|own| own == value))
+    fields
+        .iter()
+        .all(|(name, value)| element.get(name).is_none_or(|own| own == value))
 }
 
 #[cfg(test)]
@@ -107,14 +124,21 @@ mod tests {
     fn only_what_is_there_and_ours_is_settled() {
         let desired = json!({"apiVersion": "v1", "kind": "C", "metadata": {"name": "n", "labels": {"l": "1"}}, "data": {"a": "1"}});
         let owned = json!({"f:metadata": {"f:labels": {".": {}, "f:l": {}}}, "f:data": {".": {}, "f:a": {}}});
-        let live = |data: Value| json!({"apiVersion": "v1", "kind": "C", "data": data,
-            "metadata": {"name": "n", "uid": "u", "labels": {"l": "1", "other": "2"}}});
+        let live = |data: Value| {
+            json!({"apiVersion": "v1", "kind": "C", "data": data,
+            "metadata": {"name": "n", "uid": "u", "labels": {"l": "1", "other": "2"}}})
+        };
         check(&desired, &live(json!({"a": "1"})), &owned, true);
         check(&desired, &live(json!({"a": "1", "b": "theirs"})), &owned, true);
         check(&desired, &live(json!({"a": "2"})), &owned, false);
         check(&desired, &live(json!({})), &owned, false);
         // Somebody else took the field, even if the value is the same.
-        check(&desired, &live(json!({"a": "1"})), &json!({"f:metadata": {"f:labels": {".": {}, "f:l": {}}}}), false);
+        check(
+            &desired,
+            &live(json!({"a": "1"})),
+            &json!({"f:metadata": {"f:labels": {".": {}, "f:l": {}}}}),
+            false,
+        );
         // We own a field that git does not want any more.
         let more = json!({"f:metadata": {"f:labels": {".": {}, "f:l": {}}}, "f:data": {".": {}, "f:a": {}, "f:b": {}}});
         check(&desired, &live(json!({"a": "1", "b": "2"})), &more, false);
@@ -122,7 +146,8 @@ mod tests {
 
     #[test]
     fn lists_are_compared_by_their_keys() {
-        let desired = json!({"spec": {"ports": [{"port": 80, "name": "a"}, {"port": 81, "name": "b"}], "args": ["x", "y"]}});
+        let desired =
+            json!({"spec": {"ports": [{"port": 80, "name": "a"}, {"port": 81, "name": "b"}], "args": ["x", "y"]}});
         let owned = json!({"f:spec": {"f:args": {}, "f:ports": {".": {},
             "k:{\"port\":80,\"protocol\":\"TCP\"}": {".": {}, "f:port": {}, "f:name": {}},
             "k:{\"port\":81,\"protocol\":\"TCP\"}": {".": {}, "f:port": {}, "f:name": {}}}}});
@@ -131,8 +156,23 @@ mod tests {
         let both = json!([port(80, "a"), port(81, "b")]);
         check(&desired, &live(both.clone(), json!(["x", "y"])), &owned, true);
         check(&desired, &live(both, json!(["x"])), &owned, false);
-        check(&desired, &live(json!([port(80, "a"), port(9, "t"), port(81, "b")]), json!(["x", "y"])), &owned, true);
-        check(&desired, &live(json!([port(81, "b"), port(80, "a")]), json!(["x", "y"])), &owned, false);
-        check(&desired, &live(json!([port(80, "a")]), json!(["x", "y"])), &owned, false);
+        check(
+            &desired,
+            &live(json!([port(80, "a"), port(9, "t"), port(81, "b")]), json!(["x", "y"])),
+            &owned,
+            true,
+        );
+        check(
+            &desired,
+            &live(json!([port(81, "b"), port(80, "a")]), json!(["x", "y"])),
+            &owned,
+            false,
+        );
+        check(
+            &desired,
+            &live(json!([port(80, "a")]), json!(["x", "y"])),
+            &owned,
+            false,
+        );
     }
 }

@@ -87,20 +87,52 @@ mod tests {
             hash: "h".into(),
         };
         let check = |memory: Option<Applied>, now: Option<Observed>, expected| {
-            assert_eq!(decide(&step, memory.as_ref(), now.as_ref(), "m"), expected, "{memory:?} {now:?}");
+            assert_eq!(
+                decide(&step, memory.as_ref(), now.as_ref(), "m"),
+                expected,
+                "{memory:?} {now:?}"
+            );
         };
         check(None, None, Decision::Apply { gone: false });
         check(Some(applied("h", "1", "f")), None, Decision::Apply { gone: true });
-        check(Some(applied("h", "1", "f")), Some(observed("u", "1", "f")), Decision::Nothing);
+        check(
+            Some(applied("h", "1", "f")),
+            Some(observed("u", "1", "f")),
+            Decision::Nothing,
+        );
         // Status was written: another version, our fields untouched.
-        check(Some(applied("h", "1", "f")), Some(observed("u", "2", "f")), Decision::Nothing);
-        check(Some(applied("h", "1", "f")), Some(observed("u", "2", "g")), Decision::Inspect { drift: true });
-        check(Some(applied("old", "1", "f")), Some(observed("u", "1", "f")), Decision::Apply { gone: false });
-        check(Some(applied("old", "1", "f")), Some(observed("u", "2", "g")), Decision::Inspect { drift: true });
+        check(
+            Some(applied("h", "1", "f")),
+            Some(observed("u", "2", "f")),
+            Decision::Nothing,
+        );
+        check(
+            Some(applied("h", "1", "f")),
+            Some(observed("u", "2", "g")),
+            Decision::Inspect { drift: true },
+        );
+        check(
+            Some(applied("old", "1", "f")),
+            Some(observed("u", "1", "f")),
+            Decision::Apply { gone: false },
+        );
+        check(
+            Some(applied("old", "1", "f")),
+            Some(observed("u", "2", "g")),
+            Decision::Inspect { drift: true },
+        );
         // Somebody deleted it and made another one.
-        check(Some(applied("h", "1", "f")), Some(observed("v", "1", "f")), Decision::Inspect { drift: false });
+        check(
+            Some(applied("h", "1", "f")),
+            Some(observed("v", "1", "f")),
+            Decision::Inspect { drift: false },
+        );
         check(None, Some(observed("u", "1", "f")), Decision::Inspect { drift: false });
         // Our entry is gone altogether: two empty names are not the same name.
-        check(Some(applied("h", "1", "")), Some(observed("u", "2", "")), Decision::Inspect { drift: true });
+        check(
+            Some(applied("h", "1", "")),
+            Some(observed("u", "2", "")),
+            Decision::Inspect { drift: true },
+        );
     }
 }

@@ -58,7 +58,9 @@ fn merge(left: &mut Map<String, Value>, right: &Map<String, Value>) {
 
 /// True if a field set holds the field at this path of names, or something below it.
 pub(crate) fn holds(fields: &Value, path: &[&str]) -> bool {
-    path.iter().try_fold(fields, |fields, name| fields.get(format!("f:{name}"))).is_some()
+    path.iter()
+        .try_fold(fields, |fields, name| fields.get(format!("f:{name}")))
+        .is_some()
 }
 
 #[cfg(test)]

@@ -37,6 +37,12 @@ impl Hand<'_> {
     /// Applies an object about which nothing contradicts.
     pub(crate) async fn apply(&self, step: &Step, kind: &ApiKind, before: Option<&Observed>, gone: bool) -> Done {
         if gone {
+            // Who observes may lag behind our own last write, so the cluster is asked before anybody is blamed.
+            match self.access.get(kind, &step.key, Depth::Metadata).await {
+                Ok(None) => {}
+                Ok(Some(_)) => return self.inspect(step, kind, None, true).await,
+                Err(error) => return (Outcome::Failed { error }, None),
+            }
             let (key, changes) = (step.key.clone(), Vec::new());
             self.reporter.event(&Event::Drift { key, changes });
             if self.policy.drift == Drift::Report {
@@ -72,7 +78,9 @@ impl Hand<'_> {
         let trial = match trial {
             Ok(trial) => trial,
             // The write knows what to do about these.
-            Err(AccessError::Immutable { .. }) if !dry => return conclude(step, self.write(step, kind, drift).await, None),
+            Err(AccessError::Immutable { .. }) if !dry => {
+                return conclude(step, self.write(step, kind, drift).await, None);
+            }
             Err(error) => return (Outcome::Failed { error }, None),
         };
         let Ok(Some(live)) = read else {
@@ -179,7 +187,9 @@ impl Hand<'_> {
     }
 
     fn adoptable(&self, conflicts: &[FieldConflict]) -> bool {
-        conflicts.iter().any(|conflict| self.policy.adopt_from.contains(&conflict.manager))
+        conflicts
+            .iter()
+            .any(|conflict| self.policy.adopt_from.contains(&conflict.manager))
     }
 
     /// Moves the fields of client-side writers into our entry. Whoever wrote in between is not overwritten: the next round

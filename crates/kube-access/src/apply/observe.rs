@@ -52,7 +52,8 @@ impl Observed {
             ours: applied.is_some_and(|fields| holds(fields, &["metadata", "labels", PART_OF])),
             controlled: list_at(object, &["metadata", "ownerReferences"]).any(is_controller),
             deleting: !meta(object, "deletionTimestamp").is_empty(),
-            protected: at(object, &["metadata", "annotations", KEEP_ANNOTATION]).and_then(Value::as_str) == Some("never"),
+            protected: at(object, &["metadata", "annotations", KEEP_ANNOTATION]).and_then(Value::as_str)
+                == Some("never"),
             live: None,
         }
     }
@@ -103,7 +104,11 @@ impl Access {
         kinds: &Kinds,
         depth: Depth,
     ) -> Result<Observation, AccessError> {
-        let lost: BTreeSet<&String> = wanted.iter().map(|kind| &kind.group).filter(|g| kinds.partial().contains(*g)).collect();
+        let lost: BTreeSet<&String> = wanted
+            .iter()
+            .map(|kind| &kind.group)
+            .filter(|g| kinds.partial().contains(*g))
+            .collect();
         if !lost.is_empty() {
             return Err(AccessError::PartialDiscovery {
                 subject: format!("members of {set}"),
@@ -111,7 +116,10 @@ impl Access {
             });
         }
         let selection = Selection::labelled(&format!("{PART_OF}={set}"));
-        let served = wanted.iter().filter_map(|id| kinds.preferred(id)).filter(|kind| kind.can("list"));
+        let served = wanted
+            .iter()
+            .filter_map(|id| kinds.preferred(id))
+            .filter(|kind| kind.can("list"));
         let lists = served.map(|kind| {
             let selection = &selection;
             async move {
@@ -150,7 +158,8 @@ impl ListSink for Members<'_> {
             // Items of a list leave out what the list says for all of them.
             if let Some(map) = object.as_object_mut() {
                 map.entry("kind").or_insert_with(|| self.kind.kind.as_str().into());
-                map.entry("apiVersion").or_insert_with(|| self.api_version.as_str().into());
+                map.entry("apiVersion")
+                    .or_insert_with(|| self.api_version.as_str().into());
             }
             observed.live = Some(Arc::new(object));
         }

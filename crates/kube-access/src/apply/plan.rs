@@ -228,7 +228,10 @@ pub fn plan(components: &[Component], kinds: &Kinds, additions: &Additions) -> R
             need.step = moved.get(need.step).copied().unwrap_or(need.step);
         }
     }
-    Ok(ApplyPlan { steps: sorted, warnings })
+    Ok(ApplyPlan {
+        steps: sorted,
+        warnings,
+    })
 }
 
 /// Whether kinds live in namespaces: what the definitions of the plan say goes before what the cluster serves now.
@@ -280,7 +283,9 @@ fn step(
         return Err(wrong("has no apiVersion or no kind"));
     }
     if name.is_empty() {
-        return Err(wrong("has no metadata.name (lists and generated names cannot be applied)"));
+        return Err(wrong(
+            "has no metadata.name (lists and generated names cannot be applied)",
+        ));
     }
     let written = meta(object, "namespace");
     let namespace = match scopes.get(&kind) {
@@ -314,7 +319,14 @@ fn step(
 /// Puts namespace and labels in, and takes out what only a server may write and what an apply must not carry.
 fn prepare(object: &mut Value, namespace: &str, labels: &BTreeMap<String, String>) {
     if let Some(metadata) = map_mut(object, &["metadata"]) {
-        for field in ["managedFields", "resourceVersion", "uid", "creationTimestamp", "generation", "selfLink"] {
+        for field in [
+            "managedFields",
+            "resourceVersion",
+            "uid",
+            "creationTimestamp",
+            "generation",
+            "selfLink",
+        ] {
             metadata.remove(field);
         }
         if namespace.is_empty() {
@@ -355,7 +367,11 @@ fn link(steps: &mut [Step]) {
             need(by_key.get(&key), Rule::Reference(field));
         }
         let level = needs.keys().filter_map(|need| steps.get(*need));
-        let level = level.filter(|need| need.phase == step.phase).map(|need| need.level + 1).max().unwrap_or(0);
+        let level = level
+            .filter(|need| need.phase == step.phase)
+            .map(|need| need.level + 1)
+            .max()
+            .unwrap_or(0);
         by_key.insert(step.key.clone(), place);
         if let Some((defined, _)) = defines(&step.object) {
             definitions.insert(defined, place);
@@ -370,11 +386,13 @@ fn link(steps: &mut [Step]) {
 /// SHA-256 in hex.
 pub(crate) fn digest(bytes: &[u8]) -> String {
     use fmt::Write;
-    Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut out, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(out, "{byte:02x}");
-        out
-    })
+    Sha256::digest(bytes)
+        .iter()
+        .fold(String::with_capacity(64), |mut out, byte| {
+            // Writing to a String cannot fail.
+            let _ = write!(out, "{byte:02x}");
+            out
+        })
 }
 
 #[cfg(test)]

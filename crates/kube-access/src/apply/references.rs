@@ -15,23 +15,47 @@ pub(crate) fn references(key: &ObjectKey, object: &Value) -> Vec<(&'static str, 
         ("", "Pod") => pod(namespace, at(object, &["spec"]), &mut out),
         ("apps", "Deployment" | "DaemonSet" | "StatefulSet" | "ReplicaSet") | ("batch", "Job") => {
             pod(namespace, at(object, &["spec", "template", "spec"]), &mut out);
-            named("", "Service", namespace, "spec.serviceName", text_at(object, &["spec", "serviceName"]), &mut out);
+            named(
+                "",
+                "Service",
+                namespace,
+                "spec.serviceName",
+                text_at(object, &["spec", "serviceName"]),
+                &mut out,
+            );
         }
         ("batch", "CronJob") => {
             let spec = at(object, &["spec", "jobTemplate", "spec", "template", "spec"]);
             pod(namespace, spec, &mut out);
         }
         ("autoscaling", "HorizontalPodAutoscaler") => {
-            scaled(namespace, "spec.scaleTargetRef", at(object, &["spec", "scaleTargetRef"]), &mut out);
+            scaled(
+                namespace,
+                "spec.scaleTargetRef",
+                at(object, &["spec", "scaleTargetRef"]),
+                &mut out,
+            );
         }
         ("autoscaling.k8s.io", "VerticalPodAutoscaler") => {
-            scaled(namespace, "spec.targetRef", at(object, &["spec", "targetRef"]), &mut out);
+            scaled(
+                namespace,
+                "spec.targetRef",
+                at(object, &["spec", "targetRef"]),
+                &mut out,
+            );
         }
         ("networking.k8s.io", "Ingress") => {
             let paths = list_at(object, &["spec", "rules"]).flat_map(|rule| list_at(rule, &["http", "paths"]));
             for path in paths {
                 let service = text_at(path, &["backend", "service", "name"]);
-                named("", "Service", namespace, "spec.rules.http.paths.backend", service, &mut out);
+                named(
+                    "",
+                    "Service",
+                    namespace,
+                    "spec.rules.http.paths.backend",
+                    service,
+                    &mut out,
+                );
             }
         }
         ("apiregistration.k8s.io", "APIService") => {
@@ -40,11 +64,25 @@ pub(crate) fn references(key: &ObjectKey, object: &Value) -> Vec<(&'static str, 
         ("admissionregistration.k8s.io", "ValidatingAdmissionPolicyBinding") => {
             let policy = text_at(object, &["spec", "policyName"]);
             let group = "admissionregistration.k8s.io";
-            named(group, "ValidatingAdmissionPolicy", "", "spec.policyName", policy, &mut out);
+            named(
+                group,
+                "ValidatingAdmissionPolicy",
+                "",
+                "spec.policyName",
+                policy,
+                &mut out,
+            );
         }
         ("", "PersistentVolumeClaim") => {
             let class = text_at(object, &["spec", "storageClassName"]);
-            named("storage.k8s.io", "StorageClass", "", "spec.storageClassName", class, &mut out);
+            named(
+                "storage.k8s.io",
+                "StorageClass",
+                "",
+                "spec.storageClassName",
+                class,
+                &mut out,
+            );
         }
         _ => {}
     }
@@ -82,9 +120,23 @@ fn service(field: &'static str, target: Option<&Value>, out: &mut Found) {
 fn pod(namespace: &str, spec: Option<&Value>, out: &mut Found) {
     let Some(spec) = spec else { return };
     let text = |path: &[&str]| text_at(spec, path);
-    named("", "ServiceAccount", namespace, "serviceAccountName", text(&["serviceAccountName"]), out);
+    named(
+        "",
+        "ServiceAccount",
+        namespace,
+        "serviceAccountName",
+        text(&["serviceAccountName"]),
+        out,
+    );
     let class = text(&["priorityClassName"]);
-    named("scheduling.k8s.io", "PriorityClass", "", "priorityClassName", class, out);
+    named(
+        "scheduling.k8s.io",
+        "PriorityClass",
+        "",
+        "priorityClassName",
+        class,
+        out,
+    );
     for volume in list_at(spec, &["volumes"]) {
         one_volume(namespace, volume, out);
         for source in list_at(volume, &["projected", "sources"]) {
@@ -116,5 +168,12 @@ fn one_volume(namespace: &str, volume: &Value, out: &mut Found) {
     let secret = text_at(volume, &["secret", "secretName"]);
     named("", "Secret", namespace, "volumes.secret", secret, out);
     let claim = text_at(volume, &["persistentVolumeClaim", "claimName"]);
-    named("", "PersistentVolumeClaim", namespace, "volumes.persistentVolumeClaim", claim, out);
+    named(
+        "",
+        "PersistentVolumeClaim",
+        namespace,
+        "volumes.persistentVolumeClaim",
+        claim,
+        out,
+    );
 }

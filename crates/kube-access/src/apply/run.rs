@@ -125,11 +125,14 @@ impl Applier {
     /// # Errors
     /// If an object makes no sense or the served kinds cannot be read.
     pub async fn plan(&self, components: &[Component]) -> Result<ApplyPlan, ApplyError> {
-        let text = |object: &Value, field: &str| object.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let text =
+            |object: &Value, field: &str| object.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
         let objects: Vec<&Arc<Value>> = components.iter().flat_map(|component| &component.objects).collect();
         let defined: BTreeSet<GroupKind> = objects.iter().filter_map(|object| Some(defines(object)?.0)).collect();
-        let mut needed: BTreeSet<(String, String)> =
-            objects.iter().map(|object| (text(object, "apiVersion"), text(object, "kind"))).collect();
+        let mut needed: BTreeSet<(String, String)> = objects
+            .iter()
+            .map(|object| (text(object, "apiVersion"), text(object, "kind")))
+            .collect();
         needed.retain(|(version, kind)| {
             !defined.contains(&GroupKind::new(crate::resource::split_api_version(version).0, kind))
         });
@@ -160,8 +163,13 @@ impl Applier {
         let mut results: Vec<Option<ObjectResult>> = vec![None; plan.steps.len()];
         let mut kinds = self.access.kinds().await?;
         for range in levels(plan) {
-            let definitions = plan.steps.get(range.start).is_some_and(|step| step.phase == Phase::Definitions);
-            let done = self.level(plan, range.clone(), &results, memory, &observation, &kinds).await;
+            let definitions = plan
+                .steps
+                .get(range.start)
+                .is_some_and(|step| step.phase == Phase::Definitions);
+            let done = self
+                .level(plan, range.clone(), &results, memory, &observation, &kinds)
+                .await;
             for (place, result, applied) in done {
                 if let Some(applied) = applied {
                     memory.objects.insert(result.key.clone(), applied);
@@ -177,7 +185,9 @@ impl Applier {
         }
         // What is remembered stays as long as git wants the object or the cluster has it.
         let wanted = plan.keys();
-        memory.objects.retain(|key, _| wanted.contains(key) || observation.get(key).is_some());
+        memory
+            .objects
+            .retain(|key, _| wanted.contains(key) || observation.get(key).is_some());
         let clock = self.access.clock();
         let report = ApplyReport {
             results: results.into_iter().flatten().collect(),
@@ -220,7 +230,9 @@ impl Applier {
         let kinds = self.access.kinds().await?;
         let all_known = plan.steps.iter().all(|step| memory.objects.contains_key(&step.key));
         let depth = if all_known { Depth::Metadata } else { Depth::Full };
-        self.access.observe(self.set.id(), &all.group_kinds, &kinds, depth).await
+        self.access
+            .observe(self.set.id(), &all.group_kinds, &kinds, depth)
+            .await
     }
 
     /// Applies the steps of a level, a bounded number at a time, and returns the results in order.
@@ -250,7 +262,10 @@ impl Applier {
             };
             (place, result, applied)
         });
-        futures::stream::iter(work).buffered(self.policy.concurrency.max(1)).collect().await
+        futures::stream::iter(work)
+            .buffered(self.policy.concurrency.max(1))
+            .collect()
+            .await
     }
 
     async fn step(
@@ -327,12 +342,18 @@ impl Applier {
         if defined.is_empty() {
             return Ok(kinds);
         }
-        let wanted: Vec<&Step> = plan.steps.iter().filter(|step| defined.contains(&step.key.kind)).collect();
+        let wanted: Vec<&Step> = plan
+            .steps
+            .iter()
+            .filter(|step| defined.contains(&step.key.kind))
+            .collect();
         let clock = self.access.clock();
         let began = clock.now();
         loop {
             let kinds = self.access.refresh_kinds().await?;
-            let all = wanted.iter().all(|step| kinds.exact(&step.api_version, &step.key.kind.kind).is_some());
+            let all = wanted
+                .iter()
+                .all(|step| kinds.exact(&step.api_version, &step.key.kind.kind).is_some());
             let waited = clock.now().duration_since(began).unsigned_abs();
             // What is not served by then fails by itself, object by object.
             if all || waited > self.policy.patience {
@@ -384,7 +405,11 @@ impl Applier {
 /// The members of a set that was never there.
 fn empty(parent: &ParentRecord) -> Observation {
     Observation {
-        kinds: parent.group_kinds.iter().map(|kind| (kind.clone(), BTreeMap::new())).collect(),
+        kinds: parent
+            .group_kinds
+            .iter()
+            .map(|kind| (kind.clone(), BTreeMap::new()))
+            .collect(),
     }
 }
 
@@ -430,7 +455,10 @@ fn held_back(plan: &ApplyPlan, step: &Step, results: &[Option<ObjectResult>]) ->
 /// True if the namespace or definition of an object would be new.
 fn awaits_created(step: &Step, results: &[Option<ObjectResult>]) -> bool {
     use super::plan::Rule;
-    let mut needs = step.needs.iter().filter(|need| matches!(need.rule, Rule::Namespace | Rule::Definition));
+    let mut needs = step
+        .needs
+        .iter()
+        .filter(|need| matches!(need.rule, Rule::Namespace | Rule::Definition));
     needs.any(|need| outcome(results, need.step) == Some(&Outcome::Created))
 }
 

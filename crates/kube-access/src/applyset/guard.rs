@@ -48,7 +48,10 @@ impl Access {
             return Ok(None);
         };
         let found = self.list(kind, &Selection::default(), Depth::Metadata).await?;
-        Ok(found.iter().find(|object| stays(object)).map(|object| ObjectKey::of(&kind.id, object)))
+        Ok(found
+            .iter()
+            .find(|object| stays(object))
+            .map(|object| ObjectKey::of(&kind.id, object)))
     }
 
     async fn inhabitants(&self, item: &PruneItem, kinds: &Kinds) -> Result<Option<ObjectKey>, AccessError> {
@@ -68,7 +71,9 @@ impl Access {
                 continue;
             }
             let found = self.list(kind, &selection, Depth::Metadata).await?;
-            let stranger = found.iter().find(|object| stays(object) && !is_of_every_namespace(kind, object));
+            let stranger = found
+                .iter()
+                .find(|object| stays(object) && !is_of_every_namespace(kind, object));
             if let Some(stranger) = stranger {
                 return Ok(Some(ObjectKey::of(&kind.id, stranger)));
             }

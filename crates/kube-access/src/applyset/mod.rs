@@ -78,7 +78,11 @@ mod tests {
     fn ids_follow_the_format_of_the_specification() {
         let set = ApplySet::new("ns", "n");
         assert_eq!(set.id().len(), "applyset--v1".len() + 43);
-        assert!(set.id().bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_'));
+        assert!(
+            set.id()
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+        );
         assert_ne!(set.id(), ApplySet::new("n", "ns").id());
     }
 }

@@ -56,10 +56,17 @@ impl ApplySet {
             });
         }
         let parts = |text: String| -> BTreeSet<String> {
-            text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect()
+            text.split(',')
+                .map(str::trim)
+                .filter(|part| !part.is_empty())
+                .map(str::to_owned)
+                .collect()
         };
         Ok(Some(ParentRecord {
-            group_kinds: parts(annotation(GROUP_KINDS)).iter().map(|text| GroupKind::parse(text)).collect(),
+            group_kinds: parts(annotation(GROUP_KINDS))
+                .iter()
+                .map(|text| GroupKind::parse(text))
+                .collect(),
             namespaces: parts(annotation(NAMESPACES)),
         }))
     }
@@ -71,15 +78,15 @@ impl ApplySet {
     pub(crate) async fn write(&self, access: &Access, record: &ParentRecord) -> Result<(), AccessError> {
         let join = |parts: Vec<String>| parts.join(",");
         let body = json!({
-            "apiVersion": "v1", "kind": "ConfigMap",
-            "metadata": {
-                "name": self.name(), "namespace": self.namespace(),
-                "labels": {ID: self.id()},
-                "annotations": {
-                    TOOLING: concat!("fleetwright/v", env!("CARGO_PKG_VERSION")),
-                    GROUP_KINDS: join(record.group_kinds.iter().map(ToString::to_string).collect()),
-                    NAMESPACES: join(record.namespaces.iter().cloned().collect()),
-                }}});
+        "apiVersion": "v1", "kind": "ConfigMap",
+        "metadata": {
+            "name": self.name(), "namespace": self.namespace(),
+            "labels": {ID: self.id()},
+            "annotations": {
+                TOOLING: concat!("fleetwright/v", env!("CARGO_PKG_VERSION")),
+                GROUP_KINDS: join(record.group_kinds.iter().map(ToString::to_string).collect()),
+                NAMESPACES: join(record.namespaces.iter().cloned().collect()),
+            }}});
         let (kind, key) = (Self::parent_kind(), self.parent_key());
         let body = Bytes::from(body.to_string());
         let call = Call::apply(&kind, &key, body, access.field_manager(), true, false);

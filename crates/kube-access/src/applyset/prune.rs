@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::prune_plan::{Consent, KeptReason, PruneItem, PrunePlan, PruneRefusal, Rank, Threshold, kept_reason, plan_prune};
+use super::prune_plan::{
+    Consent, KeptReason, PruneItem, PrunePlan, PruneRefusal, Rank, Threshold, kept_reason, plan_prune,
+};
 use crate::access::Mode;
 use crate::apply::{Applier, ApplyPlan, Memory, Observation, Observed};
 use crate::call::{Call, Depth};
@@ -55,7 +57,10 @@ impl PruneReport {
     /// How many objects are gone because of it.
     #[must_use]
     pub fn deleted(&self) -> usize {
-        self.results.iter().filter(|result| result.outcome == PruneOutcome::Deleted).count()
+        self.results
+            .iter()
+            .filter(|result| result.outcome == PruneOutcome::Deleted)
+            .count()
     }
 
     /// True if nothing is left to do.
@@ -103,10 +108,12 @@ impl Applier {
             for rank in ranks {
                 let items: Vec<&PruneItem> = prune.items.iter().filter(|item| item.rank == rank).collect();
                 let outcomes = self.rank(&items, &kinds).await;
-                report.results.extend(items.iter().zip(outcomes).map(|(item, outcome)| PruneResult {
-                    key: item.key.clone(),
-                    outcome,
-                }));
+                report
+                    .results
+                    .extend(items.iter().zip(outcomes).map(|(item, outcome)| PruneResult {
+                        key: item.key.clone(),
+                        outcome,
+                    }));
             }
         }
         for result in &report.results {
@@ -211,7 +218,11 @@ impl Applier {
     ) -> Result<(), AccessError> {
         let gone = |result: &&PruneResult| !matches!(result.outcome, PruneOutcome::Deleted | PruneOutcome::Gone);
         let left = report.results.iter().filter(gone).map(|result| &result.key);
-        let ours = prune.kept.iter().filter(|kept| kept.reason != KeptReason::NotOurs).map(|kept| &kept.key);
+        let ours = prune
+            .kept
+            .iter()
+            .filter(|kept| kept.reason != KeptReason::NotOurs)
+            .map(|kept| &kept.key);
         let (mut kinds, mut namespaces) = (plan.kinds(), plan.namespaces());
         for key in left.chain(ours) {
             kinds.insert(key.kind.clone());

@@ -120,7 +120,10 @@ pub struct Threshold {
 impl Default for Threshold {
     /// A component of average size may go, a tenth of the cluster may not.
     fn default() -> Self {
-        Self { objects: 10, percent: 5 }
+        Self {
+            objects: 10,
+            percent: 5,
+        }
     }
 }
 
@@ -201,7 +204,11 @@ impl PrunePlan {
             });
         }
         let share = self.members.saturating_mul(threshold.percent) / 100;
-        let allowed = if self.wanted == 0 { 0 } else { threshold.objects.max(share) };
+        let allowed = if self.wanted == 0 {
+            0
+        } else {
+            threshold.objects.max(share)
+        };
         if count > allowed {
             return Err(PruneRefusal::NeedsConsent {
                 count,

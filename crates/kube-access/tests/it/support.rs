@@ -68,7 +68,9 @@ impl Bench {
     pub(crate) fn with(policy: Policy) -> Self {
         let server = server();
         let log = Arc::new(Log::default());
-        let applier = Applier::new(access(&server), ApplySet::default()).policy(policy).reporter(log.clone());
+        let applier = Applier::new(access(&server), ApplySet::default())
+            .policy(policy)
+            .reporter(log.clone());
         Self {
             server,
             applier,
@@ -94,7 +96,11 @@ impl Bench {
 
 /// The outcomes by name, in order.
 pub(crate) fn words(pass: &Pass) -> Vec<(String, &'static str)> {
-    pass.report.results.iter().map(|result| (result.key.name.clone(), result.outcome.word())).collect()
+    pass.report
+        .results
+        .iter()
+        .map(|result| (result.key.name.clone(), result.outcome.word()))
+        .collect()
 }
 
 pub(crate) fn config_map(name: &str, value: &str) -> Value {
@@ -121,8 +127,19 @@ pub(crate) fn thing(name: &str) -> Value {
 }
 
 /// Sends a request as somebody else would.
-pub(crate) async fn send(server: &ApiServer, method: &str, path: &str, media: &str, agent: &str, body: &Value) -> (u16, Value) {
-    let text = if body.is_null() { String::new() } else { body.to_string() };
+pub(crate) async fn send(
+    server: &ApiServer,
+    method: &str,
+    path: &str,
+    media: &str,
+    agent: &str,
+    body: &Value,
+) -> (u16, Value) {
+    let text = if body.is_null() {
+        String::new()
+    } else {
+        body.to_string()
+    };
     let request = http::Request::builder()
         .method(method)
         .uri(path)
@@ -175,7 +192,9 @@ impl Breaking {
 
     fn next(&self, method: &str, uri: &str) -> Option<Fault> {
         let mut faults = self.faults.lock().unwrap();
-        let place = faults.iter().position(|(wanted, part, _)| *wanted == method && uri.contains(part.as_str()))?;
+        let place = faults
+            .iter()
+            .position(|(wanted, part, _)| *wanted == method && uri.contains(part.as_str()))?;
         Some(faults.remove(place).unwrap().2)
     }
 }
@@ -227,7 +246,8 @@ fn files(folder: &Path, out: &mut Vec<PathBuf>) {
 
 /// The folder of the fixture's manifests; none, and a line that says so, if it is not there.
 pub(crate) fn fixture_folder() -> Option<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/fixtures/kubernetes-on-aws/normalised/manifests");
+    let root =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/fixtures/kubernetes-on-aws/normalised/manifests");
     if !root.is_dir() {
         println!("the fixture is not there: this test passes over it");
         return None;
@@ -239,7 +259,10 @@ pub(crate) fn fixture_folder() -> Option<PathBuf> {
 pub(crate) fn fixture() -> Option<Vec<Component>> {
     let root = fixture_folder()?;
     let folders = std::fs::read_dir(&root).unwrap();
-    let mut folders: Vec<PathBuf> = folders.map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()).collect();
+    let mut folders: Vec<PathBuf> = folders
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_dir())
+        .collect();
     folders.sort();
     let component = |folder: PathBuf| {
         let mut paths = Vec::new();
@@ -248,7 +271,12 @@ pub(crate) fn fixture() -> Option<Vec<Component>> {
         for path in paths {
             let text = std::fs::read_to_string(path).unwrap();
             let documents = yaml::load_documents(&text, &yaml::Options::manifests()).unwrap();
-            objects.extend(documents.into_iter().map(|document| document.value).filter(Value::is_object));
+            objects.extend(
+                documents
+                    .into_iter()
+                    .map(|document| document.value)
+                    .filter(Value::is_object),
+            );
         }
         Component::new(folder.file_name().unwrap().to_str().unwrap(), objects)
     };

@@ -42,7 +42,11 @@ fn definitions_and_namespaces_go_last_and_strangers_stay() {
         ("CustomResourceDefinition.apiextensions.k8s.io", "d", observed("2")),
         ("Thing.example.org", "t", observed("3")),
         ("ConfigMap", "c", observed("4")),
-        ("ValidatingWebhookConfiguration.admissionregistration.k8s.io", "w", observed("5")),
+        (
+            "ValidatingWebhookConfiguration.admissionregistration.k8s.io",
+            "w",
+            observed("5"),
+        ),
         ("EndpointSlice.discovery.k8s.io", "e", copied),
         ("ReplicaSet.apps", "r", controlled),
         ("Secret", "s", protected),
@@ -62,22 +66,33 @@ fn definitions_and_namespaces_go_last_and_strangers_stay() {
 fn consent_is_for_exactly_one_selection() {
     let seen = |uids: &[&str]| {
         let names: Vec<(String, Observed)> = uids.iter().map(|uid| (format!("c{uid}"), observed(uid))).collect();
-        let objects: Vec<(&str, &str, Observed)> =
-            names.iter().map(|(name, observed)| ("ConfigMap", name.as_str(), observed.clone())).collect();
+        let objects: Vec<(&str, &str, Observed)> = names
+            .iter()
+            .map(|(name, observed)| ("ConfigMap", name.as_str(), observed.clone()))
+            .collect();
         let mut plan = plan_prune("set", &ApplyPlan::default(), &observation(&objects));
         plan.wanted = 1;
         plan
     };
-    let threshold = Threshold { objects: 2, percent: 10 };
+    let threshold = Threshold {
+        objects: 2,
+        percent: 10,
+    };
     assert_eq!(seen(&["1", "2"]).allowed(threshold, None), Ok(()));
     let three = seen(&["1", "2", "3"]);
     let refusal = three.allowed(threshold, None).unwrap_err();
-    assert_eq!(refusal.to_string(), "prune of 3 of 3 objects needs consent (allowed without: 2)");
+    assert_eq!(
+        refusal.to_string(),
+        "prune of 3 of 3 objects needs consent (allowed without: 2)"
+    );
     let consent = three.consent("ada");
     assert_eq!(three.allowed(threshold, Some(&consent)), Ok(()));
     // Another object of the same name, or one more, is another selection.
     for other in [seen(&["1", "2", "4"]), seen(&["1", "2", "3", "4"])] {
-        assert!(matches!(other.allowed(threshold, Some(&consent)), Err(PruneRefusal::OtherConsent { .. })));
+        assert!(matches!(
+            other.allowed(threshold, Some(&consent)),
+            Err(PruneRefusal::OtherConsent { .. })
+        ));
     }
     let mut nothing_wanted = seen(&["1"]);
     nothing_wanted.wanted = 0;

@@ -1,0 +1,304 @@
+//! One kind: list, watch, continue, list again.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use http_body_util::BodyExt;
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::access::{Access, lost};
+use crate::call::{Call, Depth};
+use crate::error::AccessError;
+use crate::list::{ListSink, Selection};
+use crate::resource::{ApiKind, ObjectKey, at, meta, text_at};
+
+/// What is kept of an object. It gets the whole object, or only its metadata, as [`WatchOptions::depth`] says.
+pub type Project<T> = Arc<dyn Fn(&Value) -> T + Send + Sync>;
+
+/// How a kind is watched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WatchOptions {
+    /// Which objects.
+    pub selection: Selection,
+    /// How much of each is transferred.
+    pub depth: Depth,
+    /// After which time a watch is opened anew; the server ends it then.
+    pub session: Duration,
+}
+
+impl Default for WatchOptions {
+    fn default() -> Self {
+        Self {
+            selection: Selection::default(),
+            depth: Depth::Metadata,
+            session: Duration::from_secs(290),
+        }
+    }
+}
+
+/// What a feed says.
+#[derive(Debug)]
+pub(super) enum Said<T> {
+    /// An object is new or another than before.
+    Applied(ObjectKey, T),
+    /// An object is gone.
+    Deleted(ObjectKey),
+    /// Everything that there is has been said.
+    Synced,
+    /// It does not get through, and tries again after a pause.
+    Trouble(AccessError),
+}
+
+/// Namespace and name.
+type Name = (String, String);
+
+/// The state of one kind.
+pub(super) struct Feed<T> {
+    access: Access,
+    kind: ApiKind,
+    options: WatchOptions,
+    project: Project<T>,
+    /// The versions of everything that was said, to tell changes from repetitions.
+    known: BTreeMap<Name, String>,
+    /// Where to go on; none means that a list is needed.
+    version: Option<String>,
+    open: Option<Open>,
+    /// What is still to be said, in order.
+    queue: VecDeque<Said<T>>,
+    failures: u32,
+    pause: Option<Duration>,
+}
+
+/// A watch that is open.
+struct Open {
+    call: Call,
+    chunks: BoxStream<'static, Result<Bytes, String>>,
+    buffer: BytesMut,
+}
+
+#[derive(Deserialize)]
+struct Line<'l> {
+    #[serde(rename = "type")]
+    kind: &'l str,
+    object: Value,
+}
+
+/// How much longer than its session a watch may be silent before it counts as broken.
+const GRACE: Duration = Duration::from_secs(30);
+
+impl<T: Send + 'static> Feed<T> {
+    pub(super) fn new(access: Access, kind: ApiKind, options: WatchOptions, project: Project<T>) -> Self {
+        Self {
+            access,
+            kind,
+            options,
+            project,
+            known: BTreeMap::new(),
+            version: None,
+            open: None,
+            queue: VecDeque::new(),
+            failures: 0,
+            pause: None,
+        }
+    }
+
+    /// The next thing to say. It never ends: trouble is said, and after a pause tried again.
+    pub(super) async fn next(&mut self) -> Said<T> {
+        loop {
+            if let Some(said) = self.queue.pop_front() {
+                return said;
+            }
+            if let Some(pause) = self.pause {
+                self.access.clock().sleep(pause).await;
+                self.pause = None;
+            }
+            let done = match (&self.version, &self.open) {
+                (None, _) => self.list().await,
+                (Some(_), None) => self.connect().await,
+                (Some(_), Some(_)) => self.read().await,
+            };
+            let Err(error) = done else { continue };
+            self.open = None;
+            if matches!(error, AccessError::Expired { .. }) {
+                // The place is forgotten: list again and compare. Once is ordinary; again at once is not.
+                let again = self.version.take().is_none() || self.failures > 0;
+                self.failures = self.failures.saturating_add(1);
+                if again {
+                    self.rest();
+                }
+                continue;
+            }
+            self.failures = self.failures.saturating_add(1);
+            self.rest();
+            return Said::Trouble(error);
+        }
+    }
+
+    /// Pauses before the next attempt, longer each time.
+    fn rest(&mut self) {
+        let inner = &self.access.inner;
+        let failures = self.failures.saturating_sub(1).min(16);
+        self.pause = Some(inner.settings.backoff.wait(failures, &*inner.ids));
+    }
+
+    /// Reads everything and says what differs from what was said.
+    async fn list(&mut self) -> Result<(), AccessError> {
+        let mut found = Found {
+            project: &self.project,
+            objects: BTreeMap::new(),
+        };
+        let (selection, depth) = (&self.options.selection, self.options.depth);
+        let version = self.access.list_into(&self.kind, selection, depth, &mut found).await?;
+        let objects = found.objects;
+        let gone: Vec<Name> = self
+            .known
+            .keys()
+            .filter(|name| !objects.contains_key(*name))
+            .cloned()
+            .collect();
+        for name in gone {
+            self.known.remove(&name);
+            self.queue.push_back(Said::Deleted(self.kind.key(&name.0, &name.1)));
+        }
+        for (name, (version, value)) in objects {
+            if self.known.get(&name) != Some(&version) {
+                self.queue
+                    .push_back(Said::Applied(self.kind.key(&name.0, &name.1), value));
+                self.known.insert(name, version);
+            }
+        }
+        self.queue.push_back(Said::Synced);
+        self.version = Some(version);
+        Ok(())
+    }
+
+    async fn connect(&mut self) -> Result<(), AccessError> {
+        let version = self.version.clone().unwrap_or_default();
+        let session = self.options.session.as_secs().max(1).to_string();
+        let mut query = self.options.selection.query();
+        query.extend([
+            ("watch", "true"),
+            ("allowWatchBookmarks", "true"),
+            ("resourceVersion", version.as_str()),
+            ("timeoutSeconds", session.as_str()),
+        ]);
+        let call = Call::watch(
+            &self.kind,
+            &self.options.selection.namespace,
+            &query,
+            self.options.depth,
+        );
+        let response = self.access.open(&call).await?;
+        let (parts, body) = response.into_parts();
+        if !parts.status.is_success() {
+            let body = body
+                .collect()
+                .await
+                .map(http_body_util::Collected::to_bytes)
+                .unwrap_or_default();
+            return Err(self.access.refused(&call, parts.status.as_u16(), &parts.headers, &body));
+        }
+        let chunks = body
+            .into_data_stream()
+            .map(|chunk| chunk.map_err(|error| error.to_string()));
+        self.open = Some(Open {
+            call,
+            chunks: chunks.boxed(),
+            buffer: BytesMut::new(),
+        });
+        Ok(())
+    }
+
+    /// Reads one line, or more bytes of it.
+    async fn read(&mut self) -> Result<(), AccessError> {
+        let Some(open) = &mut self.open else { return Ok(()) };
+        if let Some(end) = open.buffer.iter().position(|byte| *byte == b'\n') {
+            let line = open.buffer.split_to(end + 1);
+            let call = open.call.clone();
+            return self.line(&call, &line);
+        }
+        let limit = self.access.clock().sleep(self.options.session + GRACE);
+        let chunk = tokio::select! {
+            biased;
+            chunk = open.chunks.next() => chunk,
+            () = limit => Some(Err("it fell silent".to_owned())),
+        };
+        match chunk {
+            Some(Ok(bytes)) => {
+                self.access.inner.counters.received(bytes.len());
+                open.buffer.extend_from_slice(&bytes);
+                Ok(())
+            }
+            Some(Err(why)) => Err(lost(&open.call, &why)),
+            // The session is over. Half a line is no event: it comes again after the version that was read last.
+            None => {
+                self.open = None;
+                self.pause = Some(self.access.inner.settings.backoff.wait(0, &*self.access.inner.ids));
+                Ok(())
+            }
+        }
+    }
+
+    fn line(&mut self, call: &Call, line: &[u8]) -> Result<(), AccessError> {
+        let parsed: Line<'_> = serde_json::from_slice(line).map_err(|error| AccessError::Unreadable {
+            subject: call.subject.clone(),
+            why: format!("line {} column {}", error.line(), error.column()),
+        })?;
+        if parsed.kind == "ERROR" {
+            let code = at(&parsed.object, &["code"])
+                .and_then(Value::as_u64)
+                .and_then(|code| u16::try_from(code).ok());
+            let body = parsed.object.to_string();
+            return Err(self
+                .access
+                .refused(call, code.unwrap_or(500), &http::HeaderMap::new(), body.as_bytes()));
+        }
+        self.failures = 0;
+        let version = text_at(&parsed.object, &["metadata", "resourceVersion"]).to_owned();
+        self.version = Some(version.clone());
+        let name = (
+            meta(&parsed.object, "namespace").to_owned(),
+            meta(&parsed.object, "name").to_owned(),
+        );
+        let key = self.kind.key(&name.0, &name.1);
+        match parsed.kind {
+            "ADDED" | "MODIFIED" => {
+                if self.known.get(&name) != Some(&version) {
+                    self.known.insert(name, version);
+                    self.queue.push_back(Said::Applied(key, (self.project)(&parsed.object)));
+                }
+            }
+            "DELETED" => {
+                if self.known.remove(&name).is_some() {
+                    self.queue.push_back(Said::Deleted(key));
+                }
+            }
+            // A bookmark only moves the place.
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// The objects of a list, projected one by one.
+struct Found<'f, T> {
+    project: &'f Project<T>,
+    objects: BTreeMap<Name, (String, T)>,
+}
+
+impl<T> ListSink for Found<'_, T> {
+    fn take(&mut self, object: Value) {
+        let name = (meta(&object, "namespace").to_owned(), meta(&object, "name").to_owned());
+        let version = meta(&object, "resourceVersion").to_owned();
+        self.objects.insert(name, (version, (self.project)(&object)));
+    }
+
+    fn reset(&mut self) {
+        self.objects.clear();
+    }
+}
