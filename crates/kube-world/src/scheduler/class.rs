@@ -121,6 +121,8 @@ impl Cluster {
             return;
         }
         if let Some(class) = self.classes.remove(id) {
+            // The number may be given to another class, of which nothing is known yet.
+            self.generation += 1;
             self.class_ids.remove(&class.spec);
             self.rules.release(class.links.rules);
             for tally in class.links.owned() {

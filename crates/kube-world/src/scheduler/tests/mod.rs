@@ -2,7 +2,9 @@
 
 mod filters;
 mod preemption;
+mod properties;
 mod queue;
+mod reference;
 mod scores;
 
 use std::sync::Arc;

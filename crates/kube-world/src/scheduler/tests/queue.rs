@@ -135,3 +135,15 @@ fn pods_leave_nothing_behind() {
         );
     }
 }
+
+#[test]
+fn what_was_found_out_for_a_class_does_not_outlive_it() {
+    let mut world = World::new();
+    world.node("n", &json!({}));
+    world.pod("large", &asking("9"));
+    world.refusal();
+    world.gone("large");
+    // The next class gets the number of the one that went.
+    world.pod("small", &json!({}));
+    assert_eq!(world.outcome(), "n");
+}
