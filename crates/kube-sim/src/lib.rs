@@ -15,6 +15,8 @@
 //! everything. [`ApiServerBuilder::rbac`] turns on roles and tokens, [`ApiServerBuilder::webhooks`] admission webhooks;
 //! policies in CEL always count.
 //!
+//! [`FaultyApi`] stands before a server and makes it refuse, dawdle, forget and cut by a plan.
+//!
 //! Main types: [`ApiServer`], [`Config`], [`ApiError`], [`RequestInfo`], [`Review`]. What runs inside the same process, such
 //! as simulated controllers, writes through [`Local`] and follows all writes through a [`Tap`].
 //!
@@ -43,6 +45,7 @@ mod compiled;
 mod convert;
 mod crd;
 mod discovery;
+mod faults;
 mod gc;
 mod handlers;
 mod jsonpath;
@@ -70,6 +73,7 @@ mod wire;
 pub use admission::{Admission, Operation, Review};
 pub use auth::{AllowAll, AnyoneIsAdmin, Authenticator, Authorizer, Decision, TokenRequest, UserInfo};
 pub use body::ReplyBody;
+pub use faults::{Calls, Fault, FaultEvent, FaultPlan, FaultRule, FaultyApi, FaultyBody, Requests};
 pub use local::{DeleteOptions, Local, Place, Stored, Tap, Write};
 pub use policies::Policies;
 pub use rbac::{NoEscalation, Rbac, TokenTable};

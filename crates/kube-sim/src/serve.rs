@@ -2,27 +2,41 @@
 
 use std::future::Future;
 
+use bytes::Buf;
+use http::{Request, Response};
+use http_body::Body;
+use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
+use tower::Service;
 
-use crate::server::ApiServer;
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Serves a listener until `shutdown` ends; with `tls`, clients have to speak it.
+/// Serves an [`crate::ApiServer`] (or one with faults, [`crate::FaultyApi`]) on a listener until `shutdown` ends; with
+/// `tls`, clients have to speak it.
 ///
 /// Open watches are cut at shutdown: clients resume them elsewhere, as they do when a real server goes.
 ///
 /// # Errors
 /// Those of accepting connections; a broken connection ends only itself.
-pub async fn serve(
-    server: ApiServer,
+pub async fn serve<S, B>(
+    server: S,
     listener: TcpListener,
     tls: Option<TlsAcceptor>,
     shutdown: impl Future<Output = ()>,
-) -> std::io::Result<()> {
+) -> std::io::Result<()>
+where
+    S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
+    S::Future: Send + 'static,
+    S::Error: Into<BoxError>,
+    B: Body + Send + 'static,
+    B::Data: Buf + Send,
+    B::Error: Into<BoxError>,
+{
     let mut shutdown = std::pin::pin!(shutdown);
     let mut tasks = tokio::task::JoinSet::new();
     loop {
@@ -50,7 +64,15 @@ pub async fn serve(
     Ok(())
 }
 
-async fn connection(server: ApiServer, stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) {
+async fn connection<S, B>(server: S, stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static)
+where
+    S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
+    S::Future: Send + 'static,
+    S::Error: Into<BoxError>,
+    B: Body + Send + 'static,
+    B::Data: Buf + Send,
+    B::Error: Into<BoxError>,
+{
     let service = TowerToHyperService::new(server);
     if let Err(error) = Builder::new(TokioExecutor::new())
         .serve_connection(TokioIo::new(stream), service)

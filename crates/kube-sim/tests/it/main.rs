@@ -14,6 +14,7 @@ mod cuts;
 mod definitions;
 mod deletion;
 mod eviction;
+mod faults;
 mod fixture;
 mod http;
 mod kubectl;
