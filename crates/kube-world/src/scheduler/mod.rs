@@ -41,6 +41,7 @@ mod class;
 mod cluster;
 mod decide;
 pub mod decision;
+mod driver;
 mod filter;
 pub mod node;
 pub mod pod;
@@ -68,6 +69,7 @@ use ports::Ids;
 
 pub use budget::Budget;
 pub use decision::{Binding, Decision, PodRef, Preemption, Refusal};
+pub use driver::KubeScheduler;
 pub use node::Node;
 pub use pod::{Pod, PodClass};
 pub use read::Labels;

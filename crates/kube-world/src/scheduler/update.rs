@@ -140,7 +140,7 @@ impl Scheduler {
     fn change_pod(&mut self, id: PodId, pod: Pod, now: Timestamp) {
         let Some(known) = self.cluster.pods.get(id) else { return };
         let same_class = self.cluster.spec_of(id).is_some_and(|class| **class == pod.class);
-        let same = same_class && known.gated == !pod.gates.is_empty() && *known.claims == *pod.claims;
+        let same = same_class && known.gated != pod.gates.is_empty() && *known.claims == *pod.claims;
         let placed = known
             .node
             .and_then(|node| self.cluster.nodes.get(node))

@@ -42,7 +42,7 @@ fn kinds() -> Vec<Value> {
             &json!({ "spec": { "nodeSelector": { "pool": "x" } } }),
         ),
         both(&app("db"), &affinity("podAntiAffinity", &[term("db", host)])),
-        affinity("podAntiAffinity", &[any_namespace.clone()]),
+        affinity("podAntiAffinity", std::slice::from_ref(&any_namespace)),
         affinity("podAffinity", &[term("db", zone)]),
         both(&app("cache"), &affinity("podAffinity", &[term("cache", zone)])),
         affinity("podAffinity", &[term("db", zone), any_namespace]),

@@ -139,7 +139,8 @@ impl Reference {
             };
             let nobody = !matching.iter().any(|other| keyed(&other));
             let own = required.iter().all(|term| self.belongs(&term.pods, class));
-            if !near && !(nobody && own) {
+            let first = nobody && own;
+            if !near && !first {
                 return Some(Reason::Affinity);
             }
         }
