@@ -9,7 +9,8 @@
 //!
 //! Main types: [`ClusterView`] (pods, budgets, nodes with indices, updated object by object), [`Policy`] (the numbers),
 //! [`PodDecision`] and [`NodeDecision`] with their [`Verdict`], [`Reason`] and [`Evidence`], [`Rule`] (every guard by name).
-//! Main functions: [`decide_pod`], [`decide_node`], [`decide_cluster`].
+//! Main functions: [`decide_pod`], [`decide_node`], [`decide_cluster`] for now; [`decide_pool`] for which nodes go next;
+//! [`gone_at_latest`], [`expected`] and [`forecast_pool`] for later; [`explain_pod`] and [`explain_node`] for people.
 //!
 //! ```
 //! use disruption::{
@@ -32,33 +33,44 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod bounds;
 mod budget;
 mod decide;
 mod decision;
 mod evidence;
 mod force;
+mod forecast;
 mod labels;
+pub mod marking;
 mod names;
 mod node;
 mod order;
+mod pacing;
 mod pod;
 mod policy;
 mod protect;
+mod removal;
 mod rule;
+mod sentence;
 mod siblings;
 mod time;
 mod view;
 
+pub use bounds::{Basis, Bound, Expected, Unbounded, expected, gone_at_latest};
 pub use budget::{Amount, AmountError, Budget, Limit, UnhealthyPods};
 pub use decide::{decide_cluster, decide_node, decide_pod, leaving};
 pub use decision::{Leave, NodeDecision, NodeStep, PodDecision, PrimarySignal, Reason, Unknown, Verdict, Wait};
 pub use evidence::{BudgetReading, Cause, Evidence, RuleReading};
+pub use forecast::{Forecast, NodeForecast, OwnerShare, Refusal, forecast_pool, with_outdated};
 pub use labels::{Labels, Requirement, Selector};
 pub use names::{BudgetKey, NodeName, PodKey, PoolName, Zone};
 pub use node::{Block, NodeMark, NodeState};
 pub use order::{node_order, pod_order};
+pub use pacing::{NewNode, PoolDecision, PoolLimits, PoolWait, decide_pool};
 pub use pod::{HOLD_ANNOTATIONS, OPERATOR_DRAINING, Owner, Phase, PodKind, PodState, Readiness, Termination};
 pub use policy::{Assumptions, Environment, Handling, POLICY_ITEMS, Policy, PolicyError, SiblingClock};
+pub use removal::{Group, RemovalStep, RemovedPool, grow, removal_step};
 pub use rule::{Rule, Rules};
+pub use sentence::{explain_node, explain_pod, explain_pool_wait};
 pub use time::{clock, short};
 pub use view::ClusterView;

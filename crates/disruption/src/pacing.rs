@@ -1,0 +1,373 @@
+//! The pool: which outdated nodes go next, and what must be there first.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::names::{NodeName, PoolName, Zone};
+use crate::node::NodeState;
+use crate::order::by_turn;
+use crate::policy::Policy;
+use crate::rule::Rule;
+use crate::view::{ClusterView, set_of};
+
+/// Size and limits of a pool during a rollout.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PoolLimits {
+    /// The pool.
+    pub pool: PoolName,
+    /// How many nodes its groups want now.
+    pub desired: u32,
+    /// How many nodes they may be asked for at most, so that nodes that come in the wrong zone do not add up.
+    pub most: u32,
+    /// Its machines are of the spot market: nobody waits for them.
+    pub spot: bool,
+    /// New nodes brought before the first one goes.
+    pub surge: u32,
+    /// Nodes that may be on their way out at once.
+    pub in_flight: u32,
+    /// Nodes that may be given up before the pool stops.
+    pub max_quarantined: u32,
+    /// New nodes that failed to become ready in this rollout.
+    pub failed_replacements: u32,
+    /// Failed replacements at which the pool stops.
+    pub max_failed_replacements: u32,
+}
+
+impl PoolLimits {
+    /// The original's numbers for a pool of `desired` nodes and at most `max_size`: up to three at a time.
+    pub fn new(pool: PoolName, desired: u32, max_size: u32, spot: bool) -> Self {
+        let surge = max_size.min(3);
+        Self {
+            pool,
+            desired,
+            most: desired.saturating_add(surge.saturating_mul(2)),
+            spot,
+            surge,
+            in_flight: surge,
+            max_quarantined: 1,
+            failed_replacements: 0,
+            max_failed_replacements: 3,
+        }
+    }
+}
+
+/// A node to be added to the pool.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewNode {
+    /// The zone that it must be in, when volumes ask for one.
+    pub zone: Option<Zone>,
+}
+
+/// What keeps the pool from going on, or one of its nodes from having its turn.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "on", rename_all = "snake_case")]
+pub enum PoolWait {
+    /// The cluster is blocked.
+    Blocked {
+        /// Why.
+        why: Box<str>,
+        /// When the block ends by itself.
+        until: Option<Timestamp>,
+    },
+    /// Nodes that were asked for are not ready yet.
+    NodesNotReady {
+        /// Ready nodes.
+        ready: u32,
+        /// Nodes that shall be there.
+        desired: u32,
+    },
+    /// As many nodes as allowed are on their way out.
+    InFlight {
+        /// The limit.
+        limit: u32,
+    },
+    /// The volumes of a node find no new node in their zone, and the pool may not grow further.
+    NoNodeInZone {
+        /// The node.
+        node: NodeName,
+        /// Its zone.
+        zone: Option<Zone>,
+    },
+    /// A node has a member of a StatefulSet of which another member is on a node that is going.
+    SetOnOtherNode {
+        /// The node that waits.
+        node: NodeName,
+        /// The set, as `namespace/name`.
+        set: Box<str>,
+    },
+    /// Too many new nodes failed.
+    RepairBrake {
+        /// How many failed.
+        failed: u32,
+    },
+    /// Too many nodes were given up.
+    TooManyQuarantined {
+        /// How many.
+        quarantined: u32,
+    },
+}
+
+impl PoolWait {
+    /// The rule behind it.
+    #[must_use]
+    pub fn rule(&self) -> Rule {
+        match self {
+            Self::Blocked { .. } => Rule::Blocked,
+            Self::NodesNotReady { .. } => Rule::CapacityFirst,
+            Self::InFlight { .. } => Rule::InFlight,
+            Self::NoNodeInZone { .. } => Rule::ZoneMatch,
+            Self::SetOnOtherNode { .. } => Rule::SetsApart,
+            Self::RepairBrake { .. } | Self::TooManyQuarantined { .. } => Rule::RepairBrake,
+        }
+    }
+}
+
+/// What the pool does next; the parts may be carried out together.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PoolDecision {
+    /// Outdated nodes to mark; all of them at once, so that pods move once only.
+    pub mark: Vec<NodeName>,
+    /// Nodes to add.
+    pub add: Vec<NewNode>,
+    /// Marked nodes whose turn it is: cordon them and begin their drain.
+    pub begin: Vec<NodeName>,
+    /// Nodes on their way out.
+    pub going: Vec<NodeName>,
+    /// What keeps it from doing more.
+    pub waits: Vec<PoolWait>,
+    /// No outdated node is left that can still go.
+    pub done: bool,
+}
+
+/// Decides what a pool does next.
+///
+/// New nodes first, unless the market is spot; then as many outdated nodes as the limit allows. A node whose pods have
+/// volumes in a zone goes when a new node is ready in that zone, one for each (fact 61).
+#[must_use]
+pub fn decide_pool(view: &ClusterView, policy: &Policy, limits: &PoolLimits, now: Timestamp) -> PoolDecision {
+    let pool = Pool::of(view, policy, limits);
+    let mut decision = PoolDecision {
+        going: names(&pool.going),
+        ..PoolDecision::default()
+    };
+    if pool.outdated.is_empty() {
+        decision.done = true;
+        return decision;
+    }
+    if let Some(block) = view
+        .block()
+        .filter(|block| policy.rules.on(Rule::Blocked) && block.holds(now))
+    {
+        decision.waits.push(PoolWait::Blocked {
+            why: block.reason.clone(),
+            until: block.until,
+        });
+        return decision;
+    }
+    decision.mark = names(pool.outdated.iter().filter(|node| node.mark.is_none()));
+    if let Some(halt) = pool.halt() {
+        decision.waits.push(halt);
+        return decision;
+    }
+    if pool.capacity(&mut decision) {
+        pool.begin(&mut decision);
+    }
+    decision
+}
+
+fn names<'a>(nodes: impl IntoIterator<Item = &'a &'a NodeState>) -> Vec<NodeName> {
+    nodes.into_iter().map(|node| node.name.clone()).collect()
+}
+
+fn count(n: usize) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
+}
+
+/// A pool's nodes sorted by what they are to the rollout.
+struct Pool<'a> {
+    view: &'a ClusterView,
+    policy: &'a Policy,
+    limits: &'a PoolLimits,
+    /// Outdated and not given up, by turn.
+    outdated: Vec<&'a NodeState>,
+    /// Of these, on their way out.
+    going: Vec<&'a NodeState>,
+    current: Vec<&'a NodeState>,
+    quarantined: u32,
+    ready: u32,
+}
+
+impl<'a> Pool<'a> {
+    fn of(view: &'a ClusterView, policy: &'a Policy, limits: &'a PoolLimits) -> Self {
+        let given_up = |node: &&NodeState| node.mark.as_ref().is_some_and(|mark| mark.quarantined.is_some());
+        let all: Vec<&NodeState> = view
+            .nodes()
+            .filter(|node| node.pool.as_ref() == Some(&limits.pool))
+            .collect();
+        let mut outdated: Vec<&NodeState> = all
+            .iter()
+            .copied()
+            .filter(|node| node.outdated.is_some() && !given_up(node))
+            .collect();
+        outdated.sort_by(|a, b| by_turn(a, b));
+        Self {
+            view,
+            policy,
+            limits,
+            going: outdated.iter().copied().filter(|node| node.is_draining()).collect(),
+            outdated,
+            current: all.iter().copied().filter(|node| node.outdated.is_none()).collect(),
+            quarantined: count(all.iter().copied().filter(given_up).count()),
+            ready: count(all.iter().filter(|node| node.ready).count()),
+        }
+    }
+
+    fn on(&self, rule: Rule) -> bool {
+        self.policy.rules.on(rule)
+    }
+
+    /// What stops the pool altogether; nodes on their way out go on.
+    fn halt(&self) -> Option<PoolWait> {
+        if !self.on(Rule::RepairBrake) {
+            return None;
+        }
+        if self.limits.failed_replacements >= self.limits.max_failed_replacements {
+            return Some(PoolWait::RepairBrake {
+                failed: self.limits.failed_replacements,
+            });
+        }
+        (self.quarantined > self.limits.max_quarantined).then_some(PoolWait::TooManyQuarantined {
+            quarantined: self.quarantined,
+        })
+    }
+
+    /// Brings the new nodes that must be there first; true when they are.
+    fn capacity(&self, decision: &mut PoolDecision) -> bool {
+        if self.limits.spot || !self.on(Rule::CapacityFirst) {
+            return true;
+        }
+        if self.ready < self.limits.desired {
+            let (ready, desired) = (self.ready, self.limits.desired);
+            decision.waits.push(PoolWait::NodesNotReady { ready, desired });
+            return false;
+        }
+        if self.outdated.iter().all(|node| !node.replace_first) {
+            return true;
+        }
+        let wanted = self.limits.desired.min(self.limits.surge);
+        let usable = self.current.iter().filter(|node| node.ready && !node.cordoned).count();
+        let gap = wanted.saturating_sub(count(usable));
+        let room = self.limits.most.saturating_sub(self.limits.desired);
+        decision.add.extend((0..gap.min(room)).map(|_| NewNode { zone: None }));
+        if gap > 0 && room == 0 {
+            let (ready, desired) = (count(usable), wanted);
+            decision.waits.push(PoolWait::NodesNotReady { ready, desired });
+        }
+        gap == 0
+    }
+
+    /// Chooses the nodes whose turn it is: those whose volumes have a new node in their zone, then those without
+    /// volumes; for the rest nodes are added in their zones, or, on the spot market, they simply go.
+    fn begin(&self, decision: &mut PoolDecision) {
+        let mut free = self.limits.in_flight.saturating_sub(count(self.going.len()));
+        if !self.on(Rule::InFlight) {
+            free = u32::MAX;
+        }
+        let waiting = self
+            .outdated
+            .iter()
+            .copied()
+            .filter(|node| node.mark.is_some() && !node.is_draining());
+        let waiting: Vec<&NodeState> = waiting.collect();
+        let mut sets: BTreeSet<_> = self.going.iter().flat_map(|node| self.sets_on(node)).collect();
+        let (matched, others, unmatched) = self.by_volumes(&waiting);
+        for node in matched.into_iter().chain(others) {
+            if free == 0 {
+                decision.waits.push(PoolWait::InFlight {
+                    limit: self.limits.in_flight,
+                });
+                return;
+            }
+            free -= u32::from(self.take(node, &mut sets, decision));
+        }
+        let mut room = self.limits.most.saturating_sub(self.limits.desired);
+        for node in unmatched {
+            if free == 0 {
+                decision.waits.push(PoolWait::InFlight {
+                    limit: self.limits.in_flight,
+                });
+                return;
+            }
+            if self.limits.spot {
+                free -= u32::from(self.take(node, &mut sets, decision));
+            } else if room > 0 {
+                decision.add.push(NewNode {
+                    zone: node.zone.clone(),
+                });
+                (free, room) = (free - 1, room - 1);
+            } else {
+                decision.waits.push(PoolWait::NoNodeInZone {
+                    node: node.name.clone(),
+                    zone: node.zone.clone(),
+                });
+            }
+        }
+    }
+
+    /// Begins with a node unless it shares a StatefulSet with one that is going.
+    fn take(&self, node: &NodeState, sets: &mut BTreeSet<(Box<str>, Box<str>)>, decision: &mut PoolDecision) -> bool {
+        let own = self.sets_on(node);
+        if let Some((namespace, name)) = own.intersection(sets).next().filter(|_| self.on(Rule::SetsApart)) {
+            let set = format!("{namespace}/{name}").into();
+            decision.waits.push(PoolWait::SetOnOtherNode {
+                node: node.name.clone(),
+                set,
+            });
+            return false;
+        }
+        sets.extend(own);
+        decision.begin.push(node.name.clone());
+        true
+    }
+
+    fn sets_on(&self, node: &NodeState) -> BTreeSet<(Box<str>, Box<str>)> {
+        let pods = self.view.pods_on(&node.name).filter(|pod| !pod.is_finished());
+        pods.filter_map(set_of).collect()
+    }
+
+    /// Splits nodes into those with volumes and a new node for each in its zone, those without volumes, and the rest.
+    fn by_volumes(&self, nodes: &[&'a NodeState]) -> (Vec<&'a NodeState>, Vec<&'a NodeState>, Vec<&'a NodeState>) {
+        let mut supply: BTreeMap<Option<&Zone>, u32> = BTreeMap::new();
+        for node in self.current.iter().filter(|node| node.ready && !node.cordoned) {
+            *supply.entry(node.zone.as_ref()).or_default() += 1;
+        }
+        // A node on its way out has used its new node up already.
+        for node in self.going.iter().filter(|node| self.has_volumes(node)) {
+            let left = supply.entry(node.zone.as_ref()).or_default();
+            *left = left.saturating_sub(1);
+        }
+        let (mut matched, mut others, mut unmatched) = (Vec::new(), Vec::new(), Vec::new());
+        for node in nodes.iter().copied() {
+            if !self.on(Rule::ZoneMatch) || !self.has_volumes(node) || !node.replace_first {
+                others.push(node);
+                continue;
+            }
+            match supply.get_mut(&node.zone.as_ref()).filter(|left| **left > 0) {
+                Some(left) => {
+                    *left -= 1;
+                    matched.push(node);
+                }
+                None => unmatched.push(node),
+            }
+        }
+        (matched, others, unmatched)
+    }
+
+    fn has_volumes(&self, node: &NodeState) -> bool {
+        self.view
+            .pods_on(&node.name)
+            .any(|pod| !pod.stays() && !pod.volume_zones.is_empty())
+    }
+}

@@ -1,0 +1,139 @@
+//! Capacity first, brakes, and what a forecast says.
+
+use disruption::{
+    ClusterView, Environment, NodeMark, NodeState, Policy, PoolLimits, PoolWait, decide_pool, expected, forecast_pool,
+    gone_at_latest, with_outdated,
+};
+
+use crate::support::{closed, draining, member, plus, pod, t0};
+
+fn limits(desired: u32) -> PoolLimits {
+    PoolLimits::new("worker".into(), desired, 10, false)
+}
+
+fn node(name: &str, outdated: bool, marked: bool) -> NodeState {
+    let mut node = NodeState::new(name.into(), plus(t0(), "-10h"));
+    node.pool = Some("worker".into());
+    node.outdated = outdated.then(|| "image".into());
+    node.mark = marked.then(|| NodeMark::new(t0(), "image"));
+    node
+}
+
+fn production() -> Policy {
+    Policy::of(Environment::Production)
+}
+
+#[test]
+fn new_nodes_come_first_and_all_old_ones_are_marked_at_once() {
+    let old: Vec<NodeState> = ["o1", "o2", "o3", "o4"].map(|name| node(name, true, false)).into();
+    let mut view = ClusterView::new(old, [], []);
+    let first = decide_pool(&view, &production(), &limits(4), t0());
+    assert_eq!((first.mark.len(), first.add.len(), first.begin.len()), (4, 3, 0));
+
+    // The groups were asked for seven; one is ready.
+    view.set_node(node("new-1", false, false));
+    let waits = decide_pool(&view, &production(), &limits(7), t0()).waits;
+    assert_eq!(waits, [PoolWait::NodesNotReady { ready: 5, desired: 7 }]);
+
+    // All are there and marked: three begin, the control plane first, and the fourth waits for its turn.
+    for name in ["new-1", "new-2", "new-3"] {
+        view.set_node(node(name, false, false));
+    }
+    for name in ["o1", "o2", "o3", "o4"] {
+        let mut marked = node(name, true, true);
+        marked.priority = if name == "o4" { 999 } else { 0 };
+        view.set_node(marked);
+    }
+    let decision = decide_pool(&view, &production(), &limits(7), t0());
+    let begin: Vec<&str> = decision.begin.iter().map(|n| n.as_str()).collect();
+    assert_eq!(begin, ["o4", "o1", "o2"]);
+    assert_eq!(decision.waits, [PoolWait::InFlight { limit: 3 }]);
+}
+
+#[test]
+fn failing_replacements_and_given_up_nodes_stop_the_pool() {
+    let mut given_up = ["q1", "q2"].map(|name| node(name, true, true));
+    for node in &mut given_up {
+        node.mark.as_mut().unwrap().quarantined = Some("stuck".into());
+    }
+    let [q1, q2] = given_up;
+    let others = [
+        node("o1", true, true),
+        node("n1", false, false),
+        node("n2", false, false),
+        node("n3", false, false),
+    ];
+    let mut view = ClusterView::new(others, [], []);
+    view.set_node(q1);
+    assert_eq!(decide_pool(&view, &production(), &limits(5), t0()).begin.len(), 1);
+    let failing = PoolLimits {
+        failed_replacements: 3,
+        ..limits(5)
+    };
+    assert_eq!(
+        decide_pool(&view, &production(), &failing, t0()).waits,
+        [PoolWait::RepairBrake { failed: 3 }]
+    );
+    view.set_node(q2);
+    let waits = decide_pool(&view, &production(), &limits(5), t0()).waits;
+    assert_eq!(waits, [PoolWait::TooManyQuarantined { quarantined: 2 }]);
+}
+
+#[test]
+fn nodes_without_replacement_need_none() {
+    let mut only = node("o1", true, true);
+    only.replace_first = false;
+    let view = ClusterView::new([only], [], []);
+    assert_eq!(decide_pool(&view, &production(), &limits(1), t0()).begin.len(), 1);
+}
+
+#[test]
+fn a_forecast_says_who_moves_what_refuses_and_until_when() {
+    let nodes = [node("o1", false, false), node("o2", false, false)];
+    let pods = [
+        pod("cart-1", "cart", "o1", plus(t0(), "-1h")),
+        pod("free-1", "free", "o2", plus(t0(), "-1h")),
+        member("db", 0, "o2", plus(t0(), "-1h")),
+    ];
+    let view = ClusterView::new(nodes, [closed("cart", 1)], pods);
+    let planned = with_outdated(&view, &["o1".into(), "o2".into()], "image ami-1 to ami-2", t0());
+    let forecast = forecast_pool(&planned, &production(), &limits(2), t0());
+    let names: Vec<&str> = forecast.nodes.iter().map(|n| n.node.as_str()).collect();
+    assert_eq!(names, ["o1", "o2"]);
+    assert_eq!(&*forecast.nodes[0].why, "image ami-1 to ami-2");
+    assert_eq!(forecast.owners["team-shop"].pods, 3);
+    assert_eq!(forecast.owners["team-shop"].protected, 1);
+    let [refusal] = forecast.refusals.as_slice() else {
+        panic!("{forecast:?}")
+    };
+    assert_eq!(refusal.pod.to_string(), "shop/cart-1");
+    // The pod is an hour old: its three days end in 71 hours, after the new nodes and the grace period.
+    assert_eq!(refusal.until, Some(plus(t0(), "71h")));
+    assert_eq!(forecast.expected, Some(plus(t0(), "71h30s")));
+    assert_eq!(forecast.surge_node_hours_expected, Some(143));
+    let latest = forecast.at_latest.clone().unwrap();
+    assert!(latest >= plus(t0(), "71h") && latest < plus(t0(), "73h"), "{latest}");
+}
+
+#[test]
+fn bounds_and_expectations_of_single_nodes() {
+    let view = ClusterView::new(
+        [draining("n", t0()), node("stays", false, false)],
+        [closed("cart", 1)],
+        [pod("cart-1", "cart", "n", plus(t0(), "-240h"))],
+    );
+    let bound = gone_at_latest(&view, &production(), &"n".into(), t0())
+        .unwrap()
+        .unwrap();
+    // Six hours of grace, one poll, the pod's half minute with headroom, the machine's quarter of an hour.
+    assert_eq!(
+        (bound.drained, bound.at),
+        (plus(t0(), "6h1m30s"), plus(t0(), "6h16m30s"))
+    );
+    assert_eq!(
+        expected(&view, &production(), &"n".into(), t0()).unwrap().at,
+        Some(plus(t0(), "6h30s"))
+    );
+    let stays = gone_at_latest(&view, &production(), &"stays".into(), t0()).unwrap();
+    assert_eq!(stays, Err(disruption::Unbounded::NotSelected));
+}
