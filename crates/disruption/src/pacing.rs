@@ -17,6 +17,9 @@ use crate::view::{ClusterView, set_of};
 pub struct PoolLimits {
     /// The pool.
     pub pool: PoolName,
+    /// How many nodes it had when the rollout began; constant while it lasts, so that each node brought does not ask for
+    /// the next.
+    pub size: u32,
     /// How many nodes its groups want now.
     pub desired: u32,
     /// How many nodes they may be asked for at most, so that nodes that come in the wrong zone do not add up.
@@ -36,13 +39,14 @@ pub struct PoolLimits {
 }
 
 impl PoolLimits {
-    /// The original's numbers for a pool of `desired` nodes and at most `max_size`: up to three at a time.
-    pub fn new(pool: PoolName, desired: u32, max_size: u32, spot: bool) -> Self {
+    /// The original's numbers for a pool of `size` nodes and at most `max_size`: up to three at a time.
+    pub fn new(pool: PoolName, size: u32, max_size: u32, spot: bool) -> Self {
         let surge = max_size.min(3);
         Self {
             pool,
-            desired,
-            most: desired.saturating_add(surge.saturating_mul(2)),
+            size,
+            desired: size,
+            most: size.saturating_add(surge.saturating_mul(2)),
             spot,
             surge,
             in_flight: surge,
@@ -256,7 +260,7 @@ impl<'a> Pool<'a> {
         if self.outdated.iter().all(|node| !node.replace_first) {
             return true;
         }
-        let wanted = self.limits.desired.min(self.limits.surge);
+        let wanted = self.limits.size.min(self.limits.surge);
         let usable = self.current.iter().filter(|node| node.ready && !node.cordoned).count();
         let gap = wanted.saturating_sub(count(usable));
         let room = self.limits.most.saturating_sub(self.limits.desired);

@@ -198,7 +198,7 @@ fn forcing(evidence: &Evidence) -> String {
     let against = evidence
         .protections
         .first()
-        .map_or_else(String::new, |first| format!(" although it {}", blocked_by(first)));
+        .map_or_else(String::new, |first| format!(" ({})", blocked_by(first)));
     let right = match &evidence.cause {
         Cause::Contract => {
             let last = evidence.rules.iter().max_by_key(|reading| reading.met_at);

@@ -6,7 +6,7 @@ use crate::oracle::breaches;
 use crate::random::case;
 use crate::support::t0;
 
-const SEEDS: u64 = 4_000;
+const SEEDS: u64 = 2_500;
 
 #[test]
 fn with_all_rules_no_promise_breaks() {
@@ -17,7 +17,7 @@ fn with_all_rules_no_promise_breaks() {
 
 /// Finds a seed at which the rule's promise breaks once the rule is off.
 fn breaks_without(rule: Rule) {
-    let broken = (0..SEEDS * 4).find(|seed| {
+    let broken = (0..SEEDS * 6).find(|seed| {
         let mut case = case(*seed);
         case.policy.rules = case.policy.rules.without(rule);
         breaches(&case, t0()).iter().any(|(breached, _)| *breached == rule)

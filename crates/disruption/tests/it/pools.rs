@@ -8,7 +8,11 @@ use disruption::{
 use crate::support::{closed, draining, member, plus, pod, t0};
 
 fn limits(desired: u32) -> PoolLimits {
-    PoolLimits::new("worker".into(), desired, 10, false)
+    PoolLimits {
+        desired,
+        most: 12,
+        ..PoolLimits::new("worker".into(), desired.min(4), 10, false)
+    }
 }
 
 fn node(name: &str, outdated: bool, marked: bool) -> NodeState {

@@ -35,7 +35,7 @@ fn nano() -> SignedDuration {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(1_500) })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(500) })]
 
     /// Nothing changes before the announced time, something changes then; without one, nothing ever changes.
     #[test]
