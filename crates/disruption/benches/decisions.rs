@@ -33,7 +33,7 @@ fn node(i: usize, draining: bool) -> NodeState {
 fn pod(i: usize, app: usize, node: &NodeName) -> PodState {
     let created = now() - SignedDuration::from_mins(i64::try_from(i % 9_000).unwrap_or(0));
     let name = format!("application-{app}");
-    let kind = if app % 10 == 0 {
+    let kind = if app.is_multiple_of(10) {
         let ordinal = u32::try_from(i).unwrap_or(0);
         PodKind::StatefulSet {
             owner: Owner::new("StatefulSet", name.as_str()),
@@ -53,14 +53,14 @@ fn pod(i: usize, app: usize, node: &NodeName) -> PodState {
     ]
     .into_iter()
     .collect();
-    if i % 17 == 0 {
+    if i.is_multiple_of(17) {
         pod.readiness = Readiness::NotReady(created);
     }
     pod
 }
 
 fn budget(app: usize, pods: u32) -> Budget {
-    let amount = if app % 3 == 0 {
+    let amount = if app.is_multiple_of(3) {
         Amount::Count(0)
     } else {
         Amount::Percent(10)

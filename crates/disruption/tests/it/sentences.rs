@@ -31,8 +31,7 @@ fn pods() {
     let node = "ip-10-2-3-4";
     let old = || pod("cart-0", "cart", node, plus(t0(), "-240h"));
     let one = || budget("cart", Limit::MaxUnavailable(Amount::Count(1)), 2, 1);
-    let mut lines = Vec::new();
-    lines.push(sentence(&view([old()], []), "cart-0", "0s"));
+    let mut lines: Vec<String> = vec![sentence(&view([old()], []), "cart-0", "0s")];
     lines.push(sentence(&view([old()], [one()]), "cart-0", "2h10m"));
     lines.push(sentence(&view([old()], [closed("cart", 1)]), "cart-0", "2h10m"));
     lines.push(sentence(&view([old()], [closed("cart", 1)]), "cart-0", "6h"));
