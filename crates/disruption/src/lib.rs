@@ -49,6 +49,7 @@ mod pacing;
 mod pod;
 mod policy;
 mod protect;
+mod read;
 mod removal;
 mod rule;
 mod sentence;
@@ -68,7 +69,11 @@ pub use node::{Block, NodeMark, NodeState};
 pub use order::{node_order, pod_order};
 pub use pacing::{NewNode, PoolDecision, PoolLimits, PoolWait, decide_pool};
 pub use pod::{HOLD_ANNOTATIONS, OPERATOR_DRAINING, Owner, Phase, PodKind, PodState, Readiness, Termination};
-pub use policy::{Assumptions, Environment, Handling, POLICY_ITEMS, Policy, PolicyError, SiblingClock};
+pub use policy::{
+    Assumptions, BARE_PODS_ITEM, Environment, Handling, LOCAL_DATA_ITEM, OWNER_HOLDS_ITEM, POLICY_ITEMS, Policy,
+    PolicyError, SIBLING_CLOCK_ITEM, SiblingClock,
+};
+pub use read::{ReadError, read_budget, read_labels, read_pod};
 pub use removal::{Group, RemovalStep, RemovedPool, grow, removal_step};
 pub use rule::{Rule, Rules};
 pub use sentence::{explain_node, explain_pod, explain_pool_wait};

@@ -121,6 +121,14 @@ pub enum PolicyError {
         #[source]
         source: DurationError,
     },
+    /// The value is none of the words that the item knows. The value is not repeated.
+    #[error("config item {key} must be {choices}")]
+    Choice {
+        /// The item.
+        key: &'static str,
+        /// The words.
+        choices: &'static str,
+    },
     /// The duration is below its minimum.
     #[error("config item {key} must {rule}")]
     Range {
@@ -144,6 +152,15 @@ pub const POLICY_ITEMS: [&str; 6] = [
     "drain_min_unhealthy_sibling_lifetime",
     "drain_poll_interval",
 ];
+
+/// Config item, `evict` or `hold`: pods that nobody makes again.
+pub const BARE_PODS_ITEM: &str = "drain_bare_pods";
+/// Config item, `evict` or `hold`: pods with local data.
+pub const LOCAL_DATA_ITEM: &str = "drain_local_data";
+/// Config item, `evict` or `hold`: pods whose owner asks by annotation not to be disturbed.
+pub const OWNER_HOLDS_ITEM: &str = "drain_owner_holds";
+/// Config item, `lifetime` or `since-change`: from when siblings' times count.
+pub const SIBLING_CLOCK_ITEM: &str = "drain_sibling_clock";
 
 impl Policy {
     /// The published numbers of an environment.
@@ -205,7 +222,39 @@ impl Policy {
                 Err(error) => problems.push(error),
             }
         }
+        policy.choose(layers, &mut problems);
         if problems.is_empty() { Ok(policy) } else { Err(problems) }
+    }
+
+    /// Reads the items that choose between two ways; the original does not know them, and without them all is as it was.
+    fn choose(&mut self, layers: &[&ConfigItems], problems: &mut Vec<PolicyError>) {
+        let (bare, data, holds, clock) = (
+            choice(layers, BARE_PODS_ITEM, "evict", "hold", "evict or hold"),
+            choice(layers, LOCAL_DATA_ITEM, "evict", "hold", "evict or hold"),
+            choice(layers, OWNER_HOLDS_ITEM, "evict", "hold", "evict or hold"),
+            choice(
+                layers,
+                SIBLING_CLOCK_ITEM,
+                "lifetime",
+                "since-change",
+                "lifetime or since-change",
+            ),
+        );
+        let handling = |second| if second { Handling::Hold } else { Handling::Evict };
+        let mut take = |read: Result<bool, PolicyError>| {
+            read.unwrap_or_else(|error| {
+                problems.push(error);
+                false
+            })
+        };
+        self.bare_pods = handling(take(bare));
+        self.local_data = handling(take(data));
+        self.owner_holds = handling(take(holds));
+        self.sibling_clock = if take(clock) {
+            SiblingClock::SinceChange
+        } else {
+            SiblingClock::Lifetime
+        };
     }
 
     fn deadlines(&self) -> [GoDuration; 6] {
@@ -228,6 +277,22 @@ impl Policy {
             "drain_min_unhealthy_sibling_lifetime" => self.min_unhealthy_sibling_lifetime = value,
             _ => self.poll_interval = value,
         }
+    }
+}
+
+/// Whether the item has the second of its two words; the first is what holds without it.
+fn choice(
+    layers: &[&ConfigItems],
+    key: &'static str,
+    first: &str,
+    second: &str,
+    choices: &'static str,
+) -> Result<bool, PolicyError> {
+    match layers.iter().find_map(|items| items.get(key)) {
+        None => Ok(false),
+        Some(text) if text == first => Ok(false),
+        Some(text) if text == second => Ok(true),
+        Some(_) => Err(PolicyError::Choice { key, choices }),
     }
 }
 

@@ -86,3 +86,22 @@ fn refusals_name_the_item_and_not_the_value() {
     let zero = items(&[("drain_grace_period", "0")]);
     assert!(Policy::resolve(Some(Environment::Production), &[&zero]).is_ok());
 }
+
+#[test]
+fn two_ways_are_chosen_by_words() {
+    let chosen = items(&[
+        ("drain_bare_pods", "hold"),
+        ("drain_local_data", "evict"),
+        ("drain_sibling_clock", "since-change"),
+    ]);
+    let policy = Policy::resolve(Some(Environment::Production), &[&chosen]).unwrap();
+    let handled = (policy.bare_pods, policy.local_data, policy.owner_holds);
+    assert_eq!(handled, (Handling::Hold, Handling::Evict, Handling::Evict));
+    assert_eq!(policy.sibling_clock, SiblingClock::SinceChange);
+    let wrong = items(&[("drain_owner_holds", "true")]);
+    let errors = Policy::resolve(Some(Environment::Production), &[&wrong]).unwrap_err();
+    assert_eq!(
+        errors[0].to_string(),
+        "config item drain_owner_holds must be evict or hold"
+    );
+}
