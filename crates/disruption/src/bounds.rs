@@ -124,6 +124,14 @@ fn begun(node: &NodeState, start: Timestamp) -> NodeState {
     node
 }
 
+/// From when on steps are possible: now, or the end of the block.
+pub(crate) fn opens(view: &ClusterView, now: Timestamp) -> Result<Timestamp, Unbounded> {
+    match view.block().filter(|block| block.holds(now)) {
+        None => Ok(now),
+        Some(block) => block.until.ok_or(Unbounded::Blocked),
+    }
+}
+
 pub(crate) fn bound_from(
     view: &ClusterView,
     policy: &Policy,
@@ -134,7 +142,10 @@ pub(crate) fn bound_from(
     if node.mark.is_none() && node.outdated.is_none() {
         return Err(Unbounded::NotSelected);
     }
-    let node = begun(node, start);
+    let dying = node.mark.as_ref().is_some_and(|mark| mark.machine_ends.is_some());
+    let opens = if dying { now } else { opens(view, now)? };
+    // A drain that has not begun cannot begin before the block ends.
+    let node = begun(node, start.max(opens));
     let Some(mark) = &node.mark else {
         return Err(Unbounded::NotSelected);
     };
@@ -142,13 +153,7 @@ pub(crate) fn bound_from(
         return Err(Unbounded::Quarantined);
     }
     let starts = mark.draining.unwrap_or(start);
-    let mut floor = starts.max(now);
-    if let Some(block) = view
-        .block()
-        .filter(|block| block.holds(now) && mark.machine_ends.is_none())
-    {
-        floor = floor.max(block.until.ok_or(Unbounded::Blocked)?);
-    }
+    let floor = starts.max(now).max(opens);
     let pods: Vec<(PodSlot, &PodEntry)> = order::pods_of(view, policy, &node.name)
         .into_iter()
         .filter(|(_, entry)| !entry.pod.stays())

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::bounds::{Expected, Unbounded, bound_from, expected_from, force_time};
+use crate::bounds::{Expected, Unbounded, bound_from, expected_from, force_time, opens};
 use crate::decide::{Ledger, Scene};
 use crate::decision::Reason;
 use crate::names::{NodeName, PodKey};
@@ -98,8 +98,8 @@ pub fn forecast_pool(view: &ClusterView, policy: &Policy, limits: &PoolLimits, n
         nodes: Vec::new(),
         owners: BTreeMap::new(),
         refusals: Vec::new(),
-        at_latest: Ok(now),
-        expected: Some(now),
+        at_latest: opens(view, now),
+        expected: opens(view, now).ok(),
         surge_node_hours_at_most: None,
         surge_node_hours_expected: None,
     };

@@ -143,6 +143,8 @@ pub struct PoolDecision {
     pub waits: Vec<PoolWait>,
     /// No outdated node is left that can still go.
     pub done: bool,
+    /// When any of this changes by time alone: only the end of a block does.
+    pub changes_at: Option<Timestamp>,
 }
 
 /// Decides what a pool does next.
@@ -168,6 +170,7 @@ pub fn decide_pool(view: &ClusterView, policy: &Policy, limits: &PoolLimits, now
             why: block.reason.clone(),
             until: block.until,
         });
+        decision.changes_at = block.until;
         return decision;
     }
     decision.mark = names(pool.outdated.iter().filter(|node| node.mark.is_none()));

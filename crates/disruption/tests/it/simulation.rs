@@ -4,9 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use disruption::{
-    Amount, Budget, BudgetKey, ClusterView, Environment, Limit, NodeDecision, NodeMark, NodeName, NodeState, NodeStep,
-    Owner, PodKey, PodKind, PodState, Policy, PoolLimits, PrimarySignal, Readiness, Rule, Selector, Verdict,
-    decide_cluster, decide_pool, forecast_pool, gone_at_latest,
+    Amount, Block, Budget, BudgetKey, ClusterView, Environment, Limit, NodeDecision, NodeMark, NodeName, NodeState,
+    NodeStep, Owner, PodKey, PodKind, PodState, Policy, PoolLimits, PrimarySignal, Readiness, Rule, Selector,
+    SiblingClock, Verdict, decide_cluster, decide_pool, forecast_pool, gone_at_latest,
 };
 use jiff::{SignedDuration, Timestamp};
 use model::duration::GoDuration;
@@ -93,8 +93,30 @@ impl Sim {
             // On the spot market nobody waits for new nodes: one is there for the pods.
             sim.node_ready(99);
         }
+        if sim.dice.one_in(4) {
+            sim.policy.sibling_clock = SiblingClock::SinceChange;
+        }
+        if sim.dice.one_in(4) {
+            let until = Some(sim.within(span("9h")));
+            sim.view.set_block(Some(Block {
+                reason: "freeze".into(),
+                owner: None,
+                since: t0(),
+                until,
+            }));
+        }
         sim.refresh();
         sim
+    }
+
+    /// V4: no step while the cluster is blocked.
+    fn is_open(&mut self) {
+        self.checks += 1;
+        assert!(
+            self.view.block().is_none_or(|block| !block.holds(self.now)),
+            "V4 at {}",
+            self.now
+        );
     }
 
     fn add_workload(&mut self, i: u64, nodes: u32) {
@@ -189,8 +211,8 @@ impl Sim {
         self.events.insert((at, Event::NodeReady(self.new_nodes)));
     }
 
-    /// Carries out what the pool decides; true when something was done.
-    fn pool(&mut self) -> bool {
+    /// Carries out what the pool decides; tells whether something was done, and when the decision changes.
+    fn pool(&mut self) -> (bool, Option<Timestamp>) {
         let decision = decide_pool(&self.view, &self.policy, &self.limits, self.now);
         for name in &decision.mark {
             let mut node = self.view.node(name).unwrap().clone();
@@ -207,7 +229,11 @@ impl Sim {
             node.mark.as_mut().unwrap().draining = Some(self.now);
             self.view.set_node(node);
         }
-        !(decision.mark.is_empty() && decision.add.is_empty() && decision.begin.is_empty())
+        let moved = !(decision.mark.is_empty() && decision.add.is_empty() && decision.begin.is_empty());
+        if moved {
+            self.is_open();
+        }
+        (moved, decision.changes_at)
     }
 
     /// Carries out one round; true when something was done.
@@ -237,6 +263,7 @@ impl Sim {
     }
 
     fn evict(&mut self, key: &PodKey) {
+        self.is_open();
         self.refresh();
         let pod = self.view.pod(key).unwrap();
         for budget in self.view.budgets_of(key).iter().filter(|_| pod.is_healthy()) {
@@ -249,6 +276,7 @@ impl Sim {
     }
 
     fn force(&mut self, node: &NodeName, key: &PodKey) {
+        self.is_open();
         let far = |last: Option<&Timestamp>, gap: GoDuration, now| last.is_none_or(|at| later(*at, gap) <= now);
         let interval = self.policy.force_interval;
         assert!(far(self.forced_on.get(node), interval, self.now), "V3: {key} on {node}");
@@ -430,7 +458,7 @@ impl Sim {
         let latest = forecast.at_latest.unwrap();
         for _ in 0..100_000 {
             self.refresh();
-            let moved = self.pool();
+            let (moved, opens) = self.pool();
             self.compute_bounds();
             let (acted, change) = self.act();
             if moved || acted {
@@ -445,7 +473,7 @@ impl Sim {
                 return self;
             }
             let event = self.events.first().map(|(at, _)| *at);
-            let next = [event, change].into_iter().flatten().min();
+            let next = [event, change, opens].into_iter().flatten().min();
             self.now = next
                 .unwrap_or_else(|| panic!("nothing will ever happen: {:?}", self.view))
                 .max(self.now);
