@@ -25,6 +25,7 @@ const LAYERS: &[(&str, u8, &[&str])] = &[
     ("kube-world", 2, &["model", "ports", "kube-sim"]),
     ("cloud-sim", 2, &["model", "ports", "yaml"]),
     ("kube-access", 2, &["model", "ports", "yaml"]),
+    ("lifecycle", 3, &["model", "ports", "yaml", "render", "plan", "kube-access"]),
     ("service", 3, &["model", "ports"]),
     ("registry", 3, &["model", "ports", "registry-api", "service", "yaml"]),
     ("cli-args", 4, &["model"]),

@@ -66,6 +66,14 @@ pub const FIELD_MANAGER: &str = "fleetwright";
 #[derive(Clone)]
 pub struct Access {
     pub(crate) inner: Arc<Inner>,
+    gate: Option<Arc<dyn Gate>>,
+}
+
+/// Asked right before each write leaves: a block, a lost lease or a newer version may have come up since the work began.
+#[async_trait::async_trait]
+pub trait Gate: Send + Sync {
+    /// Whether the write may leave now.
+    async fn permits(&self) -> bool;
 }
 
 pub(crate) struct Inner {
@@ -127,7 +135,19 @@ impl Access {
             warnings: Mutex::default(),
             settings,
         };
-        Self { inner: Arc::new(inner) }
+        Self {
+            inner: Arc::new(inner),
+            gate: None,
+        }
+    }
+
+    /// The same cluster, with this gate in front of every write.
+    #[must_use]
+    pub fn gated(&self, gate: Arc<dyn Gate>) -> Self {
+        Self {
+            inner: Arc::clone(&self.inner),
+            gate: Some(gate),
+        }
     }
 
     /// The name of the cluster, as the caller gave it.
@@ -168,15 +188,21 @@ impl Access {
         std::mem::take(&mut *warnings).into_iter().collect()
     }
 
-    /// The gate: the one place where a write can be stopped, and in dry-run mode is.
-    fn gate(&self, call: &Call) -> Result<(), AccessError> {
+    /// The one place where a write can be stopped: in dry-run mode it is, and where the gate does not permit it.
+    async fn check(&self, call: &Call) -> Result<(), AccessError> {
         if self.inner.settings.mode == Mode::DryRun && call.verb.writes() {
             return Err(AccessError::DryRunWrite {
                 subject: call.subject.clone(),
                 verb: call.verb.name(),
             });
         }
-        Ok(())
+        match &self.gate {
+            Some(gate) if call.verb.writes() && !gate.permits().await => Err(AccessError::Stopped {
+                subject: call.subject.clone(),
+                verb: call.verb.name(),
+            }),
+            _ => Ok(()),
+        }
     }
 
     /// Sends a request, repeats it as long as that is safe and makes sense, and returns the reply.
@@ -225,12 +251,13 @@ impl Access {
 
     /// Waits for a turn, sends the request and returns the reply once its head is there.
     pub(crate) async fn open(&self, call: &Call) -> Result<http::Response<Body>, AccessError> {
-        self.gate(call)?;
         let clock = &self.inner.clock;
         let wait = self.inner.budget.take(clock.now());
         if !wait.is_zero() {
             clock.sleep(wait).await;
         }
+        // After the wait for a turn, which may have been long.
+        self.check(call).await?;
         let request = http::Request::builder()
             .method(call.method.clone())
             .uri(&call.uri)

@@ -223,6 +223,14 @@ pub enum AccessError {
         /// What was asked.
         verb: &'static str,
     },
+    /// The gate did not permit a write. It did not leave.
+    #[error("{subject}: a {verb} was stopped before it left")]
+    Stopped {
+        /// What the call was about.
+        subject: String,
+        /// What was asked.
+        verb: &'static str,
+    },
     /// The connection settings make no sense.
     #[error("connection settings: {what}: {why}")]
     Settings {
@@ -284,7 +292,7 @@ impl Classified for AccessError {
             | Self::NotFound { .. }
             | Self::ForeignSet { .. }
             | Self::Settings { .. } => Fault::User,
-            Self::DryRunWrite { .. } => Fault::Us,
+            Self::DryRunWrite { .. } | Self::Stopped { .. } => Fault::Us,
         }
     }
 
@@ -311,6 +319,7 @@ impl Classified for AccessError {
             | Self::NotFound { .. }
             | Self::NotServed { .. }
             | Self::DryRunWrite { .. }
+            | Self::Stopped { .. }
             | Self::ForeignSet { .. }
             | Self::Settings { .. } => Retry::Never,
         }

@@ -63,7 +63,7 @@ mod resource;
 mod status;
 pub mod watch;
 
-pub use access::{Access, FIELD_MANAGER, Mode, Settings};
+pub use access::{Access, FIELD_MANAGER, Gate, Mode, Settings};
 pub use backoff::Backoff;
 pub use budget::Rate;
 pub use call::{Depth, Verb};

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use futures::{StreamExt, TryStreamExt};
+use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt, TryStreamExt};
 use serde_json::Value;
 
 use super::fields::{applied_by, fingerprint, holds};
@@ -120,9 +121,11 @@ impl Access {
             .iter()
             .filter_map(|id| kinds.preferred(id))
             .filter(|kind| kind.can("list"));
-        let lists = served.map(|kind| {
+        // Boxed one by one: as a lazy map of borrowing futures the whole could not travel between threads.
+        let mut lists: Vec<BoxFuture<'_, Result<MembersOfKind, AccessError>>> = Vec::new();
+        for kind in served {
             let selection = &selection;
-            async move {
+            let one = async move {
                 let mut members = Members {
                     kind: &kind.id,
                     api_version: kind.api_version(),
@@ -132,8 +135,9 @@ impl Access {
                 };
                 self.list_into(kind, selection, depth, &mut members).await?;
                 Ok((kind.id.clone(), members.found))
-            }
-        });
+            };
+            lists.push(one.boxed());
+        }
         let mut found: BTreeMap<_, _> = futures::stream::iter(lists).buffered(LISTS).try_collect().await?;
         for id in wanted {
             found.entry(id.clone()).or_insert_with(BTreeMap::new);
@@ -141,6 +145,9 @@ impl Access {
         Ok(Observation { kinds: found })
     }
 }
+
+/// A kind with its members.
+type MembersOfKind = (GroupKind, BTreeMap<ObjectKey, Observed>);
 
 struct Members<'a> {
     kind: &'a GroupKind,

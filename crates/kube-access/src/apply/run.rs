@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
-use futures::StreamExt;
+use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt};
 use serde_json::Value;
 
 use super::component::Component;
@@ -246,22 +247,27 @@ impl Applier {
         kinds: &Kinds,
     ) -> Vec<(usize, ObjectResult, Option<Applied>)> {
         let steps = range.clone().zip(plan.steps.get(range).unwrap_or_default());
-        let work = steps.map(|(place, step)| async move {
-            let clock = self.access.clock();
-            let started = clock.now();
-            let (outcome, applied) = match held_back(plan, step, results) {
-                Some(held) => (held, None),
-                None => self.step(plan, step, results, memory, observation, kinds).await,
+        // Boxed one by one: as a lazy map of borrowing futures the whole could not travel between threads.
+        let mut work: Vec<BoxFuture<'_, (usize, ObjectResult, Option<Applied>)>> = Vec::new();
+        for (place, step) in steps {
+            let one = async move {
+                let clock = self.access.clock();
+                let started = clock.now();
+                let (outcome, applied) = match held_back(plan, step, results) {
+                    Some(held) => (held, None),
+                    None => self.step(plan, step, results, memory, observation, kinds).await,
+                };
+                let result = ObjectResult {
+                    key: step.key.clone(),
+                    component: step.component.clone(),
+                    outcome,
+                    started,
+                    took: clock.now().duration_since(started).unsigned_abs(),
+                };
+                (place, result, applied)
             };
-            let result = ObjectResult {
-                key: step.key.clone(),
-                component: step.component.clone(),
-                outcome,
-                started,
-                took: clock.now().duration_since(started).unsigned_abs(),
-            };
-            (place, result, applied)
-        });
+            work.push(one.boxed());
+        }
         futures::stream::iter(work)
             .buffered(self.policy.concurrency.max(1))
             .collect()

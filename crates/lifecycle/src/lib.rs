@@ -1,0 +1,37 @@
+//! The lifecycle manager: brings each cluster to its channel's version, safely.
+//!
+//! A [`Manager`] watches the registry and the configuration, decides per cluster what it needs ([`need`]), and works on as
+//! many clusters at a time as the limits allow ([`queue`]). A pass over a cluster renders what git wants, brings its stacks,
+//! manifests and node pools there, and writes down each step with its times and its sentence ([`journal`]). Passes can be
+//! cut at any moment: the next one looks again and goes on.
+//!
+//! Before every step that leaves for a cluster or a cloud the [`guard`] is asked: no step is taken while a block holds, after
+//! a newer version took over, without the lease, or in a dry run. What cannot be read is never taken for "none".
+//!
+//! What this crate deliberately does not do: it replaces no nodes (node rollout sees outdated nodes by itself, so no manifest
+//! waits for one), serves nothing, and knows no concrete store, cloud or cluster: all of them come through ports.
+//!
+//! Main types: [`Manager`], [`Reach`], [`Settings`], [`Pace`], [`Guard`](guard::Guard), [`Journal`](journal::Journal).
+
+mod archive;
+mod backoff;
+mod concern;
+pub mod connect;
+pub mod consent;
+mod desired;
+mod gate;
+pub mod guard;
+pub mod journal;
+mod manager;
+pub mod need;
+mod pass;
+pub mod queue;
+mod state;
+pub mod words;
+
+pub use backoff::Backoff;
+pub use concern::{Asked, Failure, Finding, Move, cause, next_move};
+pub use desired::{Configuration, Subject};
+pub use manager::{Manager, Pace, Wake};
+pub use pass::{PassEnd, Reach, Settings};
+pub use state::Standing;

@@ -1,0 +1,570 @@
+//! The manager: keeps every cluster at the version of its channel.
+//!
+//! It is woken by the registry's change feed, by configuration that moved, by timers; it never sleeps through an event. All
+//! choices are made in [`crate::need`] and [`crate::queue`]; here they are carried out.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use futures::stream::{BoxStream, FuturesUnordered};
+use futures::{FutureExt, StreamExt};
+use jiff::Timestamp;
+use model::{AccountLifecycle, Cluster, ClusterId, InfrastructureAccount};
+use ports::blocks::{self, Blocked};
+use ports::config_source::CombinedVersion;
+use ports::registry::{AccountFilter, Change, ClusterFilter, Detail, ObjectKind, PageRequest};
+use ports::{RegistryError, WriteContext};
+use tokio::sync::Notify;
+
+use crate::backoff::Backoff;
+use crate::concern::Failure;
+use crate::desired::Subject;
+use crate::guard::{Generation, Guard, Rules};
+use crate::need::{Cause, Need, Situation, need};
+use crate::pass::{Aim, ClusterMemory, PassEnd, Reach};
+use crate::queue::{Limits, Queue, Waiting};
+use crate::state::{Cell, Standing};
+
+/// How the manager goes about it.
+#[derive(Debug, Clone)]
+pub struct Pace {
+    /// How many clusters are worked on at the same time.
+    pub limits: Limits,
+    /// When to try again.
+    pub backoff: Backoff,
+    /// How often sources are asked for new commits when nobody tells.
+    pub refresh: Duration,
+    /// Clusters that are worked on; all when empty.
+    pub only: BTreeSet<ClusterId>,
+    /// Guards in force; only simulations switch one off.
+    pub rules: Rules,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            limits: Limits::default(),
+            backoff: Backoff::default(),
+            refresh: Duration::from_secs(60),
+            only: BTreeSet::new(),
+            rules: Rules::default(),
+        }
+    }
+}
+
+/// Wakes a manager from outside: a webhook of the git server, a person.
+#[derive(Debug, Clone, Default)]
+pub struct Wake(Arc<Notify>);
+
+impl Wake {
+    /// The configuration may have moved.
+    pub fn configuration_moved(&self) {
+        self.0.notify_one();
+    }
+}
+
+/// Keeps a fleet at the versions of its channels.
+pub struct Manager {
+    reach: Arc<Reach>,
+    pace: Pace,
+    wake: Wake,
+    cells: BTreeMap<ClusterId, Cell>,
+    accounts: BTreeMap<String, InfrastructureAccount>,
+    open_blocks: Vec<Blocked>,
+    queue: Queue,
+    passes: FuturesUnordered<BoxFuture<'static, Ended>>,
+    refreshed: Option<Timestamp>,
+}
+
+/// A pass that ended, with what it gives back.
+struct Ended {
+    cluster: ClusterId,
+    end: PassEnd,
+    memory: ClusterMemory,
+}
+
+/// What woke the loop.
+enum Event {
+    Stop,
+    Ended(Box<Ended>),
+    Changed(Change),
+    FeedLost,
+    Moved,
+    Time,
+}
+
+impl Manager {
+    /// A manager that has not looked at anything yet.
+    #[must_use]
+    pub fn new(reach: Arc<Reach>, pace: Pace) -> Self {
+        Self {
+            reach,
+            pace,
+            wake: Wake::default(),
+            cells: BTreeMap::new(),
+            accounts: BTreeMap::new(),
+            open_blocks: Vec::new(),
+            queue: Queue::default(),
+            passes: FuturesUnordered::new(),
+            refreshed: None,
+        }
+    }
+
+    /// Wakes this manager.
+    #[must_use]
+    pub fn wake(&self) -> Wake {
+        self.wake.clone()
+    }
+
+    /// Works until `stop` completes; passes that run then are let go at their next step and taken up again by the next start.
+    ///
+    /// # Errors
+    /// When the registry cannot be read at the start. Later its failures are waited out.
+    pub async fn run(mut self, stop: impl Future<Output = ()>) -> Result<(), RegistryError> {
+        let mut stop = std::pin::pin!(stop.fuse());
+        let mut feed = self.start().await?;
+        loop {
+            self.dispatch();
+            match self.next_event(&mut stop, &mut feed).await {
+                Event::Stop => return Ok(()),
+                Event::Ended(ended) => self.ended(*ended).await,
+                Event::Changed(change) => self.changed(&change).await,
+                Event::FeedLost => feed = self.restart().await,
+                Event::Moved => self.refresh().await,
+                Event::Time => self.tick().await,
+            }
+        }
+    }
+
+    /// Works until nothing is left that could be done now: every cluster is as wanted, blocked, or waits for a later moment.
+    /// For commands that run once, and tests.
+    ///
+    /// # Errors
+    /// When the registry cannot be read.
+    pub async fn run_once(mut self) -> Result<Vec<(String, Standing)>, RegistryError> {
+        drop(self.start().await?);
+        loop {
+            self.dispatch();
+            match self.passes.next().await {
+                Some(ended) => self.ended(ended).await,
+                None => break,
+            }
+        }
+        let standing = self
+            .cells
+            .values()
+            .map(|cell| (cell.subject.cluster.alias.to_string(), cell.standing.clone()));
+        Ok(standing.collect())
+    }
+
+    async fn next_event(
+        &mut self,
+        stop: &mut (impl Future<Output = ()> + Unpin),
+        feed: &mut BoxStream<'static, Result<Change, RegistryError>>,
+    ) -> Event {
+        let now = self.reach.clock.now();
+        let refresh = self
+            .refreshed
+            .map(|at| at.saturating_add(self.pace.refresh).unwrap_or(Timestamp::MAX));
+        let expiry = self
+            .open_blocks
+            .iter()
+            .filter_map(|blocked| blocked.block.expires_at)
+            .min();
+        let due = [self.queue.next_due(now), refresh, expiry].into_iter().flatten().min();
+        let wait = due.map_or(Duration::from_secs(3_600), |due| {
+            due.duration_since(now).try_into().unwrap_or_default()
+        });
+        tokio::select! {
+            biased;
+            () = stop => Event::Stop,
+            Some(ended) = self.passes.next(), if !self.passes.is_empty() => Event::Ended(Box::new(ended)),
+            change = feed.next() => match change {
+                Some(Ok(change)) => Event::Changed(change),
+                Some(Err(_)) | None => Event::FeedLost,
+            },
+            () = self.wake.0.notified() => Event::Moved,
+            () = self.reach.clock.sleep(wait) => Event::Time,
+        }
+    }
+
+    /// Reads everything. The feed is opened first, so that nothing falls between.
+    async fn start(&mut self) -> Result<BoxStream<'static, Result<Change, RegistryError>>, RegistryError> {
+        let registry = Arc::clone(&self.reach.registry);
+        let last = registry.last_change().await?;
+        let feed = registry.watch(last).await?;
+        self.refresh_sources().await;
+        let accounts = registry
+            .list_accounts(&AccountFilter::default(), &PageRequest::all())
+            .await?;
+        self.accounts = accounts
+            .items
+            .into_iter()
+            .filter(|account| account.object.lifecycle_status == AccountLifecycle::Ready)
+            .map(|account| (account.object.id.to_string(), account.object))
+            .collect();
+        self.open_blocks = blocks::open(&*self.reach.ledger, None).await?;
+        let clusters = registry
+            .list_clusters(&ClusterFilter::default(), Detail::Full, &PageRequest::all())
+            .await?;
+        let known: BTreeSet<ClusterId> = clusters.items.iter().map(|cluster| cluster.object.id.clone()).collect();
+        self.cells.retain(|id, _| known.contains(id));
+        for cluster in clusters.items {
+            self.know(Arc::new(cluster.object));
+        }
+        self.look_at_all().await;
+        Ok(feed)
+    }
+
+    /// Starts anew after the feed was lost, as often as it takes.
+    async fn restart(&mut self) -> BoxStream<'static, Result<Change, RegistryError>> {
+        let mut failures = 0;
+        loop {
+            match self.start().await {
+                Ok(feed) => return feed,
+                Err(error) => {
+                    failures += 1;
+                    tracing::warn!(%error, failures, "the registry cannot be read");
+                    let wait = self.pace.backoff.wait(failures, &*self.reach.ids);
+                    self.reach.clock.sleep(wait.min(Duration::from_secs(30))).await;
+                }
+            }
+        }
+    }
+
+    /// Puts an entry of the registry in its cell, and tells clusters of the account that a sibling changed.
+    fn know(&mut self, cluster: Arc<Cluster>) {
+        if !self.pace.only.is_empty() && !self.pace.only.contains(&cluster.id) {
+            return;
+        }
+        let account = self.accounts.get(cluster.infrastructure_account.as_str());
+        let subject = Subject {
+            owner: account.map(|a| a.owner.clone()).unwrap_or_default(),
+            account_name: account.map(|a| a.name.clone()).unwrap_or_default(),
+            siblings: Vec::new(),
+            cluster: Arc::clone(&cluster),
+        };
+        match self.cells.get_mut(&cluster.id) {
+            Some(cell) => cell.subject = subject,
+            None => {
+                self.cells.insert(cluster.id.clone(), Cell::new(subject));
+            }
+        }
+    }
+
+    fn siblings(&self, cluster: &Cluster) -> Vec<Arc<Cluster>> {
+        let all = self.cells.values().map(|cell| &cell.subject.cluster);
+        all.filter(|other| other.infrastructure_account == cluster.infrastructure_account)
+            .cloned()
+            .collect()
+    }
+
+    async fn refresh_sources(&mut self) {
+        for (source, why) in self.reach.configuration.refresh().await {
+            // What is known goes on to count: a git server that is down holds up no cluster.
+            tracing::warn!(source, why, "a config source could not be brought up to date");
+        }
+        self.refreshed = Some(self.reach.clock.now());
+    }
+
+    async fn refresh(&mut self) {
+        self.refresh_sources().await;
+        self.look_at_all().await;
+    }
+
+    async fn look_at_all(&mut self) {
+        let ids: Vec<ClusterId> = self.cells.keys().cloned().collect();
+        // Clusters of one channel stand at one version: it is asked for once.
+        let mut versions = BTreeMap::new();
+        for id in ids {
+            self.look(&id, &mut versions).await;
+        }
+    }
+
+    /// Decides what a cluster needs, and queues it if it needs anything.
+    async fn look(
+        &mut self,
+        id: &ClusterId,
+        versions: &mut BTreeMap<(String, String), Result<CombinedVersion, String>>,
+    ) {
+        let now = self.reach.clock.now();
+        let Some(cluster) = self.cells.get(id).map(|cell| Arc::clone(&cell.subject.cluster)) else {
+            return;
+        };
+        let overrides = cluster
+            .config_items
+            .get("override_channel")
+            .cloned()
+            .unwrap_or_default();
+        let place = (cluster.channel.clone(), overrides);
+        let version = match versions.get(&place) {
+            Some(known) => known.clone(),
+            None => {
+                let found = self.reach.configuration.version(&cluster).await;
+                versions.insert(place, found.clone());
+                found
+            }
+        };
+        let held = blocks::holding(id, &cluster.config_items, &self.open_blocks, now);
+        let config = version.as_ref().map(CombinedVersion::id).map_err(Clone::clone);
+        let decided = need(&Situation {
+            cluster: &cluster,
+            blocks: &held,
+            config: config.as_deref().map_err(String::as_str),
+            drifted: self.cells.get(id).is_some_and(|cell| cell.drifted),
+        });
+        self.decided(id, decided, version.ok(), now).await;
+    }
+
+    async fn decided(&mut self, id: &ClusterId, decided: Need, version: Option<CombinedVersion>, now: Timestamp) {
+        let Some(cell) = self.cells.get_mut(id) else { return };
+        let (cause, wanted) = match decided {
+            Need::Nothing(why) => {
+                cell.settle(Standing::AsWanted(why), None);
+                self.queue.drop(id);
+                return;
+            }
+            Need::Blocked(blocked) => {
+                let sentence = crate::need::block_sentence(cell.subject.cluster.alias.as_str(), &blocked, now);
+                cell.settle(Standing::Blocked(sentence), None);
+                self.queue.drop(id);
+                return;
+            }
+            Need::Report(why) => {
+                let known = cell.standing == Standing::Failing(why.clone());
+                cell.settle(Standing::Failing(why.clone()), None);
+                self.queue.drop(id);
+                if !known && !self.reach.settings.dry_run {
+                    let cluster = Arc::clone(&cell.subject.cluster);
+                    let failure = Failure::told("configuration", why, ports::Fault::User);
+                    let next = cluster.status.next_version.clone();
+                    if let Err(error) = self.reach.report(&cluster, &next, &failure).await {
+                        tracing::warn!(%error, cluster = %cluster.alias, "a problem cannot be written");
+                    }
+                }
+                return;
+            }
+            Need::Update { to, cause, .. } => (cause, Some((to.to_string(), version))),
+            Need::Decommission => (Cause::Decommission, None),
+        };
+        let target = wanted
+            .as_ref()
+            .map_or_else(|| "decommissioned".to_owned(), |(to, _)| to.clone());
+        // Something else is wanted than before: a run for the old version ends at its next step, and a new version starts
+        // with a clean slate instead of waiting for the old one's back-off.
+        let fresh = cell.target.as_deref() != Some(target.as_str());
+        if fresh {
+            cell.generation.advance();
+            cell.failures = 0;
+        } else if cell.waits_until.is_some_and(|until| until > now) || self.queue.is_running(id) {
+            return;
+        }
+        cell.settle(Standing::Queued(cause.as_str().to_owned()), Some(target));
+        cell.version = wanted.and_then(|(_, version)| version);
+        cell.waits_until = None;
+        let waiting = Waiting {
+            account: cell.subject.cluster.infrastructure_account.to_string(),
+            cause,
+            due: now,
+            failures: cell.failures,
+            last_run: cell.last_run,
+        };
+        self.queue.put(id, waiting);
+    }
+
+    /// Starts as many passes as the limits allow.
+    fn dispatch(&mut self) {
+        let now = self.reach.clock.now();
+        while let Some((id, waiting)) = self.queue.take(now, &self.pace.limits) {
+            let siblings = self
+                .cells
+                .get(&id)
+                .map(|cell| self.siblings(&cell.subject.cluster))
+                .unwrap_or_default();
+            let Some(cell) = self.cells.get_mut(&id) else {
+                self.queue.done(&id);
+                continue;
+            };
+            let aim = match (&waiting.cause, &cell.version) {
+                (Cause::Decommission, _) => Aim::Decommission,
+                (cause, Some(version)) => Aim::Update {
+                    to: model::ClusterVersion::of(version.id(), &cell.subject.cluster),
+                    version: version.clone(),
+                    cause: *cause,
+                },
+                (_, None) => {
+                    self.queue.done(&id);
+                    continue;
+                }
+            };
+            cell.last_run = Some(now);
+            cell.standing = Standing::Running;
+            let guard = guard(&self.reach, &cell.subject.cluster, &cell.generation, self.pace.rules);
+            let subject = Subject {
+                siblings,
+                ..cell.subject.clone()
+            };
+            let (reach, mut memory) = (Arc::clone(&self.reach), std::mem::take(&mut cell.memory));
+            self.passes.push(
+                async move {
+                    let end = reach.pass(&subject, &aim, &guard, &mut memory).await;
+                    Ended {
+                        cluster: subject.cluster.id.clone(),
+                        end,
+                        memory,
+                    }
+                }
+                .boxed(),
+            );
+        }
+    }
+
+    async fn ended(&mut self, ended: Ended) {
+        let id = ended.cluster;
+        self.queue.done(&id);
+        let now = self.reach.clock.now();
+        let Some(cell) = self.cells.get_mut(&id) else { return };
+        cell.memory = ended.memory;
+        match ended.end {
+            PassEnd::Done => {
+                cell.failures = 0;
+                cell.drifted = false;
+                cell.waits_until = None;
+                cell.target = None;
+            }
+            PassEnd::Waits(until, sentence) => {
+                cell.failures = 0;
+                cell.again(&mut self.queue, until, Standing::Waiting(sentence));
+            }
+            PassEnd::Failed(failure) => {
+                cell.failures += 1;
+                let own = self.pace.backoff.wait(cell.failures, &*self.reach.ids);
+                let wait = own.max(failure.at_least.unwrap_or_default());
+                let until = now.saturating_add(wait).unwrap_or(Timestamp::MAX);
+                cell.again(&mut self.queue, until, Standing::Failing(failure.title));
+            }
+            // An event says when to go on: the end of a block, a newer version. It may have come already.
+            PassEnd::Stopped(refusal) => {
+                cell.standing = Standing::Stopped(refusal.to_string());
+                cell.waits_until = None;
+                cell.target = None;
+            }
+        }
+        // The pass wrote to the registry: what it wrote decides what is needed next.
+        self.read(&id).await;
+    }
+
+    /// Reads one cluster and looks at it.
+    async fn read(&mut self, id: &ClusterId) {
+        match self.reach.registry.get_cluster(id, Detail::Full).await {
+            Ok(found) => {
+                self.know(Arc::new(found.object));
+                self.look(id, &mut BTreeMap::new()).await;
+            }
+            Err(RegistryError::NotFound { .. }) => {
+                if let Some(cell) = self.cells.remove(id) {
+                    cell.generation.advance();
+                }
+                self.queue.drop(id);
+            }
+            Err(error) => {
+                tracing::warn!(%error, cluster = %id, "a cluster cannot be read");
+            }
+        }
+    }
+
+    async fn changed(&mut self, change: &Change) {
+        match change.kind {
+            ObjectKind::Cluster => {
+                if let Ok(id) = change.id.parse() {
+                    self.read(&id).await;
+                }
+            }
+            ObjectKind::Entry if change.id.starts_with("block/") => self.read_blocks().await,
+            ObjectKind::Entry if change.id.starts_with("decommission/") || change.id.starts_with("prune-consent/") => {
+                self.agreed(change).await;
+            }
+            ObjectKind::Entry => {}
+            ObjectKind::InfrastructureAccount => self.refresh().await,
+        }
+    }
+
+    /// Somebody agreed to something: the cluster that waited for it need not wait any longer.
+    async fn agreed(&mut self, change: &Change) {
+        let Some((kind, entry)) = change.id.split_once('/') else {
+            return;
+        };
+        let (Ok(kind), Ok(entry)) = (kind.parse(), entry.parse()) else {
+            return;
+        };
+        let Ok(entry) = self.reach.ledger.get_entry(&kind, &entry).await else {
+            return;
+        };
+        if let Some(id) = entry.cluster {
+            if let Some(cell) = self.cells.get_mut(&id) {
+                cell.waits_until = None;
+                cell.target = None;
+            }
+            self.read(&id).await;
+        }
+    }
+
+    async fn read_blocks(&mut self) {
+        let known = match blocks::open(&*self.reach.ledger, None).await {
+            Ok(open) => std::mem::replace(&mut self.open_blocks, open),
+            Err(error) => {
+                tracing::warn!(%error, "blocks cannot be read; each step asks again before it is taken");
+                return;
+            }
+        };
+        let of = |blocks: &[Blocked]| {
+            blocks
+                .iter()
+                .map(|b| (b.cluster.clone(), b.id.clone()))
+                .collect::<BTreeSet<_>>()
+        };
+        let touched = of(&known)
+            .symmetric_difference(&of(&self.open_blocks))
+            .map(|(id, _)| id.clone())
+            .collect::<BTreeSet<_>>();
+        for id in touched {
+            self.read(&id).await;
+        }
+    }
+
+    /// Time has passed: blocks may have expired, sources may have moved.
+    async fn tick(&mut self) {
+        let now = self.reach.clock.now();
+        let expired = |blocked: &Blocked| blocked.block.expires_at.is_some_and(|end| end <= now);
+        if self.open_blocks.iter().any(expired) && !self.reach.settings.dry_run {
+            let (ledger, registry) = (&*self.reach.ledger, &*self.reach.registry);
+            let context = WriteContext::by(self.reach.settings.actor.clone(), self.reach.ids.uuid());
+            if let Err(error) = blocks::sweep(ledger, registry, &*self.reach.clock, &context).await {
+                tracing::warn!(%error, "expired blocks cannot be taken away");
+            }
+            self.open_blocks.retain(|blocked| !expired(blocked));
+            self.read_blocks().await;
+        }
+        let due = self.refreshed.and_then(|at| at.saturating_add(self.pace.refresh).ok());
+        if due.is_none_or(|due| due <= now) {
+            self.refresh().await;
+        }
+    }
+}
+
+fn guard(reach: &Reach, cluster: &Cluster, generation: &Generation, rules: Rules) -> Guard {
+    Guard {
+        cluster: cluster.id.clone(),
+        alias: cluster.alias.to_string(),
+        ledger: Arc::clone(&reach.ledger),
+        registry: Arc::clone(&reach.registry),
+        clock: Arc::clone(&reach.clock),
+        generation: generation.clone(),
+        at: generation.now(),
+        lease: None,
+        dry_run: reach.settings.dry_run,
+        rules,
+    }
+}

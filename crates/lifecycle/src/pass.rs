@@ -1,0 +1,479 @@
+//! One pass over one cluster: look, decide, take the steps that may be taken, write down what came of it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use kube_access::apply::{Conflicts, Policy};
+use kube_access::applyset::Threshold;
+use model::{Cluster, ClusterStatus, ClusterUpdate, ClusterVersion, LifecycleStatus, Problem, Progress, Update};
+use ports::cloud::Cloud;
+use ports::config_source::CombinedVersion;
+use ports::{Clock, Fault, Ids, Ledger, Registry, RegistryError, WriteContext};
+use render::Outcome;
+
+use crate::concern::{
+    Failure, Finding, ManifestMemory, StackMemory, decommission, extra_stacks, main_stacks, manifests, pools,
+};
+use crate::concern::{ManifestRun, StackRun};
+use crate::connect::{CloudSource, Connector, FactSource};
+use crate::consent::{self, Decommission};
+use crate::desired::{Configuration, Subject};
+use crate::gate::WriteGate;
+use crate::guard::{Guard, Refusal};
+use crate::journal::Journal;
+use crate::need::Cause;
+
+/// What passes can reach; shared by all.
+pub struct Reach {
+    /// The list of clusters.
+    pub registry: Arc<dyn Registry>,
+    /// Blocks, history, agreements.
+    pub ledger: Arc<dyn Ledger>,
+    /// What git says.
+    pub configuration: Configuration,
+    /// The clusters' APIs.
+    pub connector: Arc<dyn Connector>,
+    /// The clouds.
+    pub clouds: Arc<dyn CloudSource>,
+    /// What only the clouds know.
+    pub facts: Arc<dyn FactSource>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Ids and jitter.
+    pub ids: Arc<dyn Ids>,
+    /// How things are done.
+    pub settings: Settings,
+}
+
+/// How things are done. The defaults suit production.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Name in audit records.
+    pub actor: String,
+    /// Nothing is written anywhere: not to clusters, clouds, registry or ledger (fault F1).
+    pub dry_run: bool,
+    /// Whether the etcd stack is ours.
+    pub manage_etcd: bool,
+    /// How much may be pruned without agreement.
+    pub threshold: Threshold,
+    /// What an apply may do without asking.
+    pub policy: Policy,
+    /// How long a cluster waits before it is taken down.
+    pub decommission_wait: jiff::SignedDuration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            actor: "lifecycle".to_owned(),
+            dry_run: false,
+            manage_etcd: false,
+            threshold: Threshold::default(),
+            policy: Policy {
+                conflicts: Conflicts::Report,
+                ..Policy::default()
+            },
+            decommission_wait: consent::WAIT,
+        }
+    }
+}
+
+/// What is kept of a cluster between passes. Losing it costs reads and nothing else.
+#[derive(Debug, Default)]
+pub(crate) struct ClusterMemory {
+    pub(crate) manifests: ManifestMemory,
+}
+
+/// How a pass ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum PassEnd {
+    /// The cluster is as wanted.
+    Done,
+    /// Look again at this moment: something outside has to happen first.
+    Waits(Timestamp, String),
+    /// Try again with back-off.
+    Failed(Failure),
+    /// Not to be done now; an event will wake it.
+    Stopped(Refusal),
+}
+
+/// What a pass is for.
+#[derive(Debug, Clone)]
+pub(crate) enum Aim {
+    Update {
+        to: ClusterVersion,
+        version: CombinedVersion,
+        cause: Cause,
+    },
+    Decommission,
+}
+
+impl Reach {
+    pub(crate) fn context(&self) -> WriteContext {
+        WriteContext::by(self.settings.actor.clone(), self.ids.uuid())
+    }
+
+    /// Works on one cluster.
+    pub(crate) async fn pass(
+        &self,
+        subject: &Subject,
+        aim: &Aim,
+        guard: &Guard,
+        memory: &mut ClusterMemory,
+    ) -> PassEnd {
+        let end = match aim {
+            Aim::Update { to, version, cause } => self.update(subject, to, version, *cause, guard, memory).await,
+            Aim::Decommission => self.decommission(subject, guard).await,
+        };
+        match end {
+            Ok(end) => end,
+            Err(error) => PassEnd::Failed(Failure::of("registry", "the registry does not answer", &error)),
+        }
+    }
+
+    async fn update(
+        &self,
+        subject: &Subject,
+        to: &ClusterVersion,
+        version: &CombinedVersion,
+        cause: Cause,
+        guard: &Guard,
+        memory: &mut ClusterMemory,
+    ) -> Result<PassEnd, RegistryError> {
+        let cluster = &subject.cluster;
+        let facts = match self.facts.facts(cluster).await {
+            Ok(facts) => facts,
+            Err(error) => return Ok(PassEnd::Failed(trouble("facts", "the cloud cannot be asked", &*error))),
+        };
+        let outcome = match self.configuration.render(subject, version, facts).await {
+            Ok(outcome) => outcome,
+            Err(why) => return Ok(PassEnd::Failed(Failure::told("configuration", why, Fault::Config))),
+        };
+        let cloud = match self.clouds.cloud(cluster).await {
+            Ok(cloud) => cloud,
+            Err(error) => {
+                return Ok(PassEnd::Failed(trouble(
+                    "cloud",
+                    "the account cannot be entered",
+                    &*error,
+                )));
+            }
+        };
+        if let Err(refusal) = guard.permit(crate::guard::Touches::Configuration).await {
+            return Ok(PassEnd::Stopped(refusal));
+        }
+        let to = to.to_string();
+        self.mark_begun(cluster, &to).await?;
+        let begun = Update {
+            from: cluster.status.current_version.clone(),
+            to: to.clone(),
+            channel: cluster.channel.clone(),
+            cause: cause.as_str().to_owned(),
+            ..Update::default()
+        };
+        let id = format!("{}.{:08x}", cluster.alias, self.ids.next_u64() & 0xffff_ffff).parse()?;
+        let (ledger, clock) = (Arc::clone(&self.ledger), Arc::clone(&self.clock));
+        let journal = Journal::open(&cluster.id, id, begun, ledger, clock, self.context()).await?;
+        let finding = self.concerns(subject, &outcome, cloud, guard, &journal, memory).await?;
+        self.close(subject, &to, finding, &journal).await
+    }
+
+    /// All concerns of an update: stacks first, since others import from them; then manifests and pools side by side, for
+    /// no manifest waits for a node pool.
+    async fn concerns(
+        &self,
+        subject: &Subject,
+        outcome: &Outcome,
+        cloud: Option<Arc<dyn Cloud>>,
+        guard: &Guard,
+        journal: &Journal,
+        memory: &mut ClusterMemory,
+    ) -> Result<Finding, RegistryError> {
+        let cluster = &*subject.cluster;
+        let errors = render_failure(outcome);
+        if let Some(failure) = &errors {
+            journal.note("configuration", Progress::Failing, &failure.title);
+        }
+        let Some(cloud) = cloud else {
+            return Ok(match errors {
+                Some(failure) => Finding::Failed(failure),
+                None => self.manifests(cluster, outcome, guard, journal, memory, true).await?,
+            });
+        };
+        let bucket = bucket(cluster);
+        if let Err(error) = cloud.ensure_bucket(&bucket).await {
+            return Ok(Finding::Failed(Failure::of(
+                "cloud",
+                "the bucket cannot be made",
+                &error,
+            )));
+        }
+        let stacks = StackMemory::load(&cluster.id, Arc::clone(&self.ledger), self.context()).await?;
+        let run = StackRun {
+            cloud: &*cloud,
+            guard,
+            journal,
+            memory: &stacks,
+            clock: &*self.clock,
+            bucket: &bucket,
+        };
+        // A template may fail only because the main stack, which gives its facts, is not there yet.
+        let main = main_stacks(&run, cluster, &outcome.desired, self.settings.manage_etcd).await;
+        if main != Finding::Done {
+            return Ok(main);
+        }
+        if let Some(failure) = errors {
+            journal.save().await?;
+            return Ok(Finding::Failed(failure));
+        }
+        let extra = extra_stacks(&run, cluster, &outcome.desired).await;
+        if matches!(extra, Finding::Refused(_)) {
+            return Ok(extra);
+        }
+        journal.save().await?;
+        let (of_pools, of_manifests) = futures::join!(
+            pools(&run, cluster, &outcome.desired),
+            self.manifests(cluster, outcome, guard, journal, memory, false),
+        );
+        let after = crate::concern::delete_stacks(&run, &outcome.desired.stack_deletions_post).await;
+        Ok(extra.and(of_manifests?).and(of_pools).and(after))
+    }
+
+    async fn manifests(
+        &self,
+        cluster: &Cluster,
+        outcome: &Outcome,
+        guard: &Guard,
+        journal: &Journal,
+        memory: &mut ClusterMemory,
+        adopted: bool,
+    ) -> Result<Finding, RegistryError> {
+        let access = match self.connector.open(cluster).await {
+            Ok(access) => access,
+            Err(error) => {
+                return Ok(Finding::Failed(trouble(
+                    "manifests",
+                    "the cluster cannot be reached",
+                    &*error,
+                )));
+            }
+        };
+        let gate = WriteGate::new(guard.clone());
+        let run = ManifestRun {
+            access: access.gated(gate.clone()),
+            guard,
+            gate,
+            journal,
+            policy: self.settings.policy.clone(),
+            threshold: self.settings.threshold,
+            consent: consent::prune_consent(&*self.ledger, &cluster.id).await?,
+            adopted,
+        };
+        let (finding, _) = manifests(&run, &outcome.desired, &mut memory.manifests).await;
+        Ok(finding)
+    }
+
+    /// Tells the registry that an update runs, as the original does: `next_version`, before anything is done.
+    async fn mark_begun(&self, cluster: &Cluster, to: &str) -> Result<(), RegistryError> {
+        if cluster.status.next_version == to {
+            return Ok(());
+        }
+        let status = ClusterStatus {
+            next_version: to.to_owned(),
+            ..cluster.status.clone()
+        };
+        self.write_status(cluster, status, None).await
+    }
+
+    async fn write_status(
+        &self,
+        cluster: &Cluster,
+        status: ClusterStatus,
+        lifecycle: Option<LifecycleStatus>,
+    ) -> Result<(), RegistryError> {
+        let update = ClusterUpdate {
+            status: Some(status),
+            lifecycle_status: lifecycle,
+            ..ClusterUpdate::default()
+        };
+        self.registry
+            .update_cluster(&cluster.id, update, &self.context())
+            .await
+            .map(drop)
+    }
+
+    /// Ends a pass: status and problems in the registry as the original reads them, the outcome in the history.
+    async fn close(
+        &self,
+        subject: &Subject,
+        to: &str,
+        finding: Finding,
+        journal: &Journal,
+    ) -> Result<PassEnd, RegistryError> {
+        let cluster = &subject.cluster;
+        match finding {
+            Finding::Done => {
+                let made = cluster.lifecycle_status != LifecycleStatus::Ready;
+                let status = ClusterStatus {
+                    last_version: cluster.status.current_version.clone(),
+                    current_version: to.to_owned(),
+                    next_version: String::new(),
+                    problems: Vec::new(),
+                };
+                self.write_status(cluster, status, made.then_some(LifecycleStatus::Ready))
+                    .await?;
+                journal.finish(Progress::Done, "").await?;
+                Ok(PassEnd::Done)
+            }
+            Finding::Wait { until, sentence } => {
+                journal.tell(Progress::Waiting, &sentence);
+                journal.save().await?;
+                Ok(PassEnd::Waits(until, sentence))
+            }
+            Finding::Failed(failure) => {
+                journal.tell(Progress::Failing, &failure.title);
+                journal.save().await?;
+                self.report(cluster, to, &failure).await?;
+                Ok(PassEnd::Failed(failure))
+            }
+            Finding::Refused(refusal) => {
+                journal.tell(Progress::Stopped, &refusal.to_string());
+                match refusal {
+                    // Stopped is the end of a record only when a newer version takes over; a block is waited out.
+                    Refusal::Overtaken => {
+                        journal
+                            .finish(Progress::Stopped, "overtaken by a newer version")
+                            .await?
+                    }
+                    _ => {
+                        journal.tell(Progress::Waiting, &refusal.to_string());
+                        journal.save().await?;
+                    }
+                }
+                Ok(PassEnd::Stopped(refusal))
+            }
+        }
+    }
+
+    /// Writes a failure as the problem of a cluster, with detail and instance, which the original leaves empty.
+    pub(crate) async fn report(&self, cluster: &Cluster, to: &str, failure: &Failure) -> Result<(), RegistryError> {
+        let problem = Problem {
+            detail: (failure.detail != failure.title).then(|| failure.detail.clone()),
+            instance: Some(failure.instance.clone()),
+            ..Problem::general(failure.title.clone())
+        };
+        let mut status = cluster.status.clone();
+        to.clone_into(&mut status.next_version);
+        status.add_problem(problem);
+        if status == cluster.status {
+            return Ok(());
+        }
+        self.write_status(cluster, status, None).await
+    }
+
+    async fn decommission(&self, subject: &Subject, guard: &Guard) -> Result<PassEnd, RegistryError> {
+        let cluster = &*subject.cluster;
+        let now = self.clock.now();
+        let wait = self.settings.decommission_wait;
+        if let Decommission::Waits(sentence, until) =
+            consent::may_decommission(&*self.ledger, cluster, wait, now).await?
+        {
+            let later = now.saturating_add(Duration::from_secs(300)).unwrap_or(Timestamp::MAX);
+            return Ok(PassEnd::Waits(until.unwrap_or(later), sentence));
+        }
+        let cloud = match self.clouds.cloud(cluster).await {
+            Ok(Some(cloud)) => cloud,
+            Ok(None) => {
+                let title = format!(
+                    "cluster {} was built by others and is not ours to take down",
+                    cluster.alias
+                );
+                return Ok(PassEnd::Failed(Failure::told("decommission", title, Fault::User)));
+            }
+            Err(error) => {
+                return Ok(PassEnd::Failed(trouble(
+                    "cloud",
+                    "the account cannot be entered",
+                    &*error,
+                )));
+            }
+        };
+        let begun = Update {
+            from: cluster.status.current_version.clone(),
+            to: "decommissioned".to_owned(),
+            channel: cluster.channel.clone(),
+            cause: Cause::Decommission.as_str().to_owned(),
+            ..Update::default()
+        };
+        let id = format!("{}.{:08x}", cluster.alias, self.ids.next_u64() & 0xffff_ffff).parse()?;
+        let (ledger, clock) = (Arc::clone(&self.ledger), Arc::clone(&self.clock));
+        let journal = Journal::open(&cluster.id, id, begun, ledger, clock, self.context()).await?;
+        let stacks = StackMemory::load(&cluster.id, Arc::clone(&self.ledger), self.context()).await?;
+        let bucket = bucket(cluster);
+        let run = StackRun {
+            cloud: &*cloud,
+            guard,
+            journal: &journal,
+            memory: &stacks,
+            clock: &*self.clock,
+            bucket: &bucket,
+        };
+        match decommission(&run, cluster).await {
+            Finding::Done => {
+                let status = ClusterStatus {
+                    last_version: cluster.status.current_version.clone(),
+                    ..ClusterStatus::default()
+                };
+                self.write_status(cluster, status, Some(LifecycleStatus::Decommissioned))
+                    .await?;
+                journal.finish(Progress::Done, "").await?;
+                Ok(PassEnd::Done)
+            }
+            other => self.close(subject, &cluster.status.next_version, other, &journal).await,
+        }
+    }
+}
+
+/// The bucket of an account and region for templates and pool files (cloud fact 4.6).
+fn bucket(cluster: &Cluster) -> String {
+    let account = cluster.infrastructure_account.as_str();
+    let number = account.rsplit(':').next().unwrap_or(account);
+    format!("cluster-lifecycle-manager-{number}-{}", cluster.region)
+}
+
+fn trouble(instance: &str, title: &str, error: &dyn crate::connect::ClassifiedError) -> Failure {
+    Failure {
+        title: format!("{title}: {error}"),
+        detail: error.to_string(),
+        instance: instance.to_owned(),
+        fault: error.fault(),
+        at_least: match error.retry() {
+            ports::Retry::After(time) => Some(time),
+            _ => None,
+        },
+    }
+}
+
+/// All errors of a rendering as one failure; every template is named.
+fn render_failure(outcome: &Outcome) -> Option<Failure> {
+    let mut by_path: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for error in &outcome.errors {
+        by_path.entry(&error.path).or_default().push(error.to_string());
+    }
+    let first = outcome.errors.first()?.to_string();
+    let more = outcome.errors.len() - 1;
+    let rest = if more > 0 {
+        format!(" (and {more} more)")
+    } else {
+        String::new()
+    };
+    Some(Failure {
+        title: format!("{first}{rest}"),
+        detail: by_path.into_values().flatten().collect::<Vec<_>>().join("\n"),
+        instance: "configuration".to_owned(),
+        fault: Fault::Config,
+        at_least: None,
+    })
+}

@@ -1,0 +1,95 @@
+//! What the manager keeps in mind of each cluster. All of it can be lost: the registry has what counts.
+
+use jiff::Timestamp;
+use ports::config_source::CombinedVersion;
+
+use crate::desired::Subject;
+use crate::guard::Generation;
+use crate::need::Cause;
+use crate::pass::ClusterMemory;
+use crate::queue::{Queue, Waiting};
+
+/// How a cluster stands, for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// Not looked at yet.
+    New,
+    /// As wanted, in one sentence.
+    AsWanted(String),
+    /// Held by a block, in one sentence.
+    Blocked(String),
+    /// It will be worked on, for this cause.
+    Queued(String),
+    /// It is being worked on.
+    Running,
+    /// It waits for something, in one sentence.
+    Waiting(String),
+    /// It failed and is tried again.
+    Failing(String),
+    /// Its run was stopped.
+    Stopped(String),
+}
+
+/// One cluster.
+#[derive(Debug)]
+pub(crate) struct Cell {
+    pub(crate) subject: Subject,
+    pub(crate) standing: Standing,
+    /// The version that is being brought about, or `decommissioned`.
+    pub(crate) target: Option<String>,
+    /// Where that version is read from.
+    pub(crate) version: Option<CombinedVersion>,
+    pub(crate) generation: Generation,
+    pub(crate) failures: u32,
+    pub(crate) waits_until: Option<Timestamp>,
+    pub(crate) last_run: Option<Timestamp>,
+    pub(crate) drifted: bool,
+    pub(crate) memory: ClusterMemory,
+}
+
+impl Cell {
+    pub(crate) fn new(subject: Subject) -> Self {
+        Self {
+            subject,
+            standing: Standing::New,
+            target: None,
+            version: None,
+            generation: Generation::default(),
+            failures: 0,
+            waits_until: None,
+            last_run: None,
+            drifted: false,
+            memory: ClusterMemory::default(),
+        }
+    }
+
+    /// Notes how it stands and what is wanted. When nothing is wanted any more, a run that is under way ends at its next step.
+    pub(crate) fn settle(&mut self, standing: Standing, target: Option<String>) {
+        if target.is_none() && self.target.is_some() {
+            self.generation.advance();
+        }
+        if target.is_none() {
+            self.waits_until = None;
+        }
+        self.target = target;
+        self.standing = standing;
+    }
+
+    /// Queues the cluster for a later moment.
+    pub(crate) fn again(&mut self, queue: &mut Queue, due: Timestamp, standing: Standing) {
+        self.standing = standing;
+        self.waits_until = Some(due);
+        let cause = match self.version {
+            Some(_) => Cause::Unfinished,
+            None => Cause::Decommission,
+        };
+        let waiting = Waiting {
+            account: self.subject.cluster.infrastructure_account.to_string(),
+            cause,
+            due,
+            failures: self.failures,
+            last_run: self.last_run,
+        };
+        queue.put(&self.subject.cluster.id.clone(), waiting);
+    }
+}
