@@ -1,5 +1,6 @@
 //! Controllers, a scheduler and kubelets around the Kubernetes API in memory.
 
+pub mod autoscaler;
 mod cache;
 mod engine;
 mod kind;

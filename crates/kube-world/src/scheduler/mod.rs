@@ -58,9 +58,10 @@ pub mod taints;
 mod tally;
 pub mod terms;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod update;
 pub mod volumes;
+pub mod what_if;
 
 use std::sync::Arc;
 
@@ -139,6 +140,24 @@ impl Scheduler {
         self.queue
             .parked()
             .filter_map(|id| Some((self.cluster.pod_ref(id)?, self.cluster.spec_of(id)?)))
+    }
+
+    /// The share of a node in use: of CPU or memory, whichever is more; `None` for a node that is not there.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "amounts of a node are far below 2^53")]
+    pub fn utilization(&self, node: &str) -> Option<f64> {
+        let id = self.cluster.node_id(node)?;
+        self.cluster.nodes.get(id)?.info.as_ref()?;
+        let room = self.cluster.rooms.get(id)?;
+        let share = |used: i64, have: i64| if have > 0 { used as f64 / have as f64 } else { 0.0 };
+        Some(share(room.used_cpu, room.cpu).max(share(room.used_memory, room.memory)))
+    }
+
+    /// How many disruptions each budget over a pod with these labels allows.
+    pub fn budgets_of<'a>(&'a self, namespace: &'a str, labels: &'a Labels) -> impl Iterator<Item = i64> + 'a {
+        let budgets = self.cluster.budgets.iter();
+        let concerned = budgets.filter(move |((of, _), budget)| of == namespace && budget.selector.matches(labels));
+        concerned.map(|(_, budget)| budget.allowed)
     }
 
     /// Where a pod is placed, by its uid.

@@ -15,47 +15,47 @@ use serde_json::{Value, json};
 use super::{Decision, Node, Pod, Refusal, Scheduler};
 
 /// A world to set up in a test: nodes and pods from short JSON.
-pub(in crate::scheduler) struct World {
-    pub(super) scheduler: Scheduler,
-    pub(super) now: Timestamp,
+pub(crate) struct World {
+    pub(crate) scheduler: Scheduler,
+    pub(crate) now: Timestamp,
 }
 
 impl World {
-    pub(in crate::scheduler) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::seeded(1)
     }
 
-    pub(in crate::scheduler) fn seeded(seed: u64) -> Self {
+    pub(crate) fn seeded(seed: u64) -> Self {
         Self {
             scheduler: Scheduler::new(Arc::new(ports::SeededIds::new(seed))),
             now: Timestamp::UNIX_EPOCH,
         }
     }
 
-    pub(in crate::scheduler) fn pass(&mut self, time: SignedDuration) {
+    pub(crate) fn pass(&mut self, time: SignedDuration) {
         self.now = self.now.checked_add(time).unwrap();
     }
 
-    pub(in crate::scheduler) fn node(&mut self, name: &str, change: &Value) {
+    pub(crate) fn node(&mut self, name: &str, change: &Value) {
         self.scheduler
             .set_node(Node::from_json(&node(name, change), None), self.now);
     }
 
-    pub(in crate::scheduler) fn pod(&mut self, name: &str, change: &Value) {
+    pub(crate) fn pod(&mut self, name: &str, change: &Value) {
         self.scheduler
             .set_pod(Pod::from_json(&pod(name, change), None), self.now);
     }
 
-    pub(in crate::scheduler) fn gone(&mut self, name: &str) {
+    pub(crate) fn gone(&mut self, name: &str) {
         self.scheduler.remove_pod(name, self.now);
     }
 
-    pub(in crate::scheduler) fn decide(&mut self) -> Option<Decision> {
+    pub(crate) fn decide(&mut self) -> Option<Decision> {
         self.scheduler.decide(self.now)
     }
 
     /// The node chosen for the next pod, or the message of its refusal.
-    pub(in crate::scheduler) fn outcome(&mut self) -> String {
+    pub(crate) fn outcome(&mut self) -> String {
         match self.decide() {
             Some(Decision::Bind(binding)) => binding.node,
             Some(Decision::Refuse(refusal)) => refusal.message,
@@ -63,7 +63,7 @@ impl World {
         }
     }
 
-    pub(in crate::scheduler) fn refusal(&mut self) -> Refusal {
+    pub(crate) fn refusal(&mut self) -> Refusal {
         match self.decide() {
             Some(Decision::Refuse(refusal)) => refusal,
             other => panic!("expected a refusal, not {other:?}"),
@@ -72,7 +72,7 @@ impl World {
 }
 
 /// A node of 4 cores, 8 GiB and 10 pods in zone a, changed by a merge patch.
-pub(in crate::scheduler) fn node(name: &str, change: &Value) -> Value {
+pub(crate) fn node(name: &str, change: &Value) -> Value {
     let mut node = json!({
         "metadata": { "name": name, "labels": {
             "kubernetes.io/hostname": name, "topology.kubernetes.io/zone": "a",
@@ -84,7 +84,7 @@ pub(in crate::scheduler) fn node(name: &str, change: &Value) -> Value {
 }
 
 /// A pod that asks for a core and labels itself `app: web`, changed by a merge patch.
-pub(in crate::scheduler) fn pod(name: &str, change: &Value) -> Value {
+pub(crate) fn pod(name: &str, change: &Value) -> Value {
     let mut pod = json!({
         "metadata": { "namespace": "default", "name": name, "uid": name, "labels": { "app": "web" } },
         "spec": { "containers": [{ "resources": { "requests": { "cpu": "1" } } }] },
@@ -94,7 +94,7 @@ pub(in crate::scheduler) fn pod(name: &str, change: &Value) -> Value {
 }
 
 /// A JSON merge patch.
-pub(in crate::scheduler) fn merge(target: &mut Value, patch: &Value) {
+pub(crate) fn merge(target: &mut Value, patch: &Value) {
     match (target.as_object_mut(), patch.as_object()) {
         (Some(target), Some(patch)) => {
             for (name, value) in patch {
@@ -113,16 +113,16 @@ pub(in crate::scheduler) fn merge(target: &mut Value, patch: &Value) {
     }
 }
 
-pub(in crate::scheduler) fn zone(zone: &str) -> Value {
+pub(crate) fn zone(zone: &str) -> Value {
     json!({ "metadata": { "labels": { "topology.kubernetes.io/zone": zone } } })
 }
 
-pub(in crate::scheduler) fn on(node: &str) -> Value {
+pub(crate) fn on(node: &str) -> Value {
     json!({ "spec": { "nodeName": node } })
 }
 
 /// Two patches together.
-pub(in crate::scheduler) fn both(first: &Value, second: &Value) -> Value {
+pub(crate) fn both(first: &Value, second: &Value) -> Value {
     let mut all = first.clone();
     merge(&mut all, second);
     all
