@@ -14,6 +14,8 @@ use crate::scheduler::{Node, PodClass, PodRef, Scheduler};
 
 /// A pod that waits for a node.
 type Pending = (PodRef, Arc<PodClass>);
+/// A pod's uid with the reasons of a group.
+type Refused = (Arc<str>, Vec<String>);
 
 /// What one group could do.
 #[derive(Debug)]
@@ -59,7 +61,9 @@ impl Autoscaler {
                     .collect(),
                 None => {
                     let (offer, refused) = estimate(scheduler, group, &waiting, limit);
-                    offers.extend(offer.filter(|offer| !offer.pods.is_empty()));
+                    if !offer.pods.is_empty() {
+                        offers.push(offer);
+                    }
                     refused
                 }
             };
@@ -175,7 +179,7 @@ fn estimate<'a>(
     group: &'a NodeGroup,
     waiting: &[Pending],
     limit: usize,
-) -> (Option<Offer<'a>>, Vec<(Arc<str>, Vec<String>)>) {
+) -> (Offer<'a>, Vec<Refused>) {
     let mut what_if = scheduler.what_if();
     let mut names: BTreeSet<String> = BTreeSet::new();
     let mut used: BTreeSet<String> = BTreeSet::new();
@@ -218,7 +222,7 @@ fn estimate<'a>(
         pods,
         waste,
     };
-    (Some(offer), refused)
+    (offer, refused)
 }
 
 /// The share of a resource of all new nodes that stays idle, in millionths.

@@ -6,6 +6,9 @@ use super::node::Node;
 use super::reasons::Rejection;
 use super::tally::{NodeId, PodId};
 
+/// What a node answers to a pod: nothing when it takes it.
+type Answer = (NodeId, Option<Rejection>);
+
 /// A change of the picture for as long as this value lives; dropping it undoes everything.
 #[derive(Debug)]
 pub struct WhatIf<'a> {
@@ -72,7 +75,7 @@ impl WhatIf<'_> {
     }
 
     /// The answers of all wanted nodes for a pod that is not placed.
-    fn ask(&mut self, uid: &str, wanted: impl Fn(&Node) -> bool) -> Option<(PodId, Vec<(NodeId, Option<Rejection>)>)> {
+    fn ask(&mut self, uid: &str, wanted: impl Fn(&Node) -> bool) -> Option<(PodId, Vec<Answer>)> {
         let cluster = &mut self.scheduler.cluster;
         let id = cluster.pod_ids.get(uid).copied()?;
         let pod = cluster.pods.get(id).filter(|pod| pod.node.is_none())?;
