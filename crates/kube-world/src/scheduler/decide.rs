@@ -199,6 +199,12 @@ impl Scheduler {
             .plan(demand, &info.name, &info.labels)
             .unwrap_or_default();
         let pod = self.cluster.pod_ref(id)?;
+        for (claim, volume) in &volumes.bind {
+            // No other claim may be planned onto the volume before the API shows it as taken.
+            if let Some(volume) = self.cluster.storage.volumes.get_mut(volume) {
+                volume.claim = Some(claim.clone());
+            }
+        }
         self.cluster.nominate(id, None);
         self.cluster.put(id, node);
         if let Some(slot) = self.cluster.pods.get_mut(id) {

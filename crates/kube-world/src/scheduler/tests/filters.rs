@@ -488,6 +488,39 @@ fn a_waiting_claim_is_planned_for_the_chosen_node() {
 }
 
 #[test]
+fn the_smallest_volume_that_suits_is_bound_once() {
+    let mut world = World::new();
+    world.node("n", &zone("a"));
+    let class = json!({ "provisioner": "kubernetes.io/no-provisioner", "volumeBindingMode": "WaitForFirstConsumer" });
+    let class = StorageClass::from_json(&class);
+    world.scheduler.set_storage_class("local", Some(class), world.now);
+    for (name, size) in [("large", "10Gi"), ("small", "2Gi"), ("tiny", "1Mi")] {
+        let volume = json!({ "spec": { "storageClassName": "local", "capacity": { "storage": size } } });
+        world
+            .scheduler
+            .set_volume(name, Some(Volume::from_json(&volume)), world.now);
+    }
+    let mut bound = Vec::new();
+    for name in ["one", "two", "three"] {
+        let spec = json!({ "storageClassName": "local", "resources": { "requests": { "storage": "1Gi" } } });
+        claim(&mut world, name, &spec);
+        world.pod(&format!("pod-{name}"), &mounting(name));
+        match world.decide() {
+            Some(super::Decision::Bind(binding)) => {
+                bound.extend(binding.volumes.bind.into_iter().map(|(_, volume)| volume))
+            }
+            Some(super::Decision::Refuse(refusal)) => bound.push(refusal.message),
+            None => {}
+        }
+    }
+    assert_eq!(bound[..2], ["small", "large"]);
+    assert!(
+        bound[2].contains("1 node(s) didn't find available persistent volumes to bind"),
+        "{bound:?}"
+    );
+}
+
+#[test]
 fn a_claim_for_one_pod_and_the_number_of_volumes() {
     let mut world = World::new();
     let limits = json!({ "spec": { "drivers": [{ "name": "ebs", "allocatable": { "count": 1 } }] } });
