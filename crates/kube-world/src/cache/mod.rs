@@ -80,9 +80,13 @@ impl Caches {
         });
         let places = |pod: &Option<Arc<PodView>>| {
             let node = pod.as_ref().and_then(|pod| pod.node.clone());
-            let owner = pod
-                .as_ref()
-                .and_then(|pod| pod.controller.as_ref().map(|owner| owner.uid.clone()));
+            // Pods without a controller are found under the empty uid: controllers look there for orphans to adopt.
+            let uid = |pod: &Arc<PodView>| {
+                pod.controller
+                    .as_ref()
+                    .map_or_else(|| "".into(), |owner| owner.uid.clone())
+            };
+            let owner: Option<Arc<str>> = pod.as_ref().map(uid);
             (node, owner)
         };
         let ((old_node, old_owner), (new_node, new_owner)) = (places(&before), places(&after));

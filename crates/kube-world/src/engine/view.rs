@@ -78,7 +78,7 @@ impl<'a> View<'a> {
         self.caches.pods_on(node)
     }
 
-    /// The pods whose controlling owner has this uid, in order.
+    /// The pods whose controlling owner has this uid, in order; those without a controller where it is empty.
     pub fn pods_of(&self, owner_uid: &str) -> impl Iterator<Item = &'a Arc<PodView>> + use<'a> {
         self.caches.pods_of(owner_uid)
     }

@@ -4,17 +4,17 @@
 //! brings the next turn. So what a watcher sees goes in the same small steps as on a real cluster.
 
 use jiff::Timestamp;
+use kube_sim::LabelSelector;
 use serde_json::{Value, json};
 
 use super::rolling::{self, Resize, SetSize, by_age};
 use super::sets::{self, bounds, desired, find_new, is_rolling, size, wanted};
 use super::{progress, status};
 use crate::controllers::support::acts::Acts;
-use crate::controllers::support::kinds::{DEPLOYMENT, REPLICA_SET};
 use crate::controllers::support::meta::{controller_of, controller_ref};
-use crate::controllers::support::pods::Pod;
-use crate::controllers::support::selector::Selector;
+use crate::controllers::support::pods::{Pod, PodExt};
 use crate::controllers::support::tree::{annotation, at, created, deleting, flag, int, name, set, text, texts, uid};
+use crate::kind::{Key, Kind};
 
 /// Everything the planner looks at.
 #[derive(Debug)]
@@ -41,13 +41,29 @@ struct Turn<'a> {
     noted: Option<(&'static str, &'static str, String)>,
 }
 
+/// The selector of a Deployment.
+pub(crate) fn selector(deployment: &Value) -> LabelSelector {
+    LabelSelector::from_object(at(deployment, &["spec", "selector"]))
+}
+
+/// What is told when the new ReplicaSet could not be made.
+pub(crate) fn refused(deployment: &Value, set: &str, why: &str, now: Timestamp) -> Acts {
+    let mut acts = Acts::default();
+    let message = format!("Failed to create new replica set \"{set}\": {why}");
+    acts.warn(Kind::DEPLOYMENT, deployment, "ReplicaSetCreateError", message.clone());
+    let mut status = deployment.get("status").cloned().unwrap_or_else(|| json!({}));
+    progress::says(&mut status, "False", "ReplicaSetCreateError", &message, now);
+    acts.status(Kind::DEPLOYMENT, deployment, &status);
+    acts
+}
+
 /// Plans one turn.
 pub(crate) fn plan(input: &Input<'_>) -> Acts {
     let mut acts = Acts::default();
-    let selector = Selector::read(at(input.deployment, &["spec", "selector"]));
+    let selector = selector(input.deployment);
     if selector.is_empty() {
         let why = "This deployment is selecting all pods. A non-empty selector is required.";
-        acts.warn(DEPLOYMENT, input.deployment, "SelectingAll", why.to_owned());
+        acts.warn(Kind::DEPLOYMENT, input.deployment, "SelectingAll", why.to_owned());
         return acts;
     }
     let sets = claim(input, &selector, &mut acts);
@@ -83,22 +99,26 @@ pub(crate) fn plan(input: &Input<'_>) -> Acts {
 }
 
 /// Takes in orphaned ReplicaSets and lets go of those that the selector does not find any more.
-fn claim(input: &Input<'_>, selector: &Selector, acts: &mut Acts) -> Vec<Value> {
+fn claim(input: &Input<'_>, selector: &LabelSelector, acts: &mut Acts) -> Vec<Value> {
     let going = deleting(input.deployment);
     let mut mine = Vec::new();
     for set in input.sets {
-        let fits = selector.matches(&texts(set, &["metadata", "labels"]));
+        let fits = selector.matches_with(|key| text(set, &["metadata", "labels", key]));
         match controller_of(set) {
             Some(owner) if text(owner, &["uid"]) == Some(uid(input.deployment)) => {
                 if fits {
                     mine.push((*set).clone());
                 } else if !going {
-                    acts.patch(REPLICA_SET, set, json!({"metadata": {"ownerReferences": null}}));
+                    acts.patch(Kind::REPLICA_SET, set, json!({"metadata": {"ownerReferences": null}}));
                 }
             }
             None if fits && !going && !deleting(set) => {
-                let reference = controller_ref(&DEPLOYMENT.api_version(), DEPLOYMENT.kind, input.deployment);
-                acts.patch(REPLICA_SET, set, json!({"metadata": {"ownerReferences": [reference]}}));
+                let reference = controller_ref(Kind::DEPLOYMENT, input.deployment);
+                acts.patch(
+                    Kind::REPLICA_SET,
+                    set,
+                    json!({"metadata": {"ownerReferences": [reference]}}),
+                );
                 mine.push((*set).clone());
             }
             _ => {}
@@ -172,7 +192,7 @@ impl Turn<'_> {
         let changed = patch != json!({});
         let new = new.clone();
         if changed {
-            self.acts.patch(REPLICA_SET, &new, patch);
+            self.acts.patch(Kind::REPLICA_SET, &new, patch);
         }
         let number = annotations.get(sets::REVISION).cloned().unwrap_or_default();
         let new_name = name(&new);
@@ -192,7 +212,7 @@ impl Turn<'_> {
     fn show_number(&mut self, number: &str) {
         if annotation(self.deployment, sets::REVISION) != Some(number) {
             let patch = json!({"metadata": {"annotations": {sets::REVISION: number}}});
-            self.acts.patch(DEPLOYMENT, self.deployment, patch);
+            self.acts.patch(Kind::DEPLOYMENT, self.deployment, patch);
         }
     }
 
@@ -220,18 +240,16 @@ impl Turn<'_> {
             made = sets::make(self.deployment, replicas, number, collisions);
         }
         if collisions != known {
-            let patch = json!({"status": {"collisionCount": collisions}});
-            let (space, own) = (
-                crate::controllers::support::tree::namespace(self.deployment),
-                name(self.deployment),
-            );
-            self.acts.patch_named(DEPLOYMENT, space, own, patch, true);
+            let patch = json!({"collisionCount": collisions});
+            self.acts
+                .patch_status(Key::of(Kind::DEPLOYMENT, self.deployment), patch);
         }
         let made_name = name(&made).to_owned();
-        self.acts.create(REPLICA_SET, made);
+        self.acts.create(Kind::REPLICA_SET, made);
         if replicas > 0 {
             let text = format!("Scaled up replica set {made_name} from 0 to {replicas}");
-            self.acts.event(DEPLOYMENT, self.deployment, "ScalingReplicaSet", text);
+            self.acts
+                .event(Kind::DEPLOYMENT, self.deployment, "ScalingReplicaSet", text);
         }
         self.show_number(&number.to_string());
         let spec = self.deployment.get("spec").cloned().unwrap_or_default();
@@ -267,11 +285,12 @@ impl Turn<'_> {
         if patch == json!({}) {
             return;
         }
-        self.acts.patch(REPLICA_SET, target, patch);
+        self.acts.patch(Kind::REPLICA_SET, target, patch);
         if before != resize.1 {
             let way = if resize.1 > before { "up" } else { "down" };
             let text = format!("Scaled {way} replica set {} from {before} to {}", resize.0, resize.1);
-            self.acts.event(DEPLOYMENT, self.deployment, "ScalingReplicaSet", text);
+            self.acts
+                .event(Kind::DEPLOYMENT, self.deployment, "ScalingReplicaSet", text);
         }
         if let Some(target) = self.sets.get_mut(index) {
             set(target, &["spec", "replicas"], resize.1);
@@ -355,7 +374,7 @@ impl Turn<'_> {
             return;
         }
         let new_uid = self.new_set().map(uid);
-        let running = |pod: &&Pod| !pod.is_ended() && new_uid.is_none_or(|uid| !pod.is_controlled_by(uid));
+        let running = |pod: &&Pod| !pod.phase.is_terminal() && new_uid.is_none_or(|uid| !pod.is_controlled_by(uid));
         let counted = self
             .old_sets()
             .any(|set| int(set, &["status", "replicas"]).unwrap_or(0) > 0);
@@ -387,7 +406,7 @@ impl Turn<'_> {
         let old: Vec<&Value> = self.old_sets().collect();
         let surplus: Vec<Value> = sets::surplus(self.deployment, &old).into_iter().cloned().collect();
         for set in &surplus {
-            self.acts.delete(REPLICA_SET, set);
+            self.acts.delete(Kind::REPLICA_SET, set);
         }
     }
 
@@ -401,7 +420,7 @@ impl Turn<'_> {
         if rollout {
             status::with_rollout(self.deployment, &all, self.new_set(), &mut status, self.now);
         }
-        self.acts.status(DEPLOYMENT, self.deployment, &status);
+        self.acts.status(Kind::DEPLOYMENT, self.deployment, &status);
         let spec = self.deployment.get("spec").cloned().unwrap_or_default();
         if rollout && let Some(moment) = progress::stuck_at(&spec, &status).filter(|moment| *moment > self.now) {
             self.acts.wake(moment);

@@ -7,11 +7,11 @@ use serde_json::{Value, json};
 use super::rolling::{Bounds, SetSize};
 use crate::controllers::support::hash;
 use crate::controllers::support::int_or_percent::{IntOrPercent, fenceposts};
-use crate::controllers::support::kinds::DEPLOYMENT;
 use crate::controllers::support::meta::controller_ref;
 use crate::controllers::support::tree::{
     annotation, at, created, deleting, generation, int, name, namespace, remove, set, text, texts,
 };
+use crate::kind::Kind;
 
 /// The label that keeps the pods of one template apart from those of another.
 pub(crate) const HASH_LABEL: &str = "pod-template-hash";
@@ -155,7 +155,7 @@ pub(crate) fn make(deployment: &Value, replicas: i64, number: i64, collisions: O
             "name": format!("{}-{hash}", name(deployment)), "namespace": namespace(deployment),
             "labels": texts(&template, &["metadata", "labels"]),
             "annotations": new_annotations(deployment, None, number),
-            "ownerReferences": [controller_ref(&DEPLOYMENT.api_version(), DEPLOYMENT.kind, deployment)],
+            "ownerReferences": [controller_ref(Kind::DEPLOYMENT, deployment)],
         },
         "spec": spec,
     })

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use super::progress::{self, HABIT};
 use super::sets::{bounds, desired, wanted};
 use crate::controllers::support::conditions::{self, Says};
-use crate::controllers::support::kinds::REPLICA_SET;
 use crate::controllers::support::tree::{at, generation, int, list, name, set, text};
+use crate::kind::Kind;
 
 /// The numbers and the `Available` condition; other conditions are taken over.
 pub(crate) fn compute(deployment: &Value, all: &[&Value], new: Option<&Value>, now: Timestamp) -> Value {
@@ -65,7 +65,7 @@ pub(crate) fn with_rollout(
     let before = deployment.get("status").unwrap_or(&empty);
     let spec = deployment.get("spec").unwrap_or(&empty);
     let subject = match new {
-        Some(new) => format!("{} \"{}\"", REPLICA_SET.kind, name(new)),
+        Some(new) => format!("{} \"{}\"", Kind::REPLICA_SET.kind, name(new)),
         None => format!("Deployment \"{}\"", name(deployment)),
     };
     progress::update(spec, desired(deployment), &subject, before, status, now);

@@ -1,2 +1,106 @@
+//! ReplicaSets and ReplicationControllers: so many pods of one template.
+
 mod plan;
-mod rank;
+pub(crate) mod rank;
+
+use kube_sim::ApiError;
+use serde_json::Value;
+
+use crate::cache::PodView;
+use crate::controllers::support::interest::{adopters, claimable, controlled, is_counted, owners_of_pod};
+use crate::controllers::support::meta::{controller_of, deletion_cost};
+use crate::controllers::support::pods::Pod;
+use crate::controllers::support::tree::{text, uid};
+use crate::engine::{Action, Change, Controller, View};
+use crate::kind::{Key, Kind};
+
+/// The controller of ReplicaSets, or of ReplicationControllers.
+#[derive(Debug)]
+pub(crate) struct ReplicaSets {
+    kind: Kind,
+}
+
+impl ReplicaSets {
+    /// The controller of `apps/v1` ReplicaSets.
+    pub(crate) fn new() -> Self {
+        Self {
+            kind: Kind::REPLICA_SET,
+        }
+    }
+
+    /// The controller of ReplicationControllers, their elder brothers.
+    pub(crate) fn replication_controllers() -> Self {
+        Self {
+            kind: Kind::REPLICATION_CONTROLLER,
+        }
+    }
+
+    /// The pods of all sets that have the same controller: they crowd nodes together.
+    fn related(&self, view: &View<'_>, set: &Value) -> Vec<Pod> {
+        let Some(owner) = controller_of(set).and_then(|owner| text(owner, &["uid"])) else {
+            return view.pods_of(uid(set)).cloned().collect();
+        };
+        let sets = controlled(view, self.kind, owner);
+        sets.iter()
+            .flat_map(|set| view.pods_of(uid(set)).cloned().collect::<Vec<_>>())
+            .collect()
+    }
+}
+
+impl Controller for ReplicaSets {
+    fn name(&self) -> &'static str {
+        if self.kind == Kind::REPLICA_SET {
+            "replicaset-controller"
+        } else {
+            "replication-controller"
+        }
+    }
+
+    fn interested(&self, change: &Change, view: &View<'_>) -> Vec<Key> {
+        if change.key.kind == self.kind {
+            return vec![change.key.clone()];
+        }
+        if change.key.kind != Kind::POD || !is_counted(change) {
+            return Vec::new();
+        }
+        let mut keys = owners_of_pod(change, self.kind);
+        keys.extend(adopters(change, view, self.kind, |set| plan::selector(self.kind, set)));
+        keys
+    }
+
+    fn reconcile(&self, view: &View<'_>, key: &Key) -> Vec<Action> {
+        let Some(set) = view.object(key) else {
+            return Vec::new();
+        };
+        let pods = claimable(view, &set, &key.namespace);
+        let wanted = plan::wanted(&set);
+        // Only who gives pods up has to know their neighbours.
+        let related = if pods.len() > wanted {
+            self.related(view, &set)
+        } else {
+            Vec::new()
+        };
+        let cost = |pod: &PodView| {
+            view.get(Kind::POD, &pod.namespace, &pod.name)
+                .map_or(0, |object| deletion_cost(&object))
+        };
+        let input = plan::Input {
+            kind: self.kind,
+            set: &set,
+            pods: &pods,
+            related: &related,
+            deletion_cost: &cost,
+            now: view.now,
+        };
+        plan::plan(&input).into_actions()
+    }
+
+    fn failed(&self, view: &View<'_>, key: &Key, action: &Action, error: &ApiError) -> Vec<Action> {
+        match (action, view.object(key)) {
+            (Action::Create { .. }, Some(set)) => {
+                plan::refused(self.kind, &set, &error.message, view.now).into_actions()
+            }
+            _ => Vec::new(),
+        }
+    }
+}

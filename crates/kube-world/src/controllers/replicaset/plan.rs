@@ -5,16 +5,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
+use kube_sim::LabelSelector;
 use serde_json::{Value, json};
 
 use super::rank::{Candidate, victims};
-use crate::controllers::support::acts::{Acts, Dependents};
+use crate::cache::PodView;
+use crate::controllers::support::acts::Acts;
 use crate::controllers::support::conditions::{self, Habit, Says};
-use crate::controllers::support::kinds::{Kind, POD, REPLICA_SET};
 use crate::controllers::support::meta::{controller_ref, generate_name, pod_from_template, set_generated_name};
-use crate::controllers::support::pods::{Pod, next_available};
-use crate::controllers::support::selector::Selector;
+use crate::controllers::support::pods::{Pod, PodExt, labels_selector, next_available};
 use crate::controllers::support::tree::{at, deleting, generation, int, list, name, remove, set, texts, uid};
+use crate::kind::Kind;
 
 /// The most pods that are made or given up in one turn.
 const BURST: usize = 500;
@@ -22,7 +23,6 @@ const BURST: usize = 500;
 const FIRST_BATCH: usize = 1;
 
 /// Everything the planner looks at.
-#[derive(Debug)]
 pub(crate) struct Input<'a> {
     pub(crate) kind: Kind,
     pub(crate) set: &'a Value,
@@ -30,18 +30,18 @@ pub(crate) struct Input<'a> {
     pub(crate) pods: &'a [Pod],
     /// All pods of the sets that share this set's own controller, itself included.
     pub(crate) related: &'a [Pod],
-    /// The error with which the last attempt to make a pod was refused.
-    pub(crate) refused: Option<&'a str>,
+    /// How dear a pod is; only asked when some have to go.
+    pub(crate) deletion_cost: &'a dyn Fn(&PodView) -> i64,
     pub(crate) now: Timestamp,
 }
 
 /// The selector of a ReplicaSet or ReplicationController.
-pub(crate) fn selector(kind: Kind, set: &Value) -> Selector {
+pub(crate) fn selector(kind: Kind, set: &Value) -> LabelSelector {
     let found = at(set, &["spec", "selector"]);
-    if kind == REPLICA_SET {
-        Selector::read(found)
+    if kind == Kind::REPLICA_SET {
+        LabelSelector::from_object(found)
     } else {
-        Selector::from_map(found)
+        labels_selector(found)
     }
 }
 
@@ -64,20 +64,20 @@ fn claim<'a>(input: &Input<'a>, going: bool, acts: &mut Acts) -> Vec<&'a Pod> {
     let owner = uid(input.set);
     let mut mine = Vec::new();
     for pod in input.pods {
-        let fits = selector.matches(&pod.labels);
+        let fits = pod.is_selected_by(&selector);
         match &pod.controller {
-            Some(controller) if controller.uid == owner => {
+            Some(controller) if &*controller.uid == owner => {
                 if fits {
                     mine.push(pod);
                 } else if !going && pod.is_active() {
                     let patch = json!({"metadata": {"ownerReferences": null}});
-                    acts.patch_named(POD, &pod.namespace, &pod.name, patch, false);
+                    acts.patch_key(pod.key(), patch);
                 }
             }
             None if fits && !going && pod.is_active() => {
-                let reference = controller_ref(&input.kind.api_version(), input.kind.kind, input.set);
+                let reference = controller_ref(input.kind, input.set);
                 let patch = json!({"metadata": {"ownerReferences": [reference]}});
-                acts.patch_named(POD, &pod.namespace, &pod.name, patch, false);
+                acts.patch_key(pod.key(), patch);
                 mine.push(pod);
             }
             _ => {}
@@ -86,7 +86,8 @@ fn claim<'a>(input: &Input<'a>, going: bool, acts: &mut Acts) -> Vec<&'a Pod> {
     mine
 }
 
-fn wanted(set: &Value) -> usize {
+/// The size that a set is told to have.
+pub(crate) fn wanted(set: &Value) -> usize {
     usize::try_from(int(set, &["spec", "replicas"]).unwrap_or(1)).unwrap_or(0)
 }
 
@@ -101,21 +102,23 @@ fn scale(input: &Input<'_>, active: &[&Pod], acts: &mut Acts) {
 
 fn make(input: &Input<'_>, missing: usize, acts: &mut Acts) {
     // After a refusal only the first small batch is tried: the rest would most likely be refused as well.
-    let count = if input.refused.is_some() {
+    let empty = json!({});
+    let refused = conditions::is_true(input.set.get("status").unwrap_or(&empty), FAILURE);
+    let count = if refused {
         missing.min(FIRST_BATCH)
     } else {
         missing.min(BURST)
     };
-    let mut taken: BTreeSet<String> = input.pods.iter().map(|pod| pod.name.clone()).collect();
+    let mut taken: BTreeSet<String> = input.pods.iter().map(|pod| pod.name.to_string()).collect();
     let template = at(input.set, &["spec", "template"]).cloned().unwrap_or_default();
     let base = format!("{}-", name(input.set));
     let moment = input.now.to_string();
     for number in 0..count {
-        let reference = controller_ref(&input.kind.api_version(), input.kind.kind, input.set);
+        let reference = controller_ref(input.kind, input.set);
         let mut pod = pod_from_template(input.set, reference, &template);
         let generated = generate_name(&base, &[uid(input.set), &moment, &number.to_string()], &mut taken);
         set_generated_name(&mut pod, &base, generated.clone());
-        acts.create(POD, pod);
+        acts.create(Kind::POD, pod);
         acts.event(
             input.kind,
             input.set,
@@ -128,13 +131,16 @@ fn make(input: &Input<'_>, missing: usize, acts: &mut Acts) {
 fn give_up(input: &Input<'_>, active: &[&Pod], count: usize, acts: &mut Acts) {
     let mut crowd: BTreeMap<&str, usize> = BTreeMap::new();
     for pod in input.related.iter().filter(|pod| pod.is_active()) {
-        *crowd.entry(pod.node.as_str()).or_default() += 1;
+        *crowd.entry(pod.node.as_deref().unwrap_or_default()).or_default() += 1;
     }
-    let neighbours = |pod: &Pod| crowd.get(pod.node.as_str()).copied().unwrap_or(0);
-    let candidates = active.iter().map(|pod| Candidate::of(pod, neighbours(pod))).collect();
+    let neighbours = |pod: &Pod| crowd.get(pod.node.as_deref().unwrap_or_default()).copied().unwrap_or(0);
+    let candidates = active
+        .iter()
+        .map(|pod| Candidate::of(pod, neighbours(pod), (input.deletion_cost)(pod)))
+        .collect();
     for victim in victims(candidates, count, input.now) {
-        if let Some(pod) = active.iter().find(|pod| pod.name == victim) {
-            acts.delete_named(POD, &pod.namespace, &pod.name, &pod.uid, Dependents::Background);
+        if let Some(pod) = active.iter().find(|pod| &*pod.name == victim) {
+            acts.delete_key(pod.key(), &pod.uid);
             acts.event(
                 input.kind,
                 input.set,
@@ -145,6 +151,8 @@ fn give_up(input: &Input<'_>, active: &[&Pod], count: usize, acts: &mut Acts) {
     }
 }
 
+/// The condition that tells of refused pods.
+const FAILURE: &str = "ReplicaFailure";
 const HABIT: Habit = Habit {
     touched: "",
     messages: false,
@@ -154,7 +162,7 @@ const HABIT: Habit = Habit {
 fn tell_status(input: &Input<'_>, pods: &[&Pod], active: &[&Pod], acts: &mut Acts) {
     let min_ready = int(input.set, &["spec", "minReadySeconds"]).unwrap_or(0);
     let labels = texts(input.set, &["spec", "template", "metadata", "labels"]);
-    let has_all = |pod: &&&Pod| labels.iter().all(|(key, value)| pod.labels.get(key) == Some(value));
+    let has_all = |pod: &&&Pod| labels.iter().all(|(key, value)| pod.label(key) == Some(value));
     let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
     let numbers = [
         ("replicas", active.len(), true),
@@ -162,16 +170,15 @@ fn tell_status(input: &Input<'_>, pods: &[&Pod], active: &[&Pod], acts: &mut Act
         ("readyReplicas", active.iter().filter(|pod| pod.ready).count(), false),
         (
             "availableReplicas",
-            active
-                .iter()
-                .filter(|pod| pod.is_available(min_ready, input.now))
-                .count(),
+            active.iter().filter(|pod| pod.available(min_ready, input.now)).count(),
             false,
         ),
         (
             "terminatingReplicas",
-            pods.iter().filter(|pod| pod.deleting && !pod.is_ended()).count(),
-            input.kind == REPLICA_SET,
+            pods.iter()
+                .filter(|pod| pod.is_deleting() && !pod.phase.is_terminal())
+                .count(),
+            input.kind == Kind::REPLICA_SET,
         ),
     ];
     let mut status = json!({});
@@ -184,18 +191,8 @@ fn tell_status(input: &Input<'_>, pods: &[&Pod], active: &[&Pod], acts: &mut Act
     if let Some(conditions) = at(input.set, &["status", "conditions"]) {
         set(&mut status, &["conditions"], conditions.clone());
     }
-    match input.refused {
-        Some(message) => {
-            let says = Says {
-                kind: "ReplicaFailure",
-                status: "True",
-                reason: "FailedCreate",
-                message,
-            };
-            conditions::put(&mut status, says, HABIT, input.now);
-        }
-        None => conditions::drop(&mut status, "ReplicaFailure"),
-    }
+    // Whatever was refused before, this turn's plan is carried out: a new refusal is told when it happens.
+    conditions::drop(&mut status, FAILURE);
     if list(&status, &["conditions"]).is_empty() {
         remove(&mut status, &["conditions"]);
     }
@@ -203,4 +200,21 @@ fn tell_status(input: &Input<'_>, pods: &[&Pod], active: &[&Pod], acts: &mut Act
     if let Some(moment) = next_available(active.iter().copied(), min_ready, input.now) {
         acts.wake(moment);
     }
+}
+
+/// What is told when a pod could not be made: an event, and a condition that stays until pods can be made again.
+pub(crate) fn refused(kind: Kind, object: &Value, why: &str, now: Timestamp) -> Acts {
+    let mut acts = Acts::default();
+    acts.warn(kind, object, "FailedCreate", format!("Error creating: {why}"));
+    let mut status = object.get("status").cloned().unwrap_or_else(|| json!({}));
+    let says = Says {
+        kind: FAILURE,
+        status: "True",
+        reason: "FailedCreate",
+        message: why,
+    };
+    if conditions::put(&mut status, says, HABIT, now) {
+        acts.status(kind, object, &status);
+    }
+    acts
 }

@@ -8,7 +8,7 @@ use std::cmp::Ordering;
 
 use jiff::Timestamp;
 
-use crate::controllers::support::pods::Pod;
+use crate::cache::{Phase, PodView};
 
 /// What the ranking looks at in a pod.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub(crate) struct Candidate<'a> {
     pub(crate) uid: &'a str,
     /// Empty for pods that have no node yet.
     pub(crate) node: &'a str,
-    pub(crate) phase: &'a str,
+    pub(crate) phase: Phase,
     pub(crate) ready: bool,
     /// When the pod became ready; only looked at when it is.
     pub(crate) ready_since: Option<Timestamp>,
@@ -27,33 +27,33 @@ pub(crate) struct Candidate<'a> {
     pub(crate) deletion_cost: i64,
     /// How many active pods of related sets are on the same node.
     pub(crate) neighbours: usize,
-    /// The most restarts that one of its containers had.
+    /// The restarts of its containers.
     pub(crate) restarts: i64,
     pub(crate) created: Option<Timestamp>,
 }
 
 impl<'a> Candidate<'a> {
     /// A pod with so many active siblings on its node.
-    pub(crate) fn of(pod: &'a Pod, neighbours: usize) -> Self {
+    pub(crate) fn of(pod: &'a PodView, neighbours: usize, deletion_cost: i64) -> Self {
         Self {
             name: &pod.name,
             uid: &pod.uid,
-            node: &pod.node,
-            phase: &pod.phase,
+            node: pod.node.as_deref().unwrap_or_default(),
+            phase: pod.phase,
             ready: pod.ready,
-            ready_since: pod.ready_changed,
-            deletion_cost: pod.deletion_cost,
+            ready_since: pod.ready_since,
+            deletion_cost,
             neighbours,
-            restarts: pod.restarts,
-            created: pod.created,
+            restarts: i64::from(pod.restarts),
+            created: Some(pod.created),
         }
     }
 }
 
-fn phase_rank(phase: &str) -> u8 {
+fn phase_rank(phase: Phase) -> u8 {
     match phase {
-        "Pending" => 0,
-        "Unknown" => 1,
+        Phase::Pending => 0,
+        Phase::Unknown => 1,
         _ => 2,
     }
 }
@@ -117,7 +117,7 @@ mod tests {
             name,
             uid: name,
             node: "n1",
-            phase: "Running",
+            phase: Phase::Running,
             ready: true,
             ready_since: time("2026-01-01T00:00:10Z"),
             deletion_cost: 0,
@@ -142,8 +142,8 @@ mod tests {
     #[test]
     fn each_rule_decides_where_the_ones_before_it_are_silent() {
         check(|pod| pod.node = "");
-        check(|pod| pod.phase = "Pending");
-        check(|pod| pod.phase = "Unknown");
+        check(|pod| pod.phase = Phase::Pending);
+        check(|pod| pod.phase = Phase::Unknown);
         check(|pod| pod.ready = false);
         check(|pod| pod.deletion_cost = -5);
         check(|pod| pod.neighbours = 2);
@@ -160,7 +160,7 @@ mod tests {
         let mut crowded = steady("crowded");
         crowded.neighbours = 9;
         let mut pending = steady("pending");
-        (pending.phase, pending.ready, pending.deletion_cost) = ("Pending", false, 100);
+        (pending.phase, pending.ready, pending.deletion_cost) = (Phase::Pending, false, 100);
         let order = victims(vec![steady("a"), crowded, cheap, pending], 4, now);
         assert_eq!(order, ["pending", "cheap", "crowded", "a"]);
     }

@@ -1,112 +1,33 @@
 //! Collecting what a planner wants done, in order.
 
 use jiff::Timestamp;
+use kube_sim::{DeleteOptions, Propagation};
 use serde_json::{Value, json};
 
-use super::kinds::Kind;
-use super::tree::{merge_patch, name, namespace, uid};
+use super::tree::{merge_patch, uid};
+use crate::engine::{Action, EventType};
+use crate::kind::{Key, Kind};
 
-/// What is left to dependents of an object that is deleted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Dependents {
-    /// They are deleted afterwards.
-    Background,
-    /// They are let go.
-    Orphan,
-}
-
-/// One wish of a planner, in its own words.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Wish {
-    Create {
-        kind: Kind,
-        object: Value,
-    },
-    Patch {
-        kind: Kind,
-        namespace: String,
-        name: String,
-        patch: Value,
-        status: bool,
-    },
-    Delete {
-        kind: Kind,
-        namespace: String,
-        name: String,
-        uid: String,
-        dependents: Dependents,
-    },
-    Event {
-        about: Box<About>,
-        warning: bool,
-        reason: &'static str,
-        message: String,
-    },
-    Wake {
-        at: Timestamp,
-    },
-}
-
-/// The object that an event is about.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct About {
-    pub(crate) kind: Kind,
-    pub(crate) namespace: String,
-    pub(crate) name: String,
-    pub(crate) uid: String,
-}
-
-impl About {
-    /// The place of an object.
-    pub(crate) fn object(kind: Kind, object: &Value) -> Self {
-        let own = |text: &str| text.to_owned();
-        Self {
-            kind,
-            namespace: own(namespace(object)),
-            name: own(name(object)),
-            uid: own(uid(object)),
-        }
-    }
-}
-
-/// The wishes of one turn, in the order in which they are to be done.
+/// The actions of one turn, in the order in which they are to be done.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Acts {
-    wishes: Vec<Wish>,
+    actions: Vec<Action>,
     wake: Option<Timestamp>,
 }
 
 impl Acts {
     pub(crate) fn create(&mut self, kind: Kind, object: Value) {
-        self.wishes.push(Wish::Create { kind, object });
+        self.actions.push(Action::Create { kind, object });
     }
 
     /// Patches an object beside its status.
     pub(crate) fn patch(&mut self, kind: Kind, object: &Value, patch: Value) {
-        self.push_patch(kind, object, patch, false);
+        self.patch_key(Key::of(kind, object), patch);
     }
 
-    fn push_patch(&mut self, kind: Kind, object: &Value, patch: Value, status: bool) {
-        let (namespace, name) = (namespace(object).to_owned(), name(object).to_owned());
-        self.wishes.push(Wish::Patch {
-            kind,
-            namespace,
-            name,
-            patch,
-            status,
-        });
-    }
-
-    /// Patches an object that is known by name only.
-    pub(crate) fn patch_named(&mut self, kind: Kind, namespace: &str, name: &str, patch: Value, status: bool) {
-        let (namespace, name) = (namespace.to_owned(), name.to_owned());
-        self.wishes.push(Wish::Patch {
-            kind,
-            namespace,
-            name,
-            patch,
-            status,
-        });
+    /// Patches an object that is known by its key.
+    pub(crate) fn patch_key(&mut self, key: Key, patch: Value) {
+        self.actions.push(Action::Patch { key, patch });
     }
 
     /// Makes an object's status this one, if it is another; returns whether it was.
@@ -115,46 +36,58 @@ impl Acts {
         let Some(patch) = merge_patch(&old, status) else {
             return false;
         };
-        self.push_patch(kind, object, json!({"status": patch}), true);
+        self.patch_status(Key::of(kind, object), patch);
         true
     }
 
-    /// Deletes an object if it is still the one that was seen.
-    pub(crate) fn delete(&mut self, kind: Kind, object: &Value) {
-        self.delete_named(
-            kind,
-            namespace(object),
-            name(object),
-            uid(object),
-            Dependents::Background,
-        );
-    }
-
-    pub(crate) fn delete_named(&mut self, kind: Kind, namespace: &str, name: &str, uid: &str, dependents: Dependents) {
-        let own = |text: &str| text.to_owned();
-        self.wishes.push(Wish::Delete {
-            kind,
-            namespace: own(namespace),
-            name: own(name),
-            uid: own(uid),
-            dependents,
+    /// Merges a patch into the status of an object.
+    pub(crate) fn patch_status(&mut self, key: Key, patch: Value) {
+        self.actions.push(Action::PatchStatus {
+            key,
+            patch: json!({"status": patch}),
         });
     }
 
+    /// Deletes an object if it is still the one that was seen; dependents follow.
+    pub(crate) fn delete(&mut self, kind: Kind, object: &Value) {
+        self.delete_key(Key::of(kind, object), uid(object));
+    }
+
+    /// Deletes the object with this uid; dependents follow.
+    pub(crate) fn delete_key(&mut self, key: Key, uid: &str) {
+        let options = DeleteOptions {
+            propagation: Some(Propagation::Background),
+            uid: Some(uid.to_owned()),
+            ..DeleteOptions::default()
+        };
+        self.actions.push(Action::Delete { key, options });
+    }
+
+    /// Deletes a pod at once: nobody is there to stop it.
+    pub(crate) fn delete_at_once(&mut self, key: Key, uid: &str) {
+        let options = DeleteOptions {
+            grace_period_seconds: Some(0),
+            uid: Some(uid.to_owned()),
+            ..DeleteOptions::default()
+        };
+        self.actions.push(Action::Delete { key, options });
+    }
+
     /// Tells an ordinary event about an object.
-    pub(crate) fn event(&mut self, kind: Kind, object: &Value, reason: &'static str, message: String) {
-        self.tell(About::object(kind, object), false, reason, message);
+    pub(crate) fn event(&mut self, kind: Kind, object: &Value, reason: &str, message: String) {
+        self.tell(Key::of(kind, object), EventType::Normal, reason, message);
     }
 
     /// Tells a warning about an object.
-    pub(crate) fn warn(&mut self, kind: Kind, object: &Value, reason: &'static str, message: String) {
-        self.tell(About::object(kind, object), true, reason, message);
+    pub(crate) fn warn(&mut self, kind: Kind, object: &Value, reason: &str, message: String) {
+        self.tell(Key::of(kind, object), EventType::Warning, reason, message);
     }
 
-    pub(crate) fn tell(&mut self, about: About, warning: bool, reason: &'static str, message: String) {
-        self.wishes.push(Wish::Event {
-            about: Box::new(about),
-            warning,
+    pub(crate) fn tell(&mut self, about: Key, event_type: EventType, reason: &str, message: String) {
+        let reason = reason.to_owned();
+        self.actions.push(Action::Event {
+            about,
+            event_type,
             reason,
             message,
         });
@@ -165,9 +98,25 @@ impl Acts {
         self.wake = Some(self.wake.map_or(at, |earlier| earlier.min(at)));
     }
 
-    /// All wishes, the wake-up last.
-    pub(crate) fn into_wishes(self) -> Vec<Wish> {
-        let wake = self.wake.map(|at| Wish::Wake { at });
-        self.wishes.into_iter().chain(wake).collect()
+    /// All actions, the wake-up last.
+    pub(crate) fn into_actions(self) -> Vec<Action> {
+        self.actions.into_iter().chain(self.wake.map(Action::WakeAt)).collect()
+    }
+}
+
+#[cfg(test)]
+impl Acts {
+    /// The patches of statuses, in order.
+    pub(crate) fn patches_of_status(&self) -> Vec<Value> {
+        let status = |action: &Action| match action {
+            Action::PatchStatus { patch, .. } => Some(patch.clone()),
+            _ => None,
+        };
+        self.actions.iter().filter_map(status).collect()
+    }
+
+    /// The wish to be looked at again.
+    pub(crate) fn wake_up(&self) -> Option<Timestamp> {
+        self.wake
     }
 }

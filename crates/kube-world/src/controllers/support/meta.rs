@@ -6,14 +6,17 @@ use serde_json::{Map, Value, json};
 
 use super::hash;
 use super::tree::{at, flag, list, name, namespace, set, text, uid};
+use crate::kind::Kind;
 
+/// The annotation that says which pods go last when some have to.
+pub(crate) const DELETION_COST: &str = "controller.kubernetes.io/pod-deletion-cost";
 /// What a generated name may have before its five letters.
 const LONGEST_BASE: usize = 58;
 
 /// The reference by which an object is controlled.
-pub(crate) fn controller_ref(api_version: &str, kind: &str, owner: &Value) -> Value {
+pub(crate) fn controller_ref(kind: Kind, owner: &Value) -> Value {
     json!({
-        "apiVersion": api_version, "kind": kind, "name": name(owner), "uid": uid(owner),
+        "apiVersion": kind.api_version(), "kind": kind.kind, "name": name(owner), "uid": uid(owner),
         "controller": true, "blockOwnerDeletion": true})
 }
 
@@ -61,6 +64,12 @@ pub(crate) fn pod_from_template(owner: &Value, reference: Value, template: &Valu
     json!({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
 }
 
+/// What the annotation of a pod says about how dear it is; zero where it says nothing.
+pub(crate) fn deletion_cost(pod: &Value) -> i64 {
+    let cost = text(pod, &["metadata", "annotations", DELETION_COST]);
+    cost.and_then(|cost| cost.parse().ok()).unwrap_or(0)
+}
+
 /// Gives an object a generated name, with the base that servers keep beside it.
 pub(crate) fn set_generated_name(object: &mut Value, base: &str, name: String) {
     set(object, &["metadata", "generateName"], base);
@@ -86,7 +95,7 @@ mod tests {
     fn pods_carry_what_their_template_says() {
         let owner = json!({"metadata": {"name": "web", "namespace": "shop", "uid": "u1"}});
         let template = json!({"metadata": {"labels": {"app": "web"}}, "spec": {"containers": []}});
-        let pod = pod_from_template(&owner, controller_ref("apps/v1", "ReplicaSet", &owner), &template);
+        let pod = pod_from_template(&owner, controller_ref(Kind::REPLICA_SET, &owner), &template);
         assert!(is_controlled_by(&pod, "u1"));
         assert_eq!(pod["metadata"]["labels"]["app"], "web");
         assert_eq!(pod["metadata"]["namespace"], "shop");

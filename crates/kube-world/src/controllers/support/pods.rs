@@ -1,111 +1,64 @@
 //! Pods as controllers look at them.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use serde_json::Value;
+use kube_sim::LabelSelector;
+use serde_json::{Value, json};
 
-use super::tree::{created, deleting, int, list, name, namespace, text, texts, time, uid};
+use crate::cache::PodView;
+use crate::kind::{Key, Kind};
 
-/// The annotation that says which pods are dear.
-const DELETION_COST: &str = "controller.kubernetes.io/pod-deletion-cost";
+/// A pod of the typed cache.
+pub(crate) type Pod = Arc<PodView>;
 
-/// Who controls a pod.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Controller {
-    pub(crate) kind: String,
-    pub(crate) name: String,
-    pub(crate) uid: String,
+/// What controllers ask of a pod beyond what its view answers.
+pub(crate) trait PodExt {
+    /// The pod as a key.
+    fn key(&self) -> Key;
+    /// Whether its deletion has begun.
+    fn is_deleting(&self) -> bool;
+    /// Whether the owner with this uid controls the pod.
+    fn is_controlled_by(&self, owner: &str) -> bool;
+    /// When the pod counts as available: once it was ready for so many seconds.
+    fn available_at(&self, min_ready: i64) -> Option<Timestamp>;
+    /// Whether the pod counts as available now.
+    fn available(&self, min_ready: i64, now: Timestamp) -> bool;
+    /// Whether the selector finds it.
+    fn is_selected_by(&self, selector: &LabelSelector) -> bool;
 }
 
-/// What controllers need to know of a pod.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Pod {
-    pub(crate) namespace: String,
-    pub(crate) name: String,
-    pub(crate) uid: String,
-    pub(crate) labels: BTreeMap<String, String>,
-    pub(crate) controller: Option<Controller>,
-    /// Empty before the pod is bound.
-    pub(crate) node: String,
-    pub(crate) phase: String,
-    pub(crate) deleting: bool,
-    pub(crate) ready: bool,
-    /// When readiness last changed.
-    pub(crate) ready_changed: Option<Timestamp>,
-    pub(crate) created: Option<Timestamp>,
-    pub(crate) restarts: i64,
-    pub(crate) deletion_cost: i64,
-}
-
-impl Pod {
-    /// Reads a pod object.
-    pub(crate) fn read(pod: &Value) -> Self {
-        let own = |text: &str| text.to_owned();
-        let conditions = list(pod, &["status", "conditions"]);
-        let ready = conditions
-            .iter()
-            .find(|condition| text(condition, &["type"]) == Some("Ready"));
-        let owner = super::meta::controller_of(pod);
-        let part = |owner: &Value, field: &str| own(text(owner, &[field]).unwrap_or_default());
-        let restarts = list(pod, &["status", "containerStatuses"])
-            .iter()
-            .filter_map(|one| int(one, &["restartCount"]));
-        Self {
-            namespace: own(namespace(pod)),
-            name: own(name(pod)),
-            uid: own(uid(pod)),
-            labels: texts(pod, &["metadata", "labels"]),
-            controller: owner.map(|owner| Controller {
-                kind: part(owner, "kind"),
-                name: part(owner, "name"),
-                uid: part(owner, "uid"),
-            }),
-            node: own(text(pod, &["spec", "nodeName"]).unwrap_or_default()),
-            phase: own(text(pod, &["status", "phase"]).unwrap_or_default()),
-            deleting: deleting(pod),
-            ready: ready.is_some_and(|ready| text(ready, &["status"]) == Some("True")),
-            ready_changed: ready.and_then(|ready| time(ready, &["lastTransitionTime"])),
-            created: created(pod),
-            restarts: restarts.max().unwrap_or(0),
-            deletion_cost: text(pod, &["metadata", "annotations", DELETION_COST])
-                .and_then(|cost| cost.parse().ok())
-                .unwrap_or(0),
+impl PodExt for PodView {
+    fn key(&self) -> Key {
+        Key {
+            kind: Kind::POD,
+            namespace: self.namespace.clone(),
+            name: self.name.clone(),
         }
     }
 
-    /// Failed or Succeeded.
-    pub(crate) fn is_ended(&self) -> bool {
-        matches!(self.phase.as_str(), "Failed" | "Succeeded")
+    fn is_deleting(&self) -> bool {
+        self.deleting_by.is_some()
     }
 
-    /// Neither ended nor on its way out.
-    pub(crate) fn is_active(&self) -> bool {
-        !self.is_ended() && !self.deleting
+    fn is_controlled_by(&self, owner: &str) -> bool {
+        self.controller.as_ref().is_some_and(|found| &*found.uid == owner)
     }
 
-    /// Whether the owner with this uid controls the pod.
-    pub(crate) fn is_controlled_by(&self, owner: &str) -> bool {
-        self.controller.as_ref().is_some_and(|found| found.uid == owner)
-    }
-
-    /// When the pod counts as available: once it was ready for so many seconds.
-    pub(crate) fn available_at(&self, min_ready: i64) -> Option<Timestamp> {
+    fn available_at(&self, min_ready: i64) -> Option<Timestamp> {
         if !self.ready {
             return None;
         }
-        let since = self.ready_changed.unwrap_or(Timestamp::UNIX_EPOCH);
+        let since = self.ready_since.unwrap_or(Timestamp::UNIX_EPOCH);
         since.checked_add(SignedDuration::from_secs(min_ready)).ok()
     }
 
-    /// Whether the pod counts as available now.
-    pub(crate) fn is_available(&self, min_ready: i64, now: Timestamp) -> bool {
-        self.ready && (min_ready == 0 || self.available_at(min_ready).is_some_and(|when| when <= now))
+    fn available(&self, min_ready: i64, now: Timestamp) -> bool {
+        self.is_available(SignedDuration::from_secs(min_ready), now)
     }
 
-    /// The value of a label; empty where it is missing.
-    pub(crate) fn label(&self, key: &str) -> &str {
-        self.labels.get(key).map_or("", String::as_str)
+    fn is_selected_by(&self, selector: &LabelSelector) -> bool {
+        selector.matches_with(|key| self.label(key))
     }
 }
 
@@ -117,4 +70,11 @@ pub(crate) fn next_available<'a>(
 ) -> Option<Timestamp> {
     let moments = pods.into_iter().filter_map(|pod| pod.available_at(min_ready));
     moments.filter(|moment| *moment > now).min()
+}
+
+/// The selector that a plain map of labels is, as Services and ReplicationControllers have it; an empty one finds nothing.
+pub(crate) fn labels_selector(labels: Option<&Value>) -> LabelSelector {
+    let labels = labels.filter(|labels| labels.as_object().is_some_and(|map| !map.is_empty()));
+    let selector = labels.map(|labels| json!({"matchLabels": labels}));
+    LabelSelector::from_object(selector.as_ref())
 }

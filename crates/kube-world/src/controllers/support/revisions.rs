@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::hash;
 use super::meta::{controller_ref, is_controlled_by};
 use super::tree::{at, int, name, namespace, text, texts, uid};
+use crate::kind::Kind;
 
 /// The label that carries the hash of a revision's data.
 pub(crate) const HASH_LABEL: &str = "controller.kubernetes.io/hash";
@@ -71,7 +72,7 @@ pub(crate) fn of_owner<'a>(owner: &Value, all: impl IntoIterator<Item = &'a Valu
 }
 
 /// Finds out how the newest revision becomes the one of the owner's template; `mine` are its revisions, oldest first.
-pub(crate) fn newest<'a>(api_version: &str, kind: &str, owner: &Value, mine: &[&'a Value]) -> Newest<'a> {
+pub(crate) fn newest<'a>(kind: Kind, owner: &Value, mine: &[&'a Value]) -> Newest<'a> {
     let wanted = data(owner);
     let equal = mine
         .iter()
@@ -81,11 +82,11 @@ pub(crate) fn newest<'a>(api_version: &str, kind: &str, owner: &Value, mine: &[&
     match (equal, mine.last()) {
         (Some(equal), Some(last)) if name(equal) == name(last) => Newest::Is(equal),
         (Some(equal), _) => Newest::Renumber(equal, next),
-        (None, _) => Newest::Make(make(api_version, kind, owner, &wanted, next, mine)),
+        (None, _) => Newest::Make(make(kind, owner, &wanted, next, mine)),
     }
 }
 
-fn make(api_version: &str, kind: &str, owner: &Value, data: &Value, number: i64, mine: &[&Value]) -> Value {
+fn make(kind: Kind, owner: &Value, data: &Value, number: i64, mine: &[&Value]) -> Value {
     // Two templates may have one hash; the name must be free, so the hash moves on until it is.
     let hash = (0..)
         .map(|collisions| hash::template(data, (collisions > 0).then_some(collisions)))
@@ -95,7 +96,7 @@ fn make(api_version: &str, kind: &str, owner: &Value, data: &Value, number: i64,
     labels.insert(HASH_LABEL.to_owned(), hash.clone());
     let mut metadata = json!({
         "name": format!("{}-{hash}", name(owner)), "namespace": namespace(owner), "labels": labels,
-        "ownerReferences": [controller_ref(api_version, kind, owner)]});
+        "ownerReferences": [controller_ref(kind, owner)]});
     let annotations = texts(owner, &["metadata", "annotations"]);
     if !annotations.is_empty()
         && let Value::Object(map) = &mut metadata
@@ -123,7 +124,7 @@ mod tests {
     }
 
     fn made(image: &str, mine: &[&Value]) -> Value {
-        match newest("apps/v1", "StatefulSet", &owner(image), mine) {
+        match newest(Kind::STATEFUL_SET, &owner(image), mine) {
             Newest::Make(revision) => revision,
             other => panic!("{other:?}"),
         }
@@ -135,14 +136,11 @@ mod tests {
         assert_eq!((number(&first), &first["metadata"]["labels"]["app"]), (1, &json!("db")));
         assert_eq!(name(&first), format!("db-{}", hash_of(&first)));
         assert_eq!(template(&first), owner("a")["spec"].get("template").cloned());
-        assert_eq!(
-            newest("apps/v1", "StatefulSet", &owner("a"), &[&first]),
-            Newest::Is(&first)
-        );
+        assert_eq!(newest(Kind::STATEFUL_SET, &owner("a"), &[&first]), Newest::Is(&first));
         let second = made("b", &[&first]);
         assert_eq!(number(&second), 2);
         assert_ne!(name(&first), name(&second));
-        let back = newest("apps/v1", "StatefulSet", &owner("a"), &[&first, &second]);
+        let back = newest(Kind::STATEFUL_SET, &owner("a"), &[&first, &second]);
         assert_eq!(back, Newest::Renumber(&first, 3));
     }
 

@@ -1,0 +1,363 @@
+//! What a DaemonSet does in one turn: a pod on every node that should have one, replaced a few at a time.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::placement::{self, Verdict};
+use super::update::{OnNode, turn};
+use crate::cache::NodeView;
+use crate::controllers::support::acts::Acts;
+use crate::controllers::support::int_or_percent::{IntOrPercent, Round};
+use crate::controllers::support::meta::{controller_ref, generate_name, pod_from_template, set_generated_name};
+use crate::controllers::support::pods::{Pod, PodExt, next_available};
+use crate::controllers::support::revisions::{self, Newest, POD_LABEL, hash_of};
+use crate::controllers::support::tree::{annotation, at, deleting, generation, int, name, set, text, uid};
+use crate::engine::EventType;
+use crate::kind::{Key, Kind};
+
+/// The most pods that are made or deleted in one turn.
+const BURST: usize = 250;
+/// The annotation with the number of the template, and the label that pods carry it in.
+const GENERATION: &str = "deprecated.daemonset.template.generation";
+const GENERATION_LABEL: &str = "pod-template-generation";
+
+/// A pod and the node that it is on or tied to.
+#[derive(Debug, Clone)]
+pub(crate) struct Daemon {
+    pub(crate) pod: Pod,
+    pub(crate) node: String,
+}
+
+/// Everything the planner looks at.
+#[derive(Debug)]
+pub(crate) struct Input<'a> {
+    pub(crate) set: &'a Value,
+    /// The set's revisions, oldest first.
+    pub(crate) revisions: &'a [&'a Value],
+    /// The set's pods.
+    pub(crate) daemons: &'a [Daemon],
+    /// All nodes in order.
+    pub(crate) nodes: &'a [Arc<NodeView>],
+    pub(crate) now: Timestamp,
+}
+
+struct Turn<'a> {
+    input: &'a Input<'a>,
+    spec: Value,
+    hash: String,
+    /// The pods by node, oldest first.
+    by_node: BTreeMap<&'a str, Vec<&'a Pod>>,
+    verdicts: BTreeMap<&'a str, Verdict>,
+    min_ready: i64,
+    acts: Acts,
+}
+
+/// Plans one turn.
+pub(crate) fn plan(input: &Input<'_>) -> Acts {
+    let mut acts = Acts::default();
+    let newest = revisions::newest(Kind::DAEMON_SET, input.set, input.revisions);
+    match &newest {
+        Newest::Make(revision) => acts.create(Kind::CONTROLLER_REVISION, revision.clone()),
+        Newest::Renumber(revision, number) => {
+            acts.patch(Kind::CONTROLLER_REVISION, revision, json!({"revision": number}));
+        }
+        Newest::Is(_) => {}
+    }
+    let mut spec = at(input.set, &["spec", "template", "spec"])
+        .cloned()
+        .unwrap_or_else(|| json!({}));
+    placement::tolerate(&mut spec);
+    let verdicts = input
+        .nodes
+        .iter()
+        .map(|node| (&*node.name, placement::judge(&spec, node)))
+        .collect();
+    let mut by_node: BTreeMap<&str, Vec<&Pod>> = BTreeMap::new();
+    for daemon in input.daemons {
+        by_node.entry(&daemon.node).or_default().push(&daemon.pod);
+    }
+    for pods in by_node.values_mut() {
+        pods.sort_by(|one, two| {
+            (one.node.is_none(), one.created, &one.name).cmp(&(two.node.is_none(), two.created, &two.name))
+        });
+    }
+    let hash = hash_of(newest.revision()).to_owned();
+    let min_ready = int(input.set, &["spec", "minReadySeconds"]).unwrap_or(0);
+    let mut turn = Turn {
+        input,
+        spec,
+        hash,
+        by_node,
+        verdicts,
+        min_ready,
+        acts,
+    };
+    if !deleting(input.set) {
+        turn.manage();
+    }
+    turn.tell();
+    if !deleting(input.set) {
+        turn.clean();
+    }
+    turn.acts
+}
+
+impl<'a> Turn<'a> {
+    fn is_current(&self, pod: &Pod) -> bool {
+        pod.label(POD_LABEL) == Some(self.hash.as_str())
+    }
+
+    fn is_available(&self, pod: &Pod) -> bool {
+        pod.available(self.min_ready, self.input.now) && !pod.is_deleting()
+    }
+
+    fn surge(&self) -> i64 {
+        self.allowance("maxSurge", Round::Up, 0)
+    }
+
+    fn allowance(&self, field: &str, round: Round, default: i64) -> i64 {
+        if text(self.input.set, &["spec", "updateStrategy", "type"]) == Some("OnDelete") {
+            return 0;
+        }
+        let wish = IntOrPercent::read(at(self.input.set, &["spec", "updateStrategy", "rollingUpdate", field]));
+        let wanted = self.verdicts.values().filter(|verdict| verdict.run).count();
+        wish.map_or(default, |wish| {
+            wish.of(i64::try_from(wanted).unwrap_or(i64::MAX), round)
+        })
+    }
+
+    fn pods_on(&self, node: &str) -> &[&'a Pod] {
+        self.by_node.get(node).map_or(&[], Vec::as_slice)
+    }
+
+    /// Pods where they are missing, none where they do not belong; then, when all are there, the next step of an update.
+    fn manage(&mut self) {
+        let (mut make, mut delete): (Vec<String>, Vec<&Pod>) = (Vec::new(), Vec::new());
+        for node in self.input.nodes {
+            let Some(verdict) = self.verdicts.get(&*node.name).copied() else {
+                continue;
+            };
+            self.manage_node(&node.name, verdict, &mut make, &mut delete);
+        }
+        let known: BTreeSet<&str> = self.input.nodes.iter().map(|node| &*node.name).collect();
+        for (node, pods) in &self.by_node {
+            // A pod that waits for a node that is gone would wait for ever.
+            if !known.contains(node) {
+                delete.extend(pods.iter().filter(|pod| pod.node.is_none() && !pod.is_deleting()));
+            }
+        }
+        if make.is_empty()
+            && delete.is_empty()
+            && text(self.input.set, &["spec", "updateStrategy", "type"]) != Some("OnDelete")
+        {
+            self.update(&mut make, &mut delete);
+        }
+        delete.truncate(BURST);
+        make.truncate(BURST);
+        for pod in delete {
+            self.acts.delete_key(pod.key(), &pod.uid);
+            self.acts.event(
+                Kind::DAEMON_SET,
+                self.input.set,
+                "SuccessfulDelete",
+                format!("Deleted pod: {}", pod.name),
+            );
+        }
+        self.make(&make);
+    }
+
+    fn manage_node(&mut self, node: &str, verdict: Verdict, make: &mut Vec<String>, delete: &mut Vec<&'a Pod>) {
+        let pods = self.pods_on(node).to_vec();
+        if !verdict.stay {
+            delete.extend(pods.iter().copied().filter(|pod| !pod.is_deleting()));
+            return;
+        }
+        if pods.is_empty() {
+            if verdict.run {
+                make.push(node.to_owned());
+            }
+            return;
+        }
+        let mut running: Vec<&'a Pod> = Vec::new();
+        for pod in pods.into_iter().filter(|pod| !pod.is_deleting()) {
+            if !pod.phase.is_terminal() {
+                running.push(pod);
+                continue;
+            }
+            let failed = pod.phase == crate::cache::Phase::Failed;
+            let (reason, word) = if failed {
+                ("FailedDaemonPod", "failed")
+            } else {
+                ("SucceededDaemonPod", "succeeded")
+            };
+            let text = if failed {
+                format!(
+                    "Found {word} daemon pod {}/{} on node {node}, will try to kill it",
+                    pod.namespace, pod.name
+                )
+            } else {
+                format!(
+                    "Found {word} daemon pod {}/{} on node {node}, will try to delete it",
+                    pod.namespace, pod.name
+                )
+            };
+            let event_type = if failed { EventType::Warning } else { EventType::Normal };
+            self.acts
+                .tell(Key::of(Kind::DAEMON_SET, self.input.set), event_type, reason, text);
+            delete.push(pod);
+        }
+        self.single_out(&running, delete);
+    }
+
+    /// Of several pods on a node one is kept, while a surge one of each kind.
+    fn single_out(&self, running: &[&'a Pod], delete: &mut Vec<&'a Pod>) {
+        if self.surge() == 0 {
+            delete.extend(running.iter().copied().skip(1));
+            return;
+        }
+        let (new, old): (Vec<&Pod>, Vec<&Pod>) = running.iter().copied().partition(|pod| self.is_current(pod));
+        delete.extend(new.into_iter().skip(1));
+        delete.extend(old.into_iter().skip(1));
+    }
+
+    fn update(&mut self, make: &mut Vec<String>, delete: &mut Vec<&'a Pod>) {
+        let (surge, unavailable) = (self.surge(), self.allowance("maxUnavailable", Round::Up, 1));
+        // With neither, no update could ever move.
+        let unavailable = if surge == 0 { unavailable.max(1) } else { unavailable };
+        let nodes: Vec<OnNode> = self
+            .input
+            .nodes
+            .iter()
+            .filter(|node| self.verdicts.get(&*node.name).is_some_and(|verdict| verdict.run))
+            .map(|node| self.on_node(&node.name))
+            .collect();
+        let found = turn(&nodes, surge, unavailable);
+        let pods: BTreeMap<&str, &Pod> = self
+            .input
+            .daemons
+            .iter()
+            .map(|daemon| (&*daemon.pod.name, &daemon.pod))
+            .collect();
+        delete.extend(found.delete.iter().filter_map(|name| pods.get(name.as_str()).copied()));
+        make.extend(found.surge);
+    }
+
+    fn on_node(&self, node: &str) -> OnNode {
+        let mut out = OnNode {
+            node: node.to_owned(),
+            ..OnNode::default()
+        };
+        for pod in self.pods_on(node) {
+            let seen = Some((pod.name.to_string(), self.is_available(pod)));
+            if self.is_current(pod) {
+                // A new pod on its way out is not a new pod.
+                if !pod.is_deleting() {
+                    out.new = seen;
+                }
+            } else if !pod.is_deleting() {
+                out.old = seen;
+            }
+        }
+        out
+    }
+
+    fn make(&mut self, nodes: &[String]) {
+        let set_name = name(self.input.set);
+        let base = format!("{set_name}-");
+        let mut taken: BTreeSet<String> = self
+            .input
+            .daemons
+            .iter()
+            .map(|daemon| daemon.pod.name.to_string())
+            .collect();
+        let template = at(self.input.set, &["spec", "template"]).cloned().unwrap_or_default();
+        let moment = self.input.now.to_string();
+        for node in nodes {
+            let reference = controller_ref(Kind::DAEMON_SET, self.input.set);
+            let mut pod = pod_from_template(self.input.set, reference, &template);
+            let mut spec = self.spec.clone();
+            placement::pin(&mut spec, node);
+            set(&mut pod, &["spec"], spec);
+            set(&mut pod, &["metadata", "labels", POD_LABEL], self.hash.as_str());
+            if let Some(number) = annotation(self.input.set, GENERATION) {
+                set(&mut pod, &["metadata", "labels", GENERATION_LABEL], number);
+            }
+            let generated = generate_name(&base, &[uid(self.input.set), &moment, node], &mut taken);
+            set_generated_name(&mut pod, &base, generated.clone());
+            self.acts.create(Kind::POD, pod);
+            self.acts.event(
+                Kind::DAEMON_SET,
+                self.input.set,
+                "SuccessfulCreate",
+                format!("Created pod: {generated}"),
+            );
+        }
+    }
+
+    fn tell(&mut self) {
+        let (mut desired, mut current, mut misplaced, mut ready, mut updated, mut available) = (0_i64, 0, 0, 0, 0, 0);
+        for node in self.input.nodes {
+            let run = self.verdicts.get(&*node.name).is_some_and(|verdict| verdict.run);
+            let pods = self.pods_on(&node.name);
+            if !run {
+                misplaced += i64::from(!pods.is_empty());
+                continue;
+            }
+            desired += 1;
+            current += i64::from(!pods.is_empty());
+            let mut best: Option<&&Pod> = None;
+            for pod in pods {
+                if best.is_none_or(|best| !best.ready && pod.ready) {
+                    best = Some(pod);
+                }
+            }
+            let Some(pod) = best.filter(|pod| pod.ready) else {
+                updated += i64::from(pods.iter().any(|pod| self.is_current(pod)));
+                continue;
+            };
+            ready += 1;
+            available += i64::from(self.is_available(pod));
+            updated += i64::from(pods.iter().any(|pod| self.is_current(pod)));
+        }
+        let mut status = json!({
+            "desiredNumberScheduled": desired, "currentNumberScheduled": current, "numberMisscheduled": misplaced,
+            "numberReady": ready, "observedGeneration": generation(self.input.set)});
+        for (field, number) in [
+            ("updatedNumberScheduled", updated),
+            ("numberAvailable", available),
+            ("numberUnavailable", desired - available),
+        ] {
+            if number > 0 {
+                set(&mut status, &[field], number);
+            }
+        }
+        for field in ["collisionCount", "conditions"] {
+            if let Some(old) = at(self.input.set, &["status", field]) {
+                set(&mut status, &[field], old.clone());
+            }
+        }
+        self.acts.status(Kind::DAEMON_SET, self.input.set, &status);
+        let pods = self.input.daemons.iter().map(|daemon| &daemon.pod);
+        if let Some(moment) = next_available(pods, self.min_ready, self.input.now) {
+            self.acts.wake(moment);
+        }
+    }
+
+    /// Forgets revisions that no pod has any more, beyond the limit of the history.
+    fn clean(&mut self) {
+        let limit = int(self.input.set, &["spec", "revisionHistoryLimit"]).unwrap_or(10);
+        let used: BTreeSet<&str> = self
+            .input
+            .daemons
+            .iter()
+            .filter_map(|daemon| daemon.pod.label(POD_LABEL))
+            .collect();
+        let in_use = |revision: &Value| hash_of(revision) == self.hash || used.contains(hash_of(revision));
+        for revision in revisions::surplus(self.input.revisions, limit, in_use) {
+            self.acts.delete(Kind::CONTROLLER_REVISION, revision);
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! Whom a write concerns: owners of pods, owners of objects, objects whose selector finds a pod.
+
+use kube_sim::LabelSelector;
+use serde_json::Value;
+
+use super::meta::controller_of;
+use super::pods::{Pod, PodExt};
+use super::tree::{name, text, uid};
+use crate::engine::{Change, View};
+use crate::kind::{Key, Kind};
+
+/// The objects of a kind that controlled the pod before or control it after a write.
+pub(crate) fn owners_of_pod(change: &Change, kind: Kind) -> Vec<Key> {
+    let mut keys = Vec::new();
+    for pod in [&change.pod_before, &change.pod_after].into_iter().flatten() {
+        if let Some(owner) = pod
+            .controller
+            .as_ref()
+            .filter(|owner| is_of(kind, &owner.api_version, &owner.kind))
+        {
+            let key = Key {
+                kind,
+                namespace: pod.namespace.clone(),
+                name: owner.name.clone(),
+            };
+            if !keys.contains(&key) {
+                keys.push(key);
+            }
+        }
+    }
+    keys
+}
+
+/// The object of a kind that controls the written object.
+pub(crate) fn owner_of(change: &Change, kind: Kind) -> Vec<Key> {
+    let mut keys = Vec::new();
+    for object in [change.before(), change.after()].into_iter().flatten() {
+        keys.extend(owner_key(object, kind, &change.key.namespace));
+    }
+    keys.dedup();
+    keys
+}
+
+/// The key of an object's controller, if it is of this kind.
+pub(crate) fn owner_key(object: &Value, kind: Kind, namespace: &str) -> Option<Key> {
+    let owner = controller_of(object)?;
+    let part = |field: &str| text(owner, &[field]).unwrap_or_default();
+    is_of(kind, part("apiVersion"), part("kind")).then(|| Key::new(kind, namespace, part("name")))
+}
+
+fn is_of(kind: Kind, api_version: &str, name: &str) -> bool {
+    Kind::named(api_version, name) == Some(kind)
+}
+
+/// Whether a write of a pod can matter to those who count pods: it came, went, got or lost its node, its readiness, its
+/// labels or its owner, began to go or ended.
+pub(crate) fn is_counted(change: &Change) -> bool {
+    let (Some(before), Some(after)) = (&change.pod_before, &change.pod_after) else {
+        return true;
+    };
+    let seen = |pod: &Pod| {
+        (
+            pod.ready,
+            pod.ready_since,
+            pod.phase,
+            pod.is_deleting(),
+            pod.node.clone(),
+            pod.uid.clone(),
+        )
+    };
+    seen(before) != seen(after) || before.labels != after.labels || before.controller != after.controller
+}
+
+/// The objects of a kind in a pod's namespace whose selector finds the pod as it was or is.
+pub(crate) fn selecting(
+    change: &Change,
+    view: &View<'_>,
+    kind: Kind,
+    selector: impl Fn(&Value) -> LabelSelector,
+) -> Vec<Key> {
+    let pods: Vec<&Pod> = [&change.pod_before, &change.pod_after].into_iter().flatten().collect();
+    let mut keys = Vec::new();
+    for object in view.list(kind, &change.key.namespace) {
+        let selector = selector(&object);
+        if pods.iter().any(|pod| pod.is_selected_by(&selector)) {
+            keys.push(Key::new(kind, &change.key.namespace, name(&object)));
+        }
+    }
+    keys
+}
+
+/// The objects that could adopt a pod nobody controls (any more).
+pub(crate) fn adopters(
+    change: &Change,
+    view: &View<'_>,
+    kind: Kind,
+    selector: impl Fn(&Value) -> LabelSelector,
+) -> Vec<Key> {
+    match &change.pod_after {
+        Some(pod) if pod.controller.is_none() && pod.is_active() && !pod.labels.is_empty() => {
+            selecting(change, view, kind, selector)
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// The pods that an owner controls and those of its namespace that nobody does.
+pub(crate) fn claimable(view: &View<'_>, owner: &Value, namespace: &str) -> Vec<Pod> {
+    let orphans = view.pods_of("").filter(|pod| &*pod.namespace == namespace);
+    view.pods_of(uid(owner)).chain(orphans).cloned().collect()
+}
+
+/// The objects of a kind that an owner controls, in order of their names.
+pub(crate) fn controlled(view: &View<'_>, kind: Kind, owner: &str) -> Vec<Value> {
+    let all = view
+        .dependents(kind, owner)
+        .into_iter()
+        .filter_map(|key| view.object(&key));
+    all.filter(|object| super::meta::is_controlled_by(object, owner))
+        .collect()
+}
