@@ -13,8 +13,12 @@ mod budget;
 mod cronjob;
 mod daemonset;
 mod deployment;
+mod endpoints;
 mod job;
+mod podgc;
 mod replicaset;
+mod root_ca;
+mod statefulset;
 mod support;
 
 use crate::engine::Controller;
@@ -30,5 +34,9 @@ pub fn all() -> Vec<Box<dyn Controller>> {
         Box::new(job::Jobs),
         Box::new(cronjob::CronJobs),
         Box::new(budget::Budgets),
+        Box::new(statefulset::StatefulSets),
+        Box::new(endpoints::EndpointSlices),
+        Box::new(podgc::PodCollector),
+        Box::new(root_ca::RootCertificates),
     ]
 }

@@ -115,6 +115,15 @@ impl Acts {
         self.actions.iter().filter_map(status).collect()
     }
 
+    /// The objects that are to be made, in order.
+    pub(crate) fn created(&self) -> Vec<Value> {
+        let made = |action: &Action| match action {
+            Action::Create { object, .. } => Some(object.clone()),
+            _ => None,
+        };
+        self.actions.iter().filter_map(made).collect()
+    }
+
     /// The wish to be looked at again.
     pub(crate) fn wake_up(&self) -> Option<Timestamp> {
         self.wake
