@@ -1,8 +1,8 @@
 //! The one sentence, word for word.
 
 use disruption::{
-    Amount, Block, Budget, ClusterView, Environment, Limit, NodeName, Policy, Termination, decide_node, explain_node,
-    explain_pod,
+    Amount, Block, Budget, ClusterView, Environment, Limit, NodeName, Policy, PoolWait, Termination, decide_node,
+    explain_node, explain_pod, explain_pool_wait,
 };
 
 use crate::support::{budget, closed, decide, draining, member, plus, pod, span, t0, unready};
@@ -95,5 +95,34 @@ fn nodes() {
         line(&ClusterView::new([given_up], [], [old()]), "1h"),
         line(&ClusterView::new([open], [], [old()]), "1h"),
     ];
+    insta::assert_snapshot!(lines.join("\n"));
+}
+
+#[test]
+fn pools() {
+    let until = Some(plus(t0(), "90m"));
+    let waits = [
+        PoolWait::Blocked {
+            why: "incident 7".into(),
+            until,
+        },
+        PoolWait::Blocked {
+            why: "incident 7".into(),
+            until: None,
+        },
+        PoolWait::NodesNotReady { ready: 3, desired: 5 },
+        PoolWait::InFlight { limit: 1 },
+        PoolWait::NoNodeInZone {
+            node: "n1".into(),
+            zone: Some("eu-central-1c".into()),
+        },
+        PoolWait::SetOnOtherNode {
+            node: "n1".into(),
+            set: "shop/db".into(),
+        },
+        PoolWait::RepairBrake { failed: 3 },
+        PoolWait::TooManyQuarantined { quarantined: 2 },
+    ];
+    let lines: Vec<String> = waits.iter().map(|wait| explain_pool_wait(wait, t0())).collect();
     insta::assert_snapshot!(lines.join("\n"));
 }

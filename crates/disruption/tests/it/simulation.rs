@@ -518,6 +518,7 @@ fn the_same_seed_gives_the_same_run() {
 #[test]
 fn guards_matter_in_the_long_run() {
     let missing: Vec<Rule> = [
+        Rule::Blocked,
         Rule::Budget,
         Rule::ForceInterval,
         Rule::ReadySiblings,
