@@ -1,6 +1,6 @@
 //! Clusters with everything that their desired state depends on, for the commands about configuration.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -188,87 +188,140 @@ pub(crate) async fn open(
     Ok(Opened { sources, unreachable })
 }
 
-/// Renders all, on as many threads as there are cores. The order of results is that of the inputs.
-pub(crate) fn render_all(renderer: &Renderer, inputs: &[Prepared], console: &mut Console) -> Vec<Rendered> {
+/// Does `work` for every cluster, on as many threads as there are cores, and hands the results on in the order of the clusters,
+/// each as soon as those before it are there: nothing has to be kept but what `take` keeps. Its first failure ends the work.
+pub(crate) fn each<T: Send>(
+    count: usize,
+    work: impl Fn(usize) -> T + Sync,
+    mut take: impl FnMut(usize, T) -> Result<(), Failure>,
+) -> Result<(), Failure> {
     let next = std::sync::atomic::AtomicUsize::new(0);
     let threads = std::thread::available_parallelism()
         .map_or(1, usize::from)
-        .min(inputs.len().max(1));
-    let (done, results) = std::sync::mpsc::channel();
-    let mut all: Vec<Option<Rendered>> = inputs.iter().map(|_| None).collect();
+        .min(count.max(1));
     std::thread::scope(|scope| {
+        let (done, results) = std::sync::mpsc::sync_channel(threads);
         for _ in 0..threads {
-            let (done, next) = (done.clone(), &next);
+            let (done, next, work) = (done.clone(), &next, &work);
             scope.spawn(move || {
                 loop {
                     let at = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-                    let Some(input) = inputs.get(at) else { return };
-                    let outcome = input.as_ref().map(|input| renderer.render(input)).map_err(Clone::clone);
-                    if done.send((at, outcome)).is_err() {
+                    // Nobody listens any more after a failure.
+                    if at >= count || done.send((at, work(at))).is_err() {
                         return;
                     }
                 }
             });
         }
         drop(done);
-        for (count, (at, outcome)) in results.iter().enumerate() {
-            if let Some(place) = all.get_mut(at) {
-                *place = Some(outcome);
+        let mut waiting = BTreeMap::new();
+        let mut turn = 0;
+        for (at, result) in results {
+            waiting.insert(at, result);
+            while let Some(result) = waiting.remove(&turn) {
+                take(turn, result)?;
+                turn += 1;
             }
-            console.progress(count + 1, inputs.len(), "clusters rendered");
         }
-    });
-    all.into_iter()
-        .map(|one| one.unwrap_or_else(|| Err("rendering was cut short".to_owned())))
-        .collect()
+        Ok(())
+    })
+}
+
+/// Renders all. The order of results is that of the inputs.
+pub(crate) fn render_all(
+    renderer: &Renderer,
+    inputs: &[Prepared],
+    console: &mut Console,
+) -> Result<Vec<Rendered>, Failure> {
+    let mut all = Vec::new();
+    let work = |at: usize| inputs.get(at).map(|input| render_one(renderer, input));
+    each(inputs.len(), work, |at, outcome| {
+        all.extend(outcome);
+        console.progress(at + 1, inputs.len(), RENDERED);
+        Ok(())
+    })?;
+    Ok(all)
+}
+
+/// What progress counts.
+pub(crate) const RENDERED: &str = "clusters rendered";
+
+/// Renders one cluster if its inputs are there.
+pub(crate) fn render_one(renderer: &Renderer, input: &Prepared) -> Rendered {
+    input.as_ref().map(|input| renderer.render(input)).map_err(Clone::clone)
+}
+
+/// What is wrong with one cluster in one or more sides of a comparison, without the outcome itself.
+#[derive(Debug, Default)]
+pub(crate) struct Problems {
+    warnings: Vec<String>,
+    errors: Vec<String>,
+}
+
+impl Problems {
+    pub(crate) fn of(outcome: &Rendered) -> Self {
+        match outcome {
+            Ok(outcome) => {
+                let warnings = outcome.desired.warnings.iter();
+                Self {
+                    warnings: warnings.map(|w| format!("{}: {}", w.path, w.text)).collect(),
+                    errors: telling(outcome),
+                }
+            }
+            Err(why) => Self {
+                warnings: Vec::new(),
+                errors: vec![why.clone()],
+            },
+        }
+    }
 }
 
 /// Says every error once, with the clusters that have it in one of the sides; true when there was one.
-pub(crate) fn say_errors(fleet: &Fleet, sides: &[&[Rendered]], console: &mut Console) -> bool {
+pub(crate) fn say_errors(fleet: &Fleet, sides: &[Vec<Problems>], console: &mut Console) -> bool {
     let mut errors = Folded::default();
-    for outcomes in sides {
-        for (subject, outcome) in fleet.subjects.iter().zip(*outcomes) {
-            let own = match outcome {
-                Ok(outcome) => telling(outcome),
-                Err(why) => vec![why.clone()],
-            };
-            own.into_iter()
-                .for_each(|text| errors.add(text, subject.cluster.alias.as_str()));
+    for problems in sides {
+        for (at, own) in problems.iter().enumerate() {
+            own.errors.iter().for_each(|text| errors.add(text, at));
         }
     }
-    for (text, clusters) in &errors.0 {
-        console.fail(&Failure::new(format!("{}: {text}", names(clusters))));
+    for line in errors.lines(fleet) {
+        console.fail(&Failure::new(line));
     }
     !errors.0.is_empty()
 }
 
 /// Says every warning once, with the clusters that have it.
-pub(crate) fn say_warnings(fleet: &Fleet, outcomes: &[Rendered], console: &mut Console) {
+pub(crate) fn say_warnings(fleet: &Fleet, problems: &[Problems], console: &mut Console) {
     let mut warnings = Folded::default();
-    for (subject, outcome) in fleet.subjects.iter().zip(outcomes) {
-        for warning in outcome.iter().flat_map(|outcome| &outcome.desired.warnings) {
-            warnings.add(
-                format!("{}: {}", warning.path, warning.text),
-                subject.cluster.alias.as_str(),
-            );
-        }
+    for (at, own) in problems.iter().enumerate() {
+        own.warnings.iter().for_each(|text| warnings.add(text, at));
     }
-    for (text, clusters) in &warnings.0 {
-        console.warn(&format!("{}: {text}", names(clusters)));
-    }
+    warnings.lines(fleet).iter().for_each(|line| console.warn(line));
 }
 
-/// Texts in the order of their first appearance, each with the clusters that have it.
+/// Texts in the order of their first appearance, each with the places of the clusters that have it.
 #[derive(Default)]
-struct Folded<'f>(Vec<(String, Vec<&'f str>)>);
+struct Folded<'f>(Vec<(&'f str, BTreeSet<usize>)>);
 
 impl<'f> Folded<'f> {
-    fn add(&mut self, text: String, cluster: &'f str) {
+    fn add(&mut self, text: &'f str, cluster: usize) {
         match self.0.iter_mut().find(|(known, _)| *known == text) {
-            Some((_, clusters)) if clusters.contains(&cluster) => {}
-            Some((_, clusters)) => clusters.push(cluster),
-            None => self.0.push((text, vec![cluster])),
+            Some((_, clusters)) => {
+                clusters.insert(cluster);
+            }
+            None => self.0.push((text, [cluster].into())),
         }
+    }
+
+    /// Each text after the clusters that it concerns.
+    fn lines(&self, fleet: &Fleet) -> Vec<String> {
+        let of = |clusters: &BTreeSet<usize>| -> Vec<&str> {
+            let subjects = clusters.iter().filter_map(|at| fleet.subjects.get(*at));
+            subjects.map(|subject| subject.cluster.alias.as_str()).collect()
+        };
+        let all = self.0.iter();
+        all.map(|(text, clusters)| format!("{}: {text}", names(&of(clusters))))
+            .collect()
     }
 }
 

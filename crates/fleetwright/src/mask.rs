@@ -45,6 +45,11 @@ impl Mask {
         }
     }
 
+    /// Adds the words of another mask.
+    pub(crate) fn merge(&mut self, other: Self) {
+        self.words.extend(other.words);
+    }
+
     /// Whether the values of this config item are secret for this cluster.
     pub(crate) fn is_secret(input: &Input, key: &str) -> bool {
         let stored = input
@@ -91,11 +96,32 @@ pub(crate) struct Hider {
 }
 
 impl Hider {
-    /// The text with every secret word replaced.
+    /// The text with every secret word replaced, and every encoded text that holds one.
     pub(crate) fn hide(&self, text: &str) -> String {
         let Some(finder) = &self.finder else {
             return text.to_owned();
         };
+        let mut out = String::with_capacity(text.len());
+        let mut kept = 0;
+        for (start, token) in encoded(text) {
+            if decoded(token).is_some_and(|inner| self.finds(&inner)) {
+                out.push_str(&self.hide_plain(finder, text.get(kept..start).unwrap_or_default()));
+                out.push_str(MASK);
+                kept = start + token.len();
+            }
+        }
+        out.push_str(&self.hide_plain(finder, text.get(kept..).unwrap_or_default()));
+        out
+    }
+
+    /// Whether hiding would change the text.
+    fn finds(&self, text: &str) -> bool {
+        self.finder
+            .as_ref()
+            .is_some_and(|finder| self.hide_plain(finder, text) != text)
+    }
+
+    fn hide_plain(&self, finder: &AhoCorasick, text: &str) -> String {
         let mut out = String::with_capacity(text.len());
         let mut kept = 0;
         for found in finder.find_iter(text) {
@@ -112,6 +138,33 @@ impl Hider {
         out.push_str(text.get(kept..).unwrap_or_default());
         out
     }
+}
+
+/// Fewer characters of base64 hold no secret that is masked inside of a longer text.
+const SHORTEST_ENCODED: usize = 12;
+
+/// The parts of a text that look like base64, with their places.
+fn encoded(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let inner = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=');
+    let mut at = 0;
+    let parts = std::iter::from_fn(move || {
+        let start = at + text.get(at..)?.find(inner)?;
+        let rest = text.get(start..)?;
+        let part = rest.get(..rest.find(|c| !inner(c)).unwrap_or(rest.len()))?;
+        at = start + part.len();
+        Some((start, part))
+    });
+    let parts = parts.map(|(start, part)| {
+        // `key=` may stand in front of it; padding stands only at the end.
+        let key = part.trim_end_matches('=').rfind('=').map_or(0, |at| at + 1);
+        (start + key, part.get(key..).unwrap_or_default())
+    });
+    parts.filter(|(_, part)| part.len() >= SHORTEST_ENCODED)
+}
+
+/// The text in base64, or in gzip in base64.
+fn decoded(token: &str) -> Option<String> {
+    render::unpack(token).or_else(|| String::from_utf8(STANDARD.decode(token).ok()?).ok())
 }
 
 fn schema(input: &Input) -> Schema {
@@ -151,6 +204,30 @@ mod tests {
         let text = "abc: abcd\ny: \"abc\"\n";
         assert_eq!(hidden(&["abc"], text), "<masked>: abcd\ny: \"<masked>\"\n");
         assert_eq!(hidden(&["s"], "it's"), "it's");
+    }
+
+    #[test]
+    fn encoded_texts_that_hold_a_secret_are_hidden_as_a_whole() {
+        let secret = "correcthorse";
+        let inside = STANDARD.encode("password: correcthorse\n");
+        let packed = render::pack("#cloud-config\npassword: correcthorse\n");
+        let harmless = STANDARD.encode("password: batterystaple\n");
+        for (text, expected) in [
+            (format!("data: {inside}\n"), "data: <masked>\n".to_owned()),
+            (format!("a: \"{packed}\" # b"), "a: \"<masked>\" # b".to_owned()),
+            (format!("x={inside},y"), "x=<masked>,y".to_owned()),
+            (format!("data: {harmless}\n"), format!("data: {harmless}\n")),
+            (
+                format!("{inside} correcthorse {harmless}"),
+                format!("<masked> <masked> {harmless}"),
+            ),
+            (
+                "ä/usr/local/bin/correct=".to_owned(),
+                "ä/usr/local/bin/correct=".to_owned(),
+            ),
+        ] {
+            assert_eq!(hidden(&[secret], &text), expected);
+        }
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! One cluster, 150 different clusters, and the difference of two commits after a change of one file.
+//! One cluster, 150 different clusters, rendering them again after a change of one file with the renderer that knows them, the
+//! difference of the two, and the same for a process that starts cold and keeps no cluster, as the command line does.
 //!
 //! Runs on the large fixture tree if it is beside the workspace, else on the example fleet.
 
@@ -8,7 +9,7 @@ use std::sync::Arc;
 
 use divan::Bencher;
 use model::config_tree::{ConfigTree, TreeFile};
-use render::{Config, Facts, FactsFile, Input, Renderer, diff};
+use render::{Config, Facts, FactsFile, Fold, Input, Renderer, diff};
 
 fn main() {
     divan::main();
@@ -76,7 +77,7 @@ fn fleet(base: &Input) -> Vec<Input> {
 }
 
 /// The same with one manifest changed.
-fn changed(input: &Input) -> Config {
+fn changed(input: &Input, how: usize) -> Config {
     let mut tree = input
         .config
         .sources()
@@ -89,13 +90,13 @@ fn changed(input: &Input) -> Config {
         .find(|(path, _)| path.ends_with("/deployment.yaml"))
     {
         let mut content = file.content.to_vec();
-        content.extend_from_slice(b"\n# changed\n");
+        content.extend_from_slice(format!("\n# changed {how}\n").as_bytes());
         *file = TreeFile {
-            id: format!("{}:changed", file.id),
+            id: format!("{}:changed {how}", file.id),
             content: content.into(),
         };
     }
-    tree.id = "v2".to_owned();
+    tree.id = format!("changed {how}");
     Config::single(Arc::new(tree))
 }
 
@@ -117,19 +118,76 @@ fn fleet_of_150_cold(bencher: Bencher<'_, '_>) {
     });
 }
 
+/// What a running engine does when a commit changes one file: it holds the fleet as it was.
+#[divan::bench(sample_count = 5, sample_size = 1)]
+fn fleet_of_150_warm_after_one_file(bencher: Bencher<'_, '_>) {
+    let base = base();
+    let inputs = fleet(&base);
+    let renderer = Renderer::new();
+    let held: Vec<_> = inputs.iter().map(|input| renderer.render(input).desired).collect();
+    let mut count = 0;
+    bencher
+        .with_inputs(|| {
+            // Each sample sees a text that no one before it has seen.
+            count += 1;
+            let config = changed(&base, count);
+            let of = |input: &Input| Input {
+                config: config.clone(),
+                ..input.clone()
+            };
+            inputs.iter().map(of).collect::<Vec<_>>()
+        })
+        .bench_local_refs(|inputs| {
+            let texts = inputs
+                .iter()
+                .map(|input| renderer.render(input).desired.components.len());
+            texts.sum::<usize>()
+        });
+    drop(held);
+}
+
 #[divan::bench(sample_count = 3, sample_size = 1)]
 fn diff_of_150_after_one_file(bencher: Bencher<'_, '_>) {
     let base = base();
     let inputs = fleet(&base);
-    let config = changed(&base);
     let renderer = Renderer::new();
     let old: Vec<_> = inputs.iter().map(|input| renderer.render(input).desired).collect();
-    bencher.bench(|| {
-        let changes = inputs.iter().zip(&old).map(|(input, old)| {
-            let mut input = input.clone();
-            input.config = config.clone();
-            diff(old, &renderer.render(&input).desired).texts.len()
+    let mut count = 0;
+    bencher
+        .with_inputs(|| {
+            count += 1;
+            changed(&base, count)
+        })
+        .bench_local_refs(|config| {
+            let changes = inputs.iter().zip(&old).map(|(input, old)| {
+                let mut input = input.clone();
+                input.config = config.clone();
+                diff(old, &renderer.render(&input).desired).texts.len()
+            });
+            changes.sum::<usize>()
         });
-        changes.sum::<usize>()
+}
+
+/// Both sides of each cluster, then the next: nothing but the edits is kept. Prints the most memory the process has had.
+#[divan::bench(sample_count = 2, sample_size = 1)]
+fn diff_of_150_cold_cluster_by_cluster(bencher: Bencher<'_, '_>) {
+    let base = base();
+    let inputs = fleet(&base);
+    let config = changed(&base, 1);
+    bencher.bench(|| {
+        let renderer = Renderer::new();
+        let mut fold = Fold::default();
+        for input in &inputs {
+            let mut after = input.clone();
+            after.config = config.clone();
+            let (old, new) = (renderer.render(input).desired, renderer.render(&after).desired);
+            renderer.forget(&input.cluster.id);
+            fold.add(input.cluster.id.as_str(), &diff(&old, &new));
+        }
+        fold.finish().len()
     });
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    for line in status.lines().filter(|line| line.starts_with("VmHWM")) {
+        println!("{line} (of all benchmarks of this run so far)");
+    }
 }

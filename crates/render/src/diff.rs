@@ -185,18 +185,60 @@ pub struct FoldedChange {
 /// Folds the differences of many clusters: equal edits of the same path become one block.
 #[must_use]
 pub fn fold<'d>(diffs: impl IntoIterator<Item = (&'d str, &'d ClusterDiff)>) -> Vec<FoldedChange> {
-    let mut blocks: BTreeMap<(String, Edit), BTreeSet<String>> = BTreeMap::new();
+    let mut fold = Fold::default();
     for (cluster, diff) in diffs {
+        fold.add(cluster, diff);
+    }
+    fold.finish()
+}
+
+/// The same as [`fold`], cluster by cluster, so that no difference has to be kept.
+///
+/// ```
+/// use render::{ClusterDiff, Fold, TextChange};
+///
+/// let change = TextChange { path: "manifests/a/a.yaml".into(), old: Some("a\nb\n".into()), new: Some("a\nc\n".into()) };
+/// let diff = ClusterDiff { texts: vec![change], ..ClusterDiff::default() };
+/// let mut fold = Fold::default();
+/// fold.add("one", &diff);
+/// fold.add("two", &diff);
+/// let blocks = fold.finish();
+/// assert_eq!(blocks.len(), 1);
+/// assert_eq!(blocks[0].lines, [('-', "b".to_owned()), ('+', "c".to_owned())]);
+/// assert_eq!(blocks[0].clusters.len(), 2);
+/// ```
+#[derive(Debug, Default)]
+pub struct Fold {
+    blocks: BTreeMap<(String, Edit), BTreeSet<String>>,
+    /// The last change of each path with its edit: most clusters change the same text in the same way.
+    last: BTreeMap<String, (TextChange, Edit)>,
+}
+
+impl Fold {
+    /// Adds the difference of one cluster.
+    pub fn add(&mut self, cluster: &str, diff: &ClusterDiff) {
         for change in &diff.texts {
-            let lines = edited_lines(change.old.as_deref().unwrap_or(""), change.new.as_deref().unwrap_or(""));
+            let lines = match self.last.get(&change.path) {
+                Some((known, lines)) if known == change => lines.clone(),
+                _ => {
+                    let lines = edited_lines(change.old.as_deref().unwrap_or(""), change.new.as_deref().unwrap_or(""));
+                    let known = (change.clone(), lines.clone());
+                    self.last.insert(change.path.clone(), known);
+                    lines
+                }
+            };
             let key = (change.path.clone(), lines);
-            blocks.entry(key).or_default().insert(cluster.to_owned());
+            self.blocks.entry(key).or_default().insert(cluster.to_owned());
         }
     }
-    let folded = blocks
-        .into_iter()
-        .map(|((path, lines), clusters)| FoldedChange { path, lines, clusters });
-    folded.collect()
+
+    /// The blocks, sorted by path and edit.
+    #[must_use]
+    pub fn finish(self) -> Vec<FoldedChange> {
+        let blocks = self.blocks.into_iter();
+        let folded = blocks.map(|((path, lines), clusters)| FoldedChange { path, lines, clusters });
+        folded.collect()
+    }
 }
 
 /// Most cells of the table that finds the shortest edit; larger changes are shown as a whole.

@@ -56,6 +56,7 @@ mod items;
 mod lint;
 mod manifest;
 mod memo;
+mod packed;
 mod rendered;
 mod renderer;
 mod schema;
@@ -68,12 +69,13 @@ pub use desired::{
     Component, Content, DesiredCluster, DesiredPool, Etcd, Explanation, Manifest, ManifestObject, Outcome,
     PoolDefinition, RenderWarning, Stack,
 };
-pub use diff::{ClusterDiff, Edit, FoldedChange, ObjectChange, ObjectId, TextChange, diff, edited_lines, fold};
+pub use diff::{ClusterDiff, Edit, Fold, FoldedChange, ObjectChange, ObjectId, TextChange, diff, edited_lines, fold};
 pub use error::{RenderError, RenderErrorKind};
 pub use facts::{Facts, FactsFile, InstanceType};
 pub use files::{RemoteFile, parse_files};
 pub use input::Input;
 pub use items::{DefaultItem, Layer, SharedItems};
 pub use lint::{Finding, Rule, Severity, lint};
+pub use packed::{keep_packed, pack, unpack};
 pub use renderer::Renderer;
 pub use schema::{ItemSchema, ItemType, SCHEMA_PATH, Schema};

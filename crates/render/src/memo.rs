@@ -117,6 +117,16 @@ impl Memo {
         (rendered, true)
     }
 
+    /// Drops what is kept for one cluster alone. Results that other clusters may share stay.
+    pub(crate) fn forget(&self, cluster: &str) {
+        let mut results = lock(&self.results);
+        for kept in results.of_cluster.remove(cluster).unwrap_or_default().into_values() {
+            results.bytes = results.bytes.saturating_sub(kept.bytes);
+        }
+        drop(results);
+        lock(&self.items).remove(cluster);
+    }
+
     /// One copy of each name of a container or key.
     pub(crate) fn name(&self, name: &str) -> Arc<str> {
         let mut names = lock(&self.names);

@@ -1,9 +1,6 @@
 //! A rendered text and what it means. Equal texts are one, so each meaning is worked out once however many clusters have it.
 
-use std::io::Write as _;
 use std::sync::{Arc, OnceLock};
-
-use base64::Engine;
 
 use crate::deletions::{DeletionError, Deletions, parse_deletions, parse_stack_deletions};
 use crate::desired::Content;
@@ -127,15 +124,7 @@ impl Rendered {
 
     /// User data as launch templates hold it: gzip, then base64.
     pub(crate) fn packed(&self) -> Arc<str> {
-        let packed = self.packed.get_or_init(|| {
-            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
-            // Writing to a vector cannot fail.
-            let packed = encoder
-                .write_all(self.text.as_bytes())
-                .and_then(|()| encoder.finish())
-                .unwrap_or_default();
-            base64::engine::general_purpose::STANDARD.encode(packed).into()
-        });
+        let packed = self.packed.get_or_init(|| crate::packed::pack(&self.text).into());
         Arc::clone(packed)
     }
 }

@@ -95,6 +95,13 @@ impl Renderer {
         }
     }
 
+    /// Drops what is kept for one cluster alone, for a pass over a fleet that does not come back to it: memory then stays that
+    /// of a few clusters. What clusters share is kept.
+    pub fn forget(&self, cluster: &model::ClusterId) {
+        self.defaults.forget(cluster.as_str());
+        self.memo.forget(cluster.as_str());
+    }
+
     /// Which layer sets a config item, who overrides whom, and which templates read it.
     #[must_use]
     pub fn explain(&self, input: &Input, key: &str) -> Explanation {

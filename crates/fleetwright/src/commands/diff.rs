@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cli_args::{DiffArgs, ReportFormat};
-use render::{ClusterDiff, ObjectChange, Renderer};
+use render::{ClusterDiff, Fold, ObjectChange, Renderer};
 use serde_json::{Value, json};
 
 use crate::console::Console;
 use crate::failure::Failure;
-use crate::fleet::{self, Fleet, Prepared, Rendered};
-use crate::mask::{Hider, Mask};
+use crate::fleet::{self, Fleet, Prepared, Problems};
+use crate::mask::Mask;
 use crate::settings::{Env, Settings};
 
 /// An edit after masking: path and signed lines.
@@ -27,15 +27,20 @@ pub(super) async fn run(args: DiffArgs, settings: Settings, env: &Env, console: 
     };
     // One renderer for both sides: what both share is rendered once.
     let renderer = Renderer::new();
-    let before = fleet::render_all(&renderer, &from, console);
-    let after = fleet::render_all(&renderer, &to, console);
-    let failed = fleet::say_errors(&fleet, &[&before, &after], console);
-    let report = report(
-        &fleet,
-        &before,
-        &after,
-        &hider(&args, [(&from, &before), (&to, &after)]),
-    );
+    let work = |at: usize| Some(compare(&renderer, from.get(at)?, to.get(at)?, args.show_secrets));
+    let (mut found, mut before, mut after) = (Found::default(), Vec::new(), Vec::new());
+    fleet::each(fleet.subjects.len(), work, |at, compared| {
+        if let (Some(compared), Some(subject)) = (compared, fleet.subjects.get(at)) {
+            found.add(subject.cluster.alias.as_str(), compared.diff, compared.mask);
+            let [old, new] = compared.problems;
+            before.push(old);
+            after.push(new);
+            console.progress(at + 1, fleet.subjects.len(), fleet::RENDERED);
+        }
+        Ok(())
+    })?;
+    let failed = fleet::say_errors(&fleet, &[before, after], console);
+    let report = found.report();
     match args.output {
         ReportFormat::Text => report.print(failed, console)?,
         ReportFormat::Json => crate::print::Format::Json.print_value(&report.json(), console)?,
@@ -47,18 +52,32 @@ pub(super) async fn run(args: DiffArgs, settings: Settings, env: &Env, console: 
     }
 }
 
-fn hider(args: &DiffArgs, sides: [(&[Prepared], &[Rendered]); 2]) -> Hider {
+/// One cluster's difference, with what is needed to tell it.
+struct Compared {
+    diff: ClusterDiff,
+    mask: Mask,
+    problems: [Problems; 2],
+}
+
+/// Renders both sides of one cluster and lets them go again.
+fn compare(renderer: &Renderer, from: &Prepared, to: &Prepared, show_secrets: bool) -> Compared {
+    let sides = [from, to].map(|input| (input, fleet::render_one(renderer, input)));
     let mut mask = Mask::default();
-    if !args.show_secrets {
-        for (inputs, outcomes) in sides {
-            for (input, outcome) in inputs.iter().zip(outcomes) {
-                if let (Ok(input), Ok(outcome)) = (input, outcome) {
-                    mask.add(input, &outcome.desired);
-                }
+    for (input, outcome) in &sides {
+        if let (Ok(input), Ok(outcome)) = (input, outcome) {
+            renderer.forget(&input.cluster.id);
+            if !show_secrets {
+                mask.add(input, &outcome.desired);
             }
         }
     }
-    mask.hider()
+    let [(_, before), (_, after)] = sides;
+    let problems = [Problems::of(&before), Problems::of(&after)];
+    let diff = match (before, after) {
+        (Ok(before), Ok(after)) => render::diff(&before.desired, &after.desired),
+        _ => ClusterDiff::default(),
+    };
+    Compared { diff, mask, problems }
 }
 
 /// What differs, folded over clusters.
@@ -69,52 +88,44 @@ struct Report {
     pools: BTreeMap<String, BTreeSet<String>>,
 }
 
-fn report(fleet: &Fleet, before: &[Rendered], after: &[Rendered], hider: &Hider) -> Report {
-    let mut diffs: Vec<(&str, ClusterDiff)> = Vec::new();
-    for (subject, sides) in fleet.subjects.iter().zip(before.iter().zip(after)) {
-        if let (Ok(before), Ok(after)) = sides {
-            diffs.push((
-                subject.cluster.alias.as_str(),
-                render::diff(&before.desired, &after.desired),
-            ));
-        }
-    }
-    let mut report = Report::default();
-    for change in render::fold(diffs.iter().map(|(alias, diff)| (*alias, diff))) {
-        // Masked edits may have become equal where only secrets differ between clusters.
-        let lines = change
-            .lines
-            .iter()
-            .map(|(sign, line)| (*sign, hider.hide(line)))
-            .collect();
-        report
-            .edits
-            .entry((change.path, lines))
-            .or_default()
-            .extend(change.clusters);
-    }
-    for (alias, diff) in &diffs {
-        for (id, change) in &diff.objects {
+/// What the clusters so far gave: the secrets of all of them have to be known before anything is told.
+#[derive(Default)]
+struct Found {
+    mask: Mask,
+    edits: Fold,
+    report: Report,
+}
+
+impl Found {
+    fn add(&mut self, alias: &str, diff: ClusterDiff, mask: Mask) {
+        self.mask.merge(mask);
+        self.edits.add(alias, &diff);
+        for (id, change) in diff.objects {
             let verb = match change {
                 ObjectChange::Added => "added",
                 ObjectChange::Removed => "removed",
                 ObjectChange::Changed(_) => "changed",
             };
-            report
-                .objects
-                .entry((id.to_string(), verb))
-                .or_default()
-                .insert((*alias).to_owned());
+            let clusters = self.report.objects.entry((id.to_string(), verb)).or_default();
+            clusters.insert(alias.to_owned());
         }
-        for pool in &diff.pools {
-            report
-                .pools
-                .entry(pool.clone())
-                .or_default()
-                .insert((*alias).to_owned());
+        for pool in diff.pools {
+            self.report.pools.entry(pool).or_default().insert(alias.to_owned());
         }
     }
-    report
+
+    fn report(self) -> Report {
+        let hider = self.mask.hider();
+        let mut report = self.report;
+        for change in self.edits.finish() {
+            // Masked edits may have become equal where only secrets differ between clusters.
+            let lines = change.lines.iter();
+            let lines = lines.map(|(sign, line)| (*sign, hider.hide(line))).collect();
+            let clusters = report.edits.entry((change.path, lines)).or_default();
+            clusters.extend(change.clusters);
+        }
+        report
+    }
 }
 
 impl Report {

@@ -21,7 +21,7 @@ pub(super) async fn run(args: LintArgs, settings: Settings, env: &Env, console: 
     let fleet = Fleet::read(&args.sources, &args.selection, settings).await?;
     let sources = fleet::open(&args.sources.config_sources, &args.sources, env, console).await?;
     let inputs = fleet.inputs(&sources, args.channel.as_deref()).await?;
-    let outcomes = fleet::render_all(&Renderer::new(), &inputs, console);
+    let outcomes = fleet::render_all(&Renderer::new(), &inputs, console)?;
     // Clusters of one configuration are looked at together: an item is unused only when none of them uses it.
     let mut groups: BTreeMap<String, Vec<(&Input, &Outcome)>> = BTreeMap::new();
     let mut failed = false;

@@ -231,3 +231,216 @@ fn an_error_on_both_sides_is_told_once() {
         "{text}"
     );
 }
+
+/// A repository of the tree at `tree`, with the branch `beta` alone.
+fn repository(shell: &Shell) {
+    let git = |args: &[&str]| {
+        let mut command = std::process::Command::new("git");
+        command.current_dir(shell.path("tree")).env("HOME", shell.home.path());
+        let author = [
+            "-c",
+            "user.name=t",
+            "-c",
+            "user.email=t@example.org",
+            "-c",
+            "init.defaultBranch=beta",
+        ];
+        let output = command.args(author).args(args).output().unwrap();
+        assert!(
+            output.status.success(),
+            "git {args:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    };
+    git(&["init", "--quiet"]);
+    git(&["add", "."]);
+    git(&["commit", "--quiet", "-m", "one"]);
+}
+
+#[test]
+fn a_missing_channel_concerns_the_clusters_that_follow_it() {
+    let shell = shell(MANIFEST);
+    repository(&shell);
+    let two = REGISTRY.replace(
+        "local_id: two, provider: simulated,\n   api_server_url: https://two.example.org, channel: beta",
+        "local_id: two, provider: simulated,\n   api_server_url: https://two.example.org, channel: gamma",
+    );
+    assert_ne!(two, REGISTRY);
+    shell.file("registry.yaml", &two);
+    let from = ["--config-source", "main:git:./tree", "--registry", "registry.yaml"];
+    for command in ["render", "lint"] {
+        let text = shell.run(&[&[command, "--all"], &from[..]].concat());
+        let wrong: Vec<&str> = errors(&text)
+            .into_iter()
+            .filter(|line| line.contains("gamma"))
+            .collect();
+        assert_eq!(wrong.len(), 1, "{text}");
+        assert!(wrong[0].starts_with("! error: cluster two: "), "{text}");
+        assert!(text.ends_with("= Some(1)\n"), "{text}");
+        assert_eq!(
+            command == "render",
+            text.contains("# Source: one/manifests/a/a.yaml"),
+            "{text}"
+        );
+        assert!(!text.contains("# Source: two/"), "{text}");
+    }
+    let text = shell.run(&[&["diff", "--all", "--to", "gamma"], &from[..]].concat());
+    assert_eq!(errors(&text).len(), 1, "{text}");
+    assert!(
+        errors(&text)[0].starts_with("! error: 2 clusters (one, two): "),
+        "{text}"
+    );
+    assert!(text.ends_with("= Some(2)\n"), "{text}");
+}
+
+#[test]
+fn files_and_flags_that_cannot_be_read() {
+    let shell = shell(MANIFEST);
+    shell.file("broken.yaml", "clusters: [\n");
+    shell.file("other.yaml", "clusters:\n- {id: 'aws:1:r:one', alias: ONE}\n");
+    shell.file(
+        "facts.yaml",
+        "defaults: {vpc_id: vpc-1, no_such_fact: hunter2-secret}\n",
+    );
+    shell.file("facts-list.yaml", "- a\n");
+    let registry = |file: &'static str| vec!["--config-source", "main:dir:tree", "--registry", file];
+    let more = |flags: &[&'static str]| [&SOURCE[..], flags].concat();
+    for (flags, part) in [
+        (more(&["-l", "a in (b"]), "selector"),
+        (more(&["-l", "=x"]), "selector"),
+        (more(&["--facts", "facts.yaml"]), "facts.yaml: "),
+        (more(&["--facts", "facts-list.yaml"]), "facts-list.yaml: "),
+        (more(&["--facts", "nothing.yaml"]), "nothing.yaml: "),
+        (registry("nothing.yaml"), "nothing.yaml: "),
+        (registry("broken.yaml"), "broken.yaml: "),
+        (registry("other.yaml"), "other.yaml: "),
+        (more(&["--config-source", "main:dir:other"]), "main"),
+        (
+            vec!["--config-source", "main:nothing:tree", "--registry", "registry.yaml"],
+            "main:nothing:tree",
+        ),
+    ] {
+        let all: &[&str] = if flags.contains(&"-l") { &[] } else { &["--all"] };
+        for command in ["render", "lint"] {
+            let text = shell.run(&[&[command], all, &flags].concat());
+            assert_eq!(errors(&text).len(), 1, "{text}");
+            assert!(errors(&text)[0].contains(part), "{part}: {text}");
+            assert!(text.ends_with("= Some(1)\n") && !text.contains("hunter2"), "{text}");
+        }
+    }
+}
+
+#[test]
+fn a_wrong_override_of_the_channel_concerns_its_cluster() {
+    let shell = shell(MANIFEST);
+    for wrong in ["a=b=c", "="] {
+        let item = format!("size: '4', override_channel: '{wrong}'");
+        shell.file("registry.yaml", &REGISTRY.replace("size: '4'", &item));
+        let text = run(&shell, &["render", "--all"]);
+        assert_eq!(errors(&text).len(), 1, "{wrong}: {text}");
+        assert!(
+            errors(&text)[0].starts_with("! error: cluster two: "),
+            "{wrong}: {text}"
+        );
+        assert!(
+            text.contains("# Source: one/manifests/a/a.yaml") && text.ends_with("= Some(1)\n"),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn an_output_directory_that_cannot_be_written_is_one_error() {
+    let shell = shell(MANIFEST);
+    shell.file("out", "a file where a directory should be\n");
+    let text = run(&shell, &["render", "--all", "--output", "out"]);
+    assert_eq!(errors(&text).len(), 1, "{text}");
+    assert!(
+        errors(&text)[0].starts_with("! error: out/one/cluster.yaml: "),
+        "{text}"
+    );
+    assert!(text.ends_with("= Some(1)\n"), "{text}");
+}
+
+#[test]
+fn lint_says_what_is_wrong_in_two_forms() {
+    let shell = shell(
+        "apiVersion: policy/v1beta1\nkind: PodDisruptionBudget\nmetadata: {name: x}\nspec: {minAvailable: '{{ .Cluster.ConfigItems.size }}'}\n",
+    );
+    shell.file("tree/cluster/config-defaults.yaml", "size: \"2\"\nnever_read: x\n");
+    shell.file("registry.yaml", &REGISTRY.replace("size: '4'", "sise: '4'"));
+    let text = run(&shell, &["lint", "--all", "--kubernetes-version", "1.31"]);
+    let found: Vec<&str> = text
+        .lines()
+        .filter(|line| line.starts_with("error ") || line.starts_with("warning "))
+        .collect();
+    let expected = [
+        "warning unknown-item sise: no default, template or schema knows this item; did you mean size?    cluster two",
+        "warning unused-item never_read: has a default that no template reads",
+        "warning missing-namespace main/cluster/manifests/a/a.yaml: PodDisruptionBudget x has no namespace and would go to default    2 clusters (one, two)",
+        "error removed-api main/cluster/manifests/a/a.yaml: PodDisruptionBudget x uses policy/v1beta1, which Kubernetes 1.25 removed; use policy/v1    2 clusters (one, two)",
+    ];
+    for line in expected {
+        assert!(found.contains(&line), "{line}\n{text}");
+    }
+    assert!(text.contains("! 1 errors, ") && text.ends_with("= Some(1)\n"), "{text}");
+    assert!(!text.contains("correct-horse"), "{text}");
+    let json = run(&shell, &["lint", "--all", "--kubernetes-version", "1.31", "-o", "json"]);
+    let body: String = json
+        .lines()
+        .skip(1)
+        .filter(|line| !line.starts_with(['!', '=']))
+        .collect();
+    let body: serde_json::Value = serde_json::from_str(&body).unwrap();
+    let findings = body["findings"].as_array().unwrap();
+    assert_eq!(findings.len(), found.len());
+    let removed = findings
+        .iter()
+        .find(|finding| finding["rule"] == "removed-api")
+        .unwrap();
+    assert_eq!(removed["severity"], "error");
+    assert_eq!(removed["clusters"], serde_json::json!(["aws:1:r:one", "aws:1:r:two"]));
+    // Without a version to hold it against, nothing is removed.
+    let text = run(&shell, &["lint", "--all"]);
+    assert!(!text.contains("removed-api") && !text.contains("= Some"), "{text}");
+    let text = run(&shell, &["lint", "--all", "--kubernetes-version", "soon"]);
+    assert!(
+        text.contains("--kubernetes-version") && text.ends_with("= Some(1)\n"),
+        "{text}"
+    );
+}
+
+#[test]
+fn secrets_inside_of_encoded_files_are_masked() {
+    let shell = shell(MANIFEST);
+    let pool = "node_pools: [{name: ww, profile: worker, instance_types: [m5.large], discount_strategy: none, min_size: 0, max_size: 1, config_items: {}}]";
+    shell.file("registry.yaml", &REGISTRY.replace("node_pools: []", pool));
+    let item = ".Cluster.ConfigItems.api_password";
+    shell.file(
+        "tree/cluster/node-pools/worker/files.yaml",
+        &format!("files:\n- path: /whole\n  data: {{{{ base64 {item} }}}}\n- path: /inside\n  data: {{{{ printf `password: %s` {item} | base64 }}}}\n- path: /harmless\n  data: {{{{ base64 `nothing to hide here` }}}}\n"),
+    );
+    shell.file(
+        "tree/cluster/node-pools/worker/userdata.yaml",
+        &format!("#cloud-config\np: {{{{ {item} }}}}\n"),
+    );
+    shell.file(
+        "tree/cluster/node-pools/worker/stack.yaml",
+        "UserData: {{ .Values.UserData }}\n",
+    );
+    shell.file("facts.yaml", "defaults: {simulated: true}\n");
+    let args = ["render", "--cluster", "one", "--facts", "facts.yaml"];
+    let text = run(&shell, &args);
+    assert_eq!(errors(&text), Vec::<&str>::new(), "{text}");
+    assert!(
+        text.contains("- path: /whole\n  data: <masked>\n- path: /inside\n  data: <masked>\n"),
+        "{text}"
+    );
+    assert!(text.contains("data: bm90aGluZyB0byBoaWRlIGhlcmU="), "{text}");
+    assert!(text.contains("UserData: <masked>\n"), "{text}");
+    let shown = run(&shell, &[&args[..], &["--show-secrets"]].concat());
+    assert!(
+        shown.contains("UserData: H4sI") && !shown.contains("<masked>"),
+        "{shown}"
+    );
+}

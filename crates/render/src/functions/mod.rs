@@ -114,6 +114,28 @@ fn float(arguments: &[Value], at: usize) -> Result<f64, FunctionError> {
     }
 }
 
+/// Counts the room of a list or map before it is made, each value with what it refers to: a short text may ask for a long list.
+fn charge_items(context: &mut CallContext<'_>, items: usize) -> Result<(), FunctionError> {
+    const ITEM_BYTES: usize = 48;
+    context.charge(items.saturating_mul(ITEM_BYTES))
+}
+
+/// Counts the room of a list of records with a few fields, one for each part of a comma list, before it is made.
+fn charge_records(context: &mut CallContext<'_>, text: &str) -> Result<(), FunctionError> {
+    const RECORD_ITEMS: usize = 12;
+    let records = text.matches(',').count().saturating_add(1);
+    charge_items(context, records.saturating_mul(RECORD_ITEMS))
+}
+
+/// A function of a comma list that makes a record of each part.
+fn of_comma_list(body: impl Fn(&str) -> Outcome + Send + Sync + 'static) -> Function {
+    Function::new([ParamType::String], move |context, arguments| {
+        let text = string(arguments, 0)?;
+        charge_records(context, text)?;
+        body(text)
+    })
+}
+
 /// A function of one string.
 fn of_string(body: impl Fn(&str) -> Outcome + Send + Sync + 'static) -> Function {
     Function::new([ParamType::String], move |_, arguments| body(string(arguments, 0)?))

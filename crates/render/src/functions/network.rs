@@ -5,15 +5,15 @@ use std::net::IpAddr;
 
 use gotemplate::{ElementType, Function, FunctionError, Functions, List, ParamType, Record, Value};
 
-use super::{Outcome, failed, int, of_string, string};
+use super::{Outcome, failed, int, of_comma_list, of_string, string};
 
 pub(super) fn add(functions: &mut Functions) {
     functions
         .add("azCount", az_count())
-        .add("portRanges", of_string(port_ranges))
-        .add("sgIngressRanges", of_string(ingress_ranges))
+        .add("portRanges", of_comma_list(port_ranges))
+        .add("sgIngressRanges", of_comma_list(ingress_ranges))
         .add("splitHostPort", of_string(split_host_port))
-        .add("extractEndpointHosts", of_string(endpoint_hosts))
+        .add("extractEndpointHosts", of_comma_list(endpoint_hosts))
         .add("stupsNATSubnets", of_string(nat_subnets))
         .add(
             "nthAddressFromCIDR",

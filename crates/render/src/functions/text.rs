@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use gotemplate::{ElementType, Function, Functions, List, Map, ParamType, Value};
+use gotemplate::{CallContext, ElementType, Function, Functions, List, Map, ParamType, Value};
 use sha2::{Digest, Sha256};
 
-use super::{Outcome, failed, int, of_string, string};
+use super::{Outcome, charge_items, failed, int, of_string, string};
+
+/// At least as long as anything but a string prints in a list.
+const SHORT_TEXT: usize = 330;
 
 pub(super) fn add(functions: &mut Functions) {
     functions
@@ -28,8 +31,8 @@ pub(super) fn add(functions: &mut Functions) {
         .add("parseInt64", of_string(parse_int64))
         .add(
             "split",
-            Function::new([ParamType::String, ParamType::String], |_, arguments| {
-                split(string(arguments, 0)?, string(arguments, 1)?)
+            Function::new([ParamType::String, ParamType::String], |context, arguments| {
+                split(context, string(arguments, 0)?, string(arguments, 1)?)
             }),
         )
         .add(
@@ -46,18 +49,22 @@ pub(super) fn add(functions: &mut Functions) {
         )
         .add(
             "dict",
-            Function::variadic([], ParamType::Any, |_, arguments| dict(arguments)),
+            Function::variadic([], ParamType::Any, |context, arguments| {
+                charge_items(context, arguments.len())?;
+                dict(arguments)
+            }),
         )
         .add(
             "list",
-            Function::variadic([], ParamType::Any, |_, arguments| {
+            Function::variadic([], ParamType::Any, |context, arguments| {
+                charge_items(context, arguments.len())?;
                 Ok(Value::list(arguments.iter().cloned()))
             }),
         )
         .add(
             "append",
-            Function::variadic([ParamType::StringList], ParamType::String, |_, arguments| {
-                append(arguments)
+            Function::variadic([ParamType::StringList], ParamType::String, |context, arguments| {
+                append(context, arguments)
             }),
         )
         .add("join", join())
@@ -105,10 +112,13 @@ fn parse_int64(text: &str) -> Outcome {
 }
 
 /// The empty string gives nothing at all, so that a `range` over it runs its `else` (fact 22).
-fn split(text: &str, separator: &str) -> Outcome {
+fn split(context: &mut CallContext<'_>, text: &str, separator: &str) -> Outcome {
     if text.is_empty() {
         return Ok(Value::strings(Vec::<String>::new()));
     }
+    // A text of commas becomes a list many times its size.
+    charge_items(context, text.matches(separator).count() + 1)?;
+    context.charge(text.len())?;
     if separator.is_empty() {
         return Ok(Value::strings(text.chars().map(String::from)));
     }
@@ -135,11 +145,12 @@ fn dict(arguments: &[Value]) -> Outcome {
     Ok(Value::from(Map::new(entries)))
 }
 
-fn append(arguments: &[Value]) -> Outcome {
+fn append(context: &mut CallContext<'_>, arguments: &[Value]) -> Outcome {
     let (first, rest) = arguments
         .split_first()
         .ok_or_else(|| failed("append: a list is needed"))?;
     let start = first.as_items().unwrap_or_default();
+    charge_items(context, start.len() + rest.len())?;
     Ok(Value::from(List::of(
         ElementType::String,
         start.iter().chain(rest).cloned(),
@@ -154,13 +165,16 @@ fn join() -> Function {
         let Some(items) = value.as_items() else {
             return Ok(Value::from(sprint(value)));
         };
-        let texts: Vec<String> = items
-            .iter()
-            .filter(|item| !matches!(item, Value::Nil))
-            .map(sprint)
-            .collect();
-        let joined = texts.join(separator);
-        context.charge(joined.len())?;
+        // Items may be one long text many times over, so that each is counted before it is copied.
+        let mut joined = String::new();
+        let shown = items.iter().filter(|item| !matches!(item, Value::Nil));
+        for (i, item) in shown.enumerate() {
+            let between = if i == 0 { "" } else { separator };
+            let length = item.as_str().map_or(SHORT_TEXT, str::len);
+            context.charge(between.len().saturating_add(length))?;
+            joined.push_str(between);
+            joined.push_str(&sprint(item));
+        }
         Ok(Value::from(joined))
     })
 }
@@ -197,8 +211,10 @@ fn indexed_list() -> Function {
         let mut items = Vec::new();
         for i in 0..length {
             context.step()?;
-            let item = template.replace('$', &i.to_string());
-            context.charge(item.len() + 1)?;
+            let index = i.to_string();
+            let more = template.matches('$').count().saturating_mul(index.len());
+            context.charge(template.len().saturating_add(more).saturating_add(1))?;
+            let item = template.replace('$', &index);
             items.push(item);
         }
         Ok(Value::from(items.join(",")))

@@ -74,6 +74,12 @@ impl DefaultsMemo {
         all
     }
 
+    /// Drops what is kept for one cluster.
+    pub(super) fn forget(&self, cluster: &str) {
+        let mut known = self.of_cluster.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|(id, _), _| id != cluster);
+    }
+
     fn of_file(
         &self,
         input: &Input,

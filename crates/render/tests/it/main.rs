@@ -13,6 +13,7 @@ mod fixture;
 mod functions;
 mod incremental;
 mod linting;
+mod packed;
 mod pools;
 mod properties;
 mod sources;

@@ -1,6 +1,10 @@
 //! Facts 16 to 27: the template language over the data model.
 
-use crate::support::{check, check_error};
+use std::sync::Arc;
+
+use render::{Config, Input, Renderer};
+
+use crate::support::{check, check_error, r1, tree};
 
 #[test]
 fn fact_16_truth_of_strings() {
@@ -107,6 +111,50 @@ fn errors_name_the_place_and_the_missing_fact() {
         "{{ range $i := split .Cluster.ConfigItems.list \",\" }}{{ unknown }}{{ end }}",
         "function \"unknown\" not defined",
     );
+}
+
+#[test]
+fn functions_count_what_they_make_before_they_make_it() {
+    for (unit, call) in [
+        (",", "split $x `,`"),
+        ("a", "split $x ``"),
+        ("a", &format!("join `,` (list{})", " $x".repeat(40))),
+        ("a", "join $x (split (indexedList `a` 40) `,`)"),
+        (",", "portRanges $x"),
+        (",", "sgIngressRanges $x"),
+        (",", "extractEndpointHosts $x"),
+        ("$", "indexedList $x 40"),
+        ("\n", "indent 40 $x"),
+    ] {
+        let template = format!("{{{{ $x := .Cluster.ConfigItems.long }}}}{{{{ len ({call}) }}}}");
+        let mut cluster = r1();
+        cluster
+            .config_items
+            .insert("long".parse().unwrap(), unit.repeat(2 << 20));
+        let config = Config::single(tree("v1", [("cluster/cluster.yaml", template)]));
+        let outcome = Renderer::new().render(&Input::new(Arc::new(cluster), config, Arc::default()));
+        let error = outcome.errors[0].to_string();
+        assert!(error.contains("produce more than"), "{call}: {error}");
+    }
+    // Lists that grow by themselves: what they hold is shared, but the room for it is not.
+    check_error(
+        "{{ $x := split `a` `,` }}{{ range split (indexedList `a` 30000) `,` }}{{ $x = append $x `b` }}{{ end }}",
+        "produce more than",
+    );
+}
+
+#[test]
+fn fact_22_nothing_to_split_runs_the_else() {
+    check("{{ range split \"\" \",\" }}x{{ else }}empty{{ end }}", "empty");
+    check(
+        "{{ range split .Cluster.ConfigItems.bb \",\" }}x{{ else }}empty{{ end }}",
+        "empty",
+    );
+    check(
+        "{{ range split .Cluster.ConfigItems.list \",\" }}[{{ . }}]{{ else }}empty{{ end }}",
+        "[x=1][y=2]",
+    );
+    check("{{ len (split \"\" \",\") }} {{ len (split \",\" \",\") }}", "0 2");
 }
 
 #[test]
