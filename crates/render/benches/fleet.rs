@@ -3,6 +3,8 @@
 //!
 //! Runs on the large fixture tree if it is beside the workspace, else on the example fleet.
 
+#![allow(clippy::print_stdout, reason = "benchmarks print their figures")]
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
