@@ -143,7 +143,7 @@ impl Walk<'_> {
 
     fn list(&mut self, kind: TypeRef<'_>, value: &mut Value) -> Result<(), ApiError> {
         let Value::Array(items) = value else {
-            return self.wrong(value, "list");
+            return self.wrong(value, &go_type(kind));
         };
         let Some(element) = kind.element() else { return Ok(()) };
         let length = self.path.len();
@@ -160,7 +160,7 @@ impl Walk<'_> {
 
     fn object(&mut self, kind: TypeRef<'_>, value: &mut Value) -> Result<(), ApiError> {
         let Value::Object(map) = value else {
-            return self.wrong(value, "object");
+            return self.wrong(value, &go_type(kind));
         };
         let length = self.path.len();
         let names: Vec<String> = map.keys().cloned().collect();
@@ -265,6 +265,33 @@ impl Walk<'_> {
         ApiError::bad_request(format!(
             "{kind} in version \"{version}\" cannot be handled as a {kind}: {why}"
         ))
+    }
+}
+
+/// A type as Go writes it: `[]v1.Container`, `map[string]string`.
+fn go_type(kind: TypeRef<'_>) -> String {
+    match kind.kind() {
+        Kind::Any => "interface {}".to_owned(),
+        Kind::Scalar(scalar) => match scalar {
+            Scalar::Boolean => "bool".to_owned(),
+            Scalar::Int32 => "int32".to_owned(),
+            Scalar::Integer => "int64".to_owned(),
+            Scalar::Number => "float64".to_owned(),
+            Scalar::IntOrString => "intstr.IntOrString".to_owned(),
+            Scalar::Quantity => "resource.Quantity".to_owned(),
+            Scalar::Time => "v1.Time".to_owned(),
+            Scalar::Bytes => "[]uint8".to_owned(),
+            _ => "string".to_owned(),
+        },
+        Kind::List { .. } => format!("[]{}", kind.element().map(go_type).unwrap_or_default()),
+        Kind::Object => match kind.name() {
+            // The last two parts of `io.k8s.api.core.v1.Container` are the package and the type.
+            Some(name) => {
+                let parts: Vec<&str> = name.rsplitn(3, '.').take(2).collect();
+                parts.into_iter().rev().collect::<Vec<_>>().join(".")
+            }
+            None => format!("map[string]{}", kind.values().map(go_type).unwrap_or_default()),
+        },
     }
 }
 

@@ -1,6 +1,7 @@
 //! The server over HTTP/1.1 and HTTP/2, plain or with TLS.
 
 use std::future::Future;
+use std::io::ErrorKind;
 
 use bytes::Buf;
 use http::{Request, Response};
@@ -46,7 +47,11 @@ where
             // Ended connections are collected as they end, so that the set stays small.
             Some(_) = tasks.join_next() => {}
             accepted = listener.accept() => {
-                let (stream, peer) = accepted?;
+                let (stream, peer) = match accepted {
+                    // The client went away while it waited: that is no reason to leave all others alone.
+                    Err(error) if matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset) => continue,
+                    accepted => accepted?,
+                };
                 let (server, tls) = (server.clone(), tls.clone());
                 tasks.spawn(async move {
                     match tls {

@@ -47,12 +47,18 @@ fn body_and_doubled(context: &Context, kind: Option<&str>) -> Result<(Value, Vec
     value.map(|value| (value, Vec::new()))
 }
 
+/// How much of a body an error shows.
+const SHOWN: usize = 30;
+
 /// The beginning of a body that cannot be read, for its writer to see.
 fn shown(body: &[u8]) -> String {
     if body.is_empty() {
         return "<empty>".to_owned();
     }
-    String::from_utf8_lossy(body.get(..body.len().min(1_024)).unwrap_or_default()).into_owned()
+    match body.get(..SHOWN) {
+        Some(head) if body.len() > SHOWN => format!("{} ...", String::from_utf8_lossy(head)),
+        _ => String::from_utf8_lossy(body).into_owned(),
+    }
 }
 
 /// Reads a patch in JSON.

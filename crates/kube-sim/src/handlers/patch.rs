@@ -65,7 +65,7 @@ pub(super) async fn patch(context: &mut Context, target: &Target) -> Answer {
                     return Err(rename(renamed, &name));
                 }
                 value::drop_nulls_builtin(&edit_target.resource, &mut value);
-                fits(&edit_target, &version, strict, &value, &patch)?;
+                fits(&edit_target, &version, strict, &value, (other, &patch))?;
                 Ok(Edited { value, tracked: false })
             };
             let written = change(context, target, &edit).await?;
@@ -81,30 +81,40 @@ fn rename(found: &str, wanted: &str) -> ApiError {
 }
 
 /// Holds a patched object to its type: the real server tells misfits of a patch otherwise than those of a whole object.
-fn fits(target: &Target, version: &str, strict: bool, value: &Value, patch: &Value) -> Result<(), ApiError> {
-    let (shown, why) = match schema::check(target, version, &mut value.clone()) {
+fn fits(
+    target: &Target,
+    version: &str,
+    strict: bool,
+    value: &Value,
+    (kind, patch): (PatchKind, &Value),
+) -> Result<(), ApiError> {
+    // A strategic merge patch is shown itself, the others by what they make.
+    let strategic = kind == PatchKind::Strategic;
+    let why = match schema::check(target, version, &mut value.clone()) {
         Ok(unknown) if strict && !unknown.is_empty() => {
             let texts: Vec<String> = unknown
                 .iter()
                 .map(|field| format!("unknown field \"{field}\""))
                 .collect();
-            (
-                value::go_text(patch),
-                format!("strict decoding error: {}", texts.join(", ")),
-            )
+            format!("strict decoding error: {}", texts.join(", "))
         }
         Ok(_) => return Ok(()),
         Err(error) => {
-            let why = error.message.split_once(": ").map_or("", |(_, why)| why).to_owned();
-            (value.to_string(), why)
+            let why = error.message.split_once(": ").map_or("", |(_, why)| why);
+            match why.rsplit_once(" of type ") {
+                // Its result is no text that is decoded, but a tree that is converted.
+                Some((_, wanted @ ("int32" | "int64" | "bool"))) if strategic => format!("unrecognized type: {wanted}"),
+                _ => why.to_owned(),
+            }
         }
     };
-    Err(ApiError::invalid(
-        "",
-        "",
-        "",
-        &[FieldError::invalid("patch", shown, why)],
-    ))
+    let shown = if strategic {
+        value::go_text(patch)
+    } else {
+        value.to_string()
+    };
+    let error = FieldError::invalid("patch", shown, why);
+    Err(ApiError::invalid("", "", "", &[error]))
 }
 
 /// What the real server says when a patch does not fit.

@@ -130,9 +130,10 @@ fn scale_of(context: &Context, target: &Target, object: &Value) -> Result<Value,
     if !selector.is_empty() {
         set(&mut status, &["selector"], selector);
     }
-    Ok(json!({
-        "kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": metadata,
-        "spec": {"replicas": int(object, &refs(&paths.spec)).unwrap_or(0)}, "status": status}))
+    // A wish for none is not written.
+    let wish = int(object, &refs(&paths.spec)).filter(|replicas| *replicas != 0);
+    let spec = wish.map_or_else(|| json!({}), |replicas| json!({"replicas": replicas}));
+    Ok(json!({"kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": metadata, "spec": spec, "status": status}))
 }
 
 async fn scale(context: &mut Context, target: &Target) -> Answer {

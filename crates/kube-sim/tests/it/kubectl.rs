@@ -59,6 +59,7 @@ impl Session {
             .args(arguments.split_whitespace())
             .env("KUBECONFIG", self.folder.path().join("config"))
             .env("HOME", self.folder.path())
+            .env("KUBE_EDITOR", "sed -i s/nginx:3/nginx:4/")
             .current_dir(self.folder.path())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -296,6 +297,20 @@ async fn changing(session: &Session) {
         .await;
     session
         .run("set image deploy/web c=nginx:3", "", 0, &["image updated"])
+        .await;
+    session
+        .run("edit deploy web", "", 0, &["deployment.apps/web edited"])
+        .await;
+    session
+        .run(
+            "get deploy web -o jsonpath={.spec.template.spec.containers[0].image}",
+            "",
+            0,
+            &["nginx:4"],
+        )
+        .await;
+    session
+        .run("edit deploy web", "", 0, &["Edit cancelled, no changes made."])
         .await;
     session
         .run("rollout history deploy/web", "", 0, &["deployment.apps/web"])

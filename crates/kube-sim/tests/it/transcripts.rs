@@ -26,6 +26,8 @@ const SESSIONS: &[&str] = &[
     "custom",
     "policies",
     "namespaces",
+    "empties",
+    "misfits",
 ];
 
 fn folder() -> PathBuf {

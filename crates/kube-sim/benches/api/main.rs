@@ -1,11 +1,18 @@
 //! What the server costs: memory per pod and per server, reads, lists, writes and watch events.
-#![allow(clippy::unwrap_used, reason = "a benchmark may stop")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a benchmark may stop, and prints"
+)]
+
+mod http;
+mod memory;
 
 use std::sync::Arc;
 
+use ::http::{Method, Request};
 use divan::Bencher;
 use divan::counter::ItemsCount;
-use http::{Method, Request};
 use http_body_util::BodyExt;
 use kube_sim::ApiServer;
 use ports::{SeededIds, SystemClock};
@@ -17,6 +24,7 @@ use tower::ServiceExt;
 static ALLOCATOR: divan::AllocProfiler = divan::AllocProfiler::system();
 
 fn main() {
+    memory::print();
     divan::main();
 }
 
@@ -45,6 +53,8 @@ async fn send(server: &ApiServer, method: Method, path: &str, media: &str, body:
     response.into_body().collect().await.unwrap().to_bytes().len()
 }
 
+const JSON: &str = "application/json";
+const APPLY: &str = "application/apply-patch+yaml";
 const PODS: &str = "/api/v1/namespaces/default/pods";
 
 fn pod(number: usize) -> Value {
@@ -101,7 +111,9 @@ fn get(bencher: Bencher) {
     let runtime = runtime();
     let server = runtime.block_on(filled(100));
     let path = format!("{PODS}/web-5d4f8c7b9-50");
-    bencher.bench(|| runtime.block_on(send(&server, Method::GET, &path, "", "")));
+    bencher
+        .counter(ItemsCount::new(1_usize))
+        .bench(|| runtime.block_on(send(&server, Method::GET, &path, "", "")));
 }
 
 #[divan::bench]
@@ -110,6 +122,15 @@ fn list_1000(bencher: Bencher) {
     let server = runtime.block_on(filled(1_000));
     bencher
         .counter(ItemsCount::new(1_000_usize))
+        .bench(|| runtime.block_on(send(&server, Method::GET, PODS, "", "")));
+}
+
+#[divan::bench(sample_count = 20)]
+fn list_10000(bencher: Bencher) {
+    let runtime = runtime();
+    let server = runtime.block_on(filled(10_000));
+    bencher
+        .counter(ItemsCount::new(10_000_usize))
         .bench(|| runtime.block_on(send(&server, Method::GET, PODS, "", "")));
 }
 
@@ -137,15 +158,9 @@ fn apply_changed(bencher: Bencher) {
     let runtime = runtime();
     let server = server();
     let mut replicas = 0;
-    bencher.bench_local(|| {
+    bencher.counter(ItemsCount::new(1_usize)).bench_local(|| {
         replicas += 1;
-        runtime.block_on(send(
-            &server,
-            Method::PATCH,
-            DEPLOYMENT,
-            "application/apply-patch+yaml",
-            &deployment(replicas),
-        ))
+        runtime.block_on(send(&server, Method::PATCH, DEPLOYMENT, APPLY, &deployment(replicas)))
     });
 }
 
@@ -154,15 +169,9 @@ fn apply_unchanged(bencher: Bencher) {
     let runtime = runtime();
     let server = server();
     let body = deployment(1);
-    bencher.bench_local(|| {
-        runtime.block_on(send(
-            &server,
-            Method::PATCH,
-            DEPLOYMENT,
-            "application/apply-patch+yaml",
-            &body,
-        ))
-    });
+    bencher
+        .counter(ItemsCount::new(1_usize))
+        .bench_local(|| runtime.block_on(send(&server, Method::PATCH, DEPLOYMENT, APPLY, &body)));
 }
 
 /// One write seen by ten watches.
@@ -185,7 +194,7 @@ fn event_to_10_watches(bencher: Bencher) {
         number += 1;
         let body = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "m"}, "data": {"n": number.to_string()}});
         runtime.block_on(async {
-            send(&server, Method::PATCH, path, "application/apply-patch+yaml", &body.to_string()).await;
+            send(&server, Method::PATCH, path, APPLY, &body.to_string()).await;
             for watch in &mut watches {
                 watch.frame().await.unwrap().unwrap();
             }
