@@ -74,7 +74,7 @@ pub use admission::{Admission, Operation, Review};
 pub use auth::{AllowAll, AnyoneIsAdmin, Authenticator, Authorizer, Decision, TokenRequest, UserInfo};
 pub use body::ReplyBody;
 pub use faults::{Calls, Fault, FaultEvent, FaultPlan, FaultRule, FaultyApi, FaultyBody, Requests};
-pub use local::{DeleteOptions, Local, Place, Stored, Tap, Write};
+pub use local::{DeleteOptions, Local, Place, Projection, Stored, Tap, Write};
 pub use policies::Policies;
 pub use rbac::{NoEscalation, Rbac, TokenTable};
 pub use request::{Propagation, RequestInfo};

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use bytes::Bytes;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::auth::UserInfo;
@@ -39,49 +40,69 @@ pub struct Place<'a> {
 
 /// A version of an object as it is stored. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Stored(Arc<Object>);
+pub struct Stored {
+    object: Arc<Object>,
+    key: Arc<Key>,
+}
 
 impl Stored {
+    /// Namespace (empty for cluster-scoped kinds) and name.
+    #[must_use]
+    pub fn key(&self) -> (&str, &str) {
+        (&self.key.namespace, &self.key.name)
+    }
+
     /// The object as a tree. This parses its bytes: keep the result where it is used more than once.
     #[must_use]
     pub fn value(&self) -> Value {
-        self.0.value()
+        self.object.value()
     }
 
     /// The object as canonical JSON.
     #[must_use]
     pub fn bytes(&self) -> &Bytes {
-        &self.0.bytes
+        &self.object.bytes
     }
 
     /// The version.
     #[must_use]
     pub fn version(&self) -> u64 {
-        self.0.version
+        self.object.version
     }
 
     /// The uid.
     #[must_use]
     pub fn uid(&self) -> &str {
-        &self.0.uid
+        &self.object.uid
     }
 
     /// The labels, read from the bytes.
     #[must_use]
     pub fn labels(&self) -> BTreeMap<String, String> {
-        self.0.labels()
+        self.object.labels()
     }
 
     /// The uids of the owners.
     pub fn owners(&self) -> impl Iterator<Item = &str> {
-        self.0.owners.iter().map(|uid| &**uid)
+        self.object.owners.iter().map(|uid| &**uid)
     }
 
     /// Whether a deletion has begun.
     #[must_use]
     pub fn deleting(&self) -> bool {
-        self.0.deleting
+        self.object.deleting
     }
+}
+
+/// Shows some objects to clients with fields that are worked out when they are read, such as the heartbeats of nodes: a
+/// value that changes with time alone needs no writes. Stored objects, and what [`ApiServer::read`] and [`Stored`] show,
+/// stay as they are.
+pub trait Projection: Send + Sync + std::fmt::Debug {
+    /// Whether objects of this collection are projected at all.
+    fn concerns(&self, group: &str, resource: &str) -> bool;
+
+    /// Works an object over for a reader at this time.
+    fn project(&self, object: &mut Value, now: Timestamp);
 }
 
 /// What a deletion asks for.
@@ -129,13 +150,15 @@ impl Write {
     /// The object before the write; none for a creation.
     #[must_use]
     pub fn before(&self) -> Option<Stored> {
-        self.0.before.clone().map(Stored)
+        let key = || self.0.key.clone();
+        self.0.before.clone().map(|object| Stored { object, key: key() })
     }
 
     /// The object after the write; none for a removal.
     #[must_use]
     pub fn after(&self) -> Option<Stored> {
-        self.0.after.clone().map(Stored)
+        let key = || self.0.key.clone();
+        self.0.after.clone().map(|object| Stored { object, key: key() })
     }
 }
 
@@ -170,6 +193,12 @@ impl Tap {
 }
 
 impl ApiServer {
+    /// Lets a projection show in everything that clients read; at most one, and the first one stays.
+    pub fn project(&self, projection: Arc<dyn Projection>) {
+        // A second projection is refused by the cell, as documented.
+        let _ = self.core.projection.set(projection);
+    }
+
     /// Reads and writes as this user without HTTP.
     #[must_use]
     pub fn local(&self, user: UserInfo) -> Local {
@@ -189,7 +218,9 @@ impl ApiServer {
     #[must_use]
     pub fn stored(&self, group: &str, resource: &str, namespace: &str, name: &str) -> Option<Stored> {
         let id = GroupResource::new(group, resource);
-        self.core.state().get(&id, &Key::new(namespace, name)).map(Stored)
+        let key = Arc::new(Key::new(namespace, name));
+        let object = self.core.state().get(&id, &key)?;
+        Some(Stored { object, key })
     }
 
     /// All current objects of a kind, not yet parsed, in order of namespace and name; an empty namespace means all.
@@ -205,7 +236,10 @@ impl ApiServer {
             .objects
             .range::<Key, _>(&first..)
             .take_while(|(key, _)| namespace.is_empty() || *key.namespace == *namespace)
-            .map(|(_, object)| Stored(object.clone()))
+            .map(|(key, object)| Stored {
+                object: object.clone(),
+                key: key.clone(),
+            })
             .collect()
     }
 
@@ -297,7 +331,10 @@ impl Local {
         let key = context.key(&target);
         match handlers::delete_object(&mut context, &target, &key, &request).await? {
             Deleted::Gone(_) => Ok(None),
-            Deleted::Going(object) => Ok(Some(Stored(object))),
+            Deleted::Going(object) => Ok(Some(Stored {
+                object,
+                key: Arc::new(key),
+            })),
         }
     }
 
@@ -375,9 +412,12 @@ impl Local {
 }
 
 fn stored(written: Written) -> Stored {
-    match written {
-        Written::Stored(object) => Stored(object),
+    let object = match written {
+        Written::Stored(object) => object,
         // Local requests are never dry runs; the tree is all there would be.
-        Written::DryRun(value) => Stored(Arc::new(Object::new(&value, 0, &[]))),
-    }
+        Written::DryRun(value) => Arc::new(Object::new(&value, 0, &[])),
+    };
+    let (namespace, name) = object.place();
+    let key = Arc::new(Key::new(&namespace, &name));
+    Stored { object, key }
 }

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::net::Ipv4Addr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context as TaskContext, Poll};
 
 use bytes::{Buf, Bytes};
@@ -16,6 +16,7 @@ use serde_json::Value;
 use crate::admission::{Admission, Review};
 use crate::auth::{AllowAll, AnyoneIsAdmin, Authenticator, Authorizer, Decision, UserInfo, refusal};
 use crate::body::ReplyBody;
+use crate::local::Projection;
 use crate::request::{MAX_URL, Options, RequestInfo, negotiate};
 use crate::status::ApiError;
 use crate::store::{State, Window};
@@ -71,6 +72,7 @@ pub(crate) struct Core {
     authenticator: Arc<dyn Authenticator>,
     authorizer: Arc<dyn Authorizer>,
     admission: Vec<Arc<dyn Admission>>,
+    pub(crate) projection: OnceLock<Arc<dyn Projection>>,
 }
 
 impl std::fmt::Debug for Core {
@@ -168,6 +170,7 @@ impl ApiServerBuilder {
             authenticator: self.authenticator,
             authorizer: self.authorizer,
             admission: self.admission,
+            projection: OnceLock::new(),
         };
         bootstrap::fill(&core);
         bootstrap::add(&core, core.authorizer.initial_objects());

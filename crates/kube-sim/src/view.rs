@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::convert;
+use crate::local::Projection;
 use crate::printers;
 use crate::registry::Resource;
 use crate::store::Object;
@@ -35,20 +36,28 @@ pub(crate) struct View {
     pub(crate) version: String,
     pub(crate) shape: Shape,
     pub(crate) now: Timestamp,
+    /// Works objects over before they are shown.
+    pub(crate) projection: Option<Arc<dyn Projection>>,
 }
 
 impl View {
+    /// Whether the stored bytes can be shown as they are.
     fn is_stored_version(&self) -> bool {
-        self.resource.id == self.resource.stored_as && self.version == self.resource.storage_version()
+        self.projection.is_none()
+            && self.resource.id == self.resource.stored_as
+            && self.version == self.resource.storage_version()
     }
 
     /// The tree of an object in the client's version.
     pub(crate) fn convert(&self, value: Value) -> Value {
         if self.is_stored_version() {
-            value
-        } else {
-            convert::convert(value, &self.resource, &self.version)
+            return value;
         }
+        let mut value = convert::convert(value, &self.resource, &self.version);
+        if let Some(projection) = &self.projection {
+            projection.project(&mut value, self.now);
+        }
+        value
     }
 
     /// Writes an item of a list: items of built-in kinds do not repeat version and kind.

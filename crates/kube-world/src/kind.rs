@@ -68,6 +68,11 @@ kinds! {
 }
 
 impl Kind {
+    /// All kinds that the world knows: pods and nodes first.
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
+        Self::ALL.iter().copied()
+    }
+
     /// The kind of a collection; none for kinds that nothing in the world looks at.
     #[must_use]
     pub fn of(group: &str, resource: &str) -> Option<Self> {

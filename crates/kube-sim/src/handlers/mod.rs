@@ -83,6 +83,12 @@ impl Context {
             version: self.info.version.clone(),
             shape: self.shape.clone()?,
             now: self.core().now(),
+            projection: self
+                .core()
+                .projection
+                .get()
+                .filter(|p| p.concerns(target.resource.group(), target.resource.plural()))
+                .cloned(),
         })
     }
 

@@ -1,5 +1,6 @@
 //! One stored object: canonical bytes and the few things that selectors and the garbage collector ask for.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
@@ -41,6 +42,20 @@ struct Labels<'a> {
     labels: Option<&'a RawValue>,
 }
 
+#[derive(Deserialize)]
+struct Placed<'a> {
+    #[serde(borrow)]
+    metadata: Names<'a>,
+}
+
+#[derive(Deserialize)]
+struct Names<'a> {
+    #[serde(borrow, default)]
+    namespace: Cow<'a, str>,
+    #[serde(borrow)]
+    name: Cow<'a, str>,
+}
+
 impl Object {
     pub(crate) fn new(value: &Value, version: u64, fields: &[SelectableField]) -> Self {
         // A tree of JSON values always serialises: its keys are texts.
@@ -69,6 +84,20 @@ impl Object {
     /// The object as a tree, for changing it.
     pub(crate) fn value(&self) -> Value {
         serde_json::from_slice(&self.bytes).unwrap_or_default()
+    }
+
+    /// Namespace and name, read from the bytes.
+    pub(crate) fn place(&self) -> (String, String) {
+        let found = serde_json::from_slice::<Placed<'_>>(&self.bytes);
+        found.map_or_else(
+            |_| <(String, String)>::default(),
+            |placed| {
+                (
+                    placed.metadata.namespace.into_owned(),
+                    placed.metadata.name.into_owned(),
+                )
+            },
+        )
     }
 
     /// The bytes without `apiVersion` and `kind`, in pieces.

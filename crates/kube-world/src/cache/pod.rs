@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -102,6 +103,10 @@ pub struct PodView {
     pub requests: Arc<Amounts>,
     /// Its priority.
     pub priority: i32,
+    /// Whether a kubelet has taken it on.
+    pub started: bool,
+    /// Its address.
+    pub ip: Option<Ipv4Addr>,
     /// Whether it mirrors a static pod of its node.
     pub mirror: bool,
     /// Restarts of its containers, added up.
@@ -158,6 +163,8 @@ impl PodView {
             deletion_grace: metadata.deletion_grace_period_seconds.unwrap_or(0),
             requests: pool.amounts(spec.requests()),
             priority: spec.priority,
+            started: status.start_time.is_some(),
+            ip: status.pod_ip.parse().ok(),
             mirror: metadata.annotations.contains_key("kubernetes.io/config.mirror"),
             restarts: status
                 .container_statuses
@@ -313,6 +320,9 @@ struct RawStatus<'a> {
     phase: Cow<'a, str>,
     #[serde(borrow, default)]
     conditions: Vec<RawCondition<'a>>,
+    start_time: Option<Timestamp>,
+    #[serde(borrow, default, rename = "podIP")]
+    pod_ip: Cow<'a, str>,
     #[serde(default)]
     container_statuses: Vec<RawContainerStatus>,
 }

@@ -64,6 +64,17 @@ impl Amounts {
         }
     }
 
+    /// The amount of a resource by its name.
+    #[must_use]
+    pub fn amount(&self, resource: &str) -> i64 {
+        match resource {
+            "cpu" => self.cpu_millis,
+            "memory" => self.memory,
+            "ephemeral-storage" => self.ephemeral_storage,
+            other => self.extended.get(other).copied().unwrap_or(0),
+        }
+    }
+
     /// The first resource of which this list asks more than another one has, with both amounts.
     #[must_use]
     pub fn exceeds(&self, free: &Self) -> Option<(&str, i64, i64)> {

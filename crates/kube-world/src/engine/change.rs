@@ -35,6 +35,8 @@ pub struct Change {
     pub key: Key,
     /// The number of the write.
     pub version: u64,
+    /// Who wrote it: the name of a controller or scheduler of this world, else `api`.
+    pub actor: &'static str,
     /// A pod before the write.
     pub pod_before: Option<Arc<PodView>>,
     /// A pod after the write.
@@ -52,6 +54,7 @@ impl Change {
         Self {
             key,
             version,
+            actor: "api",
             pod_before: None,
             pod_after: None,
             node_before: None,

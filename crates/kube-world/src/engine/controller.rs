@@ -1,6 +1,7 @@
 //! What the engine asks of controllers and of a scheduler.
 
 use std::fmt::Debug;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use kube_sim::{ApiError, UserInfo};
@@ -22,6 +23,16 @@ pub trait Controller: Send + Debug {
     /// The user it writes as.
     fn user(&self, _view: &View<'_>, _key: &Key) -> UserInfo {
         controller_manager()
+    }
+
+    /// The node it runs on, for a kubelet; its events name it.
+    fn host(&self, _view: &View<'_>, _key: &Key) -> Option<Arc<str>> {
+        None
+    }
+
+    /// What to look at again because a machine came, went, died or returned. For kubelets and node controllers.
+    fn machine_changed(&self, _node: &str, _view: &View<'_>) -> Vec<Key> {
+        Vec::new()
     }
 
     /// What to look at again because of a write. The caches of the view hold the state after it.

@@ -5,8 +5,10 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
+
+use super::heartbeats::{Beat, Heartbeats};
 
 /// What a node is like. Whoever makes machines (a simulated cloud, a test) describes them with this.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,6 +35,8 @@ pub struct NodeSpec {
     pub ready_delay: Option<Duration>,
     /// The version of the kubelet.
     pub kubelet_version: String,
+    /// Pods that the kubelet runs by itself, as their manifests; each is mirrored to the API as `NAME-NODE`.
+    pub static_pods: Vec<Value>,
 }
 
 impl NodeSpec {
@@ -62,6 +66,7 @@ impl NodeSpec {
             boot_delay: Duration::ZERO,
             ready_delay: Some(Duration::ZERO),
             kubelet_version: "v1.36.2".to_owned(),
+            static_pods: Vec::new(),
         }
     }
 
@@ -90,7 +95,7 @@ impl NodeSpec {
 /// What a machine's kubelet is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Power {
-    /// The machine boots; its kubelet registers at this time.
+    /// The machine boots; its kubelet begins at this time.
     Booting(Timestamp),
     /// The kubelet works and tells so.
     Alive,
@@ -100,69 +105,133 @@ pub enum Power {
     Dead(Timestamp),
 }
 
-/// A machine with the kubelet on it.
+/// A machine with the kubelet on it. Its life is data: what it is doing at a time follows from it, nobody has to tick.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Machine {
     /// What it is like.
     pub spec: Arc<NodeSpec>,
-    /// What its kubelet is doing.
-    pub power: Power,
-    /// Since when the kubelet works without a break; heartbeats are counted from here.
-    pub since: Timestamp,
     /// Counts the machines of a world; addresses and pod networks follow from it.
     pub number: u32,
+    /// Since when the kubelet works without a break, or will once it has booted.
+    pub since: Timestamp,
+    /// Since when nobody answers.
+    pub dead_since: Option<Timestamp>,
+    /// From when until when it shuts down.
+    pub shutdown: Option<(Timestamp, Timestamp)>,
 }
 
 impl Machine {
-    /// Whether its kubelet works.
+    /// What its kubelet is doing at a time.
     #[must_use]
-    pub fn is_alive(&self) -> bool {
-        matches!(self.power, Power::Alive | Power::ShuttingDown(_))
+    pub fn power(&self, now: Timestamp) -> Power {
+        match (self.dead_since, self.shutdown) {
+            (Some(dead), _) if now >= dead => Power::Dead(dead),
+            (_, Some((_, end))) if now >= end => Power::Dead(end),
+            (_, Some((start, end))) if now >= start => Power::ShuttingDown(end),
+            _ if now < self.since => Power::Booting(self.since),
+            _ => Power::Alive,
+        }
+    }
+
+    /// Whether its kubelet works at a time.
+    #[must_use]
+    pub fn is_alive(&self, now: Timestamp) -> bool {
+        matches!(self.power(now), Power::Alive | Power::ShuttingDown(_))
     }
 
     /// The address of the node.
     #[must_use]
     pub fn address(&self) -> Ipv4Addr {
         const NODES: u32 = u32::from_be_bytes([172, 16, 0, 0]);
-        self.spec
-            .internal_ip
-            .unwrap_or_else(|| Ipv4Addr::from(NODES + (self.number.wrapping_add(10) & 0xf_ffff)))
+        let own = || Ipv4Addr::from(NODES.wrapping_add(self.number.wrapping_add(9) & 0xf_ffff));
+        self.spec.internal_ip.unwrap_or_else(own)
+    }
+
+    /// The network that its pods get their addresses from: the first address of a /24.
+    #[must_use]
+    pub fn pod_network(&self) -> Ipv4Addr {
+        const PODS: u32 = u32::from_be_bytes([10, 64, 0, 0]);
+        Ipv4Addr::from(PODS.wrapping_add((self.number & 0x7fff) << 8))
+    }
+
+    /// When and until when it works, for the heartbeats.
+    fn beat(&self) -> Beat {
+        let end = self.shutdown.map(|(_, end)| end);
+        Beat {
+            since: self.since,
+            until: [self.dead_since, end].into_iter().flatten().min(),
+        }
     }
 }
 
 /// All machines of a cluster, in order of their nodes' names.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Machines {
     all: BTreeMap<Arc<str>, Machine>,
     made: u32,
+    heartbeats: Arc<Heartbeats>,
 }
 
 impl Machines {
-    pub(crate) fn get(&self, node: &str) -> Option<&Machine> {
-        self.all.get(node)
+    pub(crate) fn new(heartbeats: Arc<Heartbeats>) -> Self {
+        Self {
+            all: BTreeMap::new(),
+            made: 0,
+            heartbeats,
+        }
     }
 
-    pub(crate) fn get_mut(&mut self, node: &str) -> Option<&mut Machine> {
-        self.all.get_mut(node)
+    pub(crate) fn get(&self, node: &str) -> Option<&Machine> {
+        self.all.get(node)
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Machine> {
         self.all.values()
     }
 
-    pub(crate) fn add(&mut self, spec: NodeSpec, now: Timestamp) {
-        self.made += 1;
-        let boot = jiff::SignedDuration::try_from(spec.boot_delay).unwrap_or_default();
-        let machine = Machine {
-            power: Power::Booting(now.saturating_add(boot).unwrap_or(now)),
-            since: now,
-            number: self.made,
-            spec: Arc::new(spec),
-        };
-        self.all.insert(machine.spec.name.as_str().into(), machine);
+    pub(crate) fn heartbeats(&self) -> &Heartbeats {
+        &self.heartbeats
     }
 
-    pub(crate) fn remove(&mut self, node: &str) -> Option<Machine> {
-        self.all.remove(node)
+    /// Adds a machine that is switched on now; it takes the place of one with the same name.
+    pub(crate) fn add(&mut self, spec: NodeSpec, now: Timestamp) {
+        self.made += 1;
+        let boot = SignedDuration::try_from(spec.boot_delay).unwrap_or_default();
+        let machine = Machine {
+            number: self.made,
+            since: now.saturating_add(boot).unwrap_or(now),
+            dead_since: None,
+            shutdown: None,
+            spec: Arc::new(spec),
+        };
+        let name: Arc<str> = machine.spec.name.as_str().into();
+        self.heartbeats.set(&name, machine.beat());
+        self.all.insert(name, machine);
+    }
+
+    /// Changes a machine; false if there is none.
+    pub(crate) fn change(&mut self, node: &str, act: impl FnOnce(&mut Machine)) -> bool {
+        let Some(machine) = self.all.get_mut(node) else {
+            return false;
+        };
+        act(machine);
+        self.heartbeats.set(node, machine.beat());
+        true
+    }
+
+    /// Takes a machine away; its last sign of life is remembered until the node's object goes.
+    pub(crate) fn remove(&mut self, node: &str, now: Timestamp) -> Option<Machine> {
+        let machine = self.all.remove(node)?;
+        let mut beat = machine.beat();
+        beat.until = Some(beat.until.map_or(now, |until| until.min(now)));
+        self.heartbeats.set(node, beat);
+        Some(machine)
+    }
+
+    /// Forgets the signs of life of a node whose object is gone, unless its machine is still there.
+    pub(crate) fn node_removed(&self, node: &str) {
+        if !self.all.contains_key(node) {
+            self.heartbeats.forget(node);
+        }
     }
 }

@@ -1,0 +1,523 @@
+//! A cluster that lives: its API, the machines behind its nodes, and everything that acts on them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use kube_sim::{ApiError, ApiServer, Stored, Tap, UserInfo, Write};
+
+use super::action::Action;
+use super::change::Change;
+use super::controller::{Controller, Scheduler, controller_manager, kube_scheduler};
+use super::execute::Executor;
+use super::log::{EventLog, Sink};
+use super::queue::{Item, Queue};
+use super::recorder::Recorder;
+use super::step_clock::StepClock;
+use super::view::View;
+use crate::cache::Caches;
+use crate::kind::{Key, Kind};
+use crate::kubelet::{self, Profile};
+use crate::nodes::{self, Heartbeats, Machines, NodeTimes};
+
+/// Who wrote what the world did not write itself.
+const OTHERS: &str = "api";
+/// A key that comes so often at one instant waits a second: two controllers undo each other's work.
+const TURNS_AT_ONCE: u32 = 200;
+
+/// Puts a world together.
+#[derive(Debug)]
+pub struct WorldBuilder {
+    server: ApiServer,
+    seed: u64,
+    profile: Profile,
+    times: NodeTimes,
+    controllers: Vec<Box<dyn Controller>>,
+    scheduler: Option<Box<dyn Scheduler>>,
+    sink: Option<SinkSlot>,
+}
+
+struct SinkSlot(Sink);
+
+impl std::fmt::Debug for SinkSlot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Sink")
+    }
+}
+
+impl WorldBuilder {
+    /// The seed of everything that is drawn: delays of kubelets, stopping times.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// How long kubelets take for what they do.
+    #[must_use]
+    pub fn profile(mut self, profile: Profile) -> Self {
+        self.profile = profile;
+        self
+    }
+
+    /// How patient the control plane is with nodes.
+    #[must_use]
+    pub fn node_times(mut self, times: NodeTimes) -> Self {
+        self.times = times;
+        self
+    }
+
+    /// Adds a controller after those that are there.
+    #[must_use]
+    pub fn controller(mut self, controller: Box<dyn Controller>) -> Self {
+        self.controllers.push(controller);
+        self
+    }
+
+    /// Adds controllers after those that are there.
+    #[must_use]
+    pub fn controllers(mut self, controllers: Vec<Box<dyn Controller>>) -> Self {
+        self.controllers.extend(controllers);
+        self
+    }
+
+    /// Sets the scheduler; without one pods wait until somebody binds them.
+    #[must_use]
+    pub fn scheduler(mut self, scheduler: Box<dyn Scheduler>) -> Self {
+        self.scheduler = Some(scheduler);
+        self
+    }
+
+    /// Hands each line of the event log over.
+    #[must_use]
+    pub fn log_sink(mut self, sink: Sink) -> Self {
+        self.sink = Some(SinkSlot(sink));
+        self
+    }
+
+    /// Makes the world. What the server holds already is seen as made in this moment.
+    #[must_use]
+    pub fn build(self) -> World {
+        let tap = self.server.tap();
+        let heartbeats = Arc::new(Heartbeats::default());
+        self.server.project(heartbeats.clone());
+        let mut controllers = nodes::controllers(self.times);
+        controllers.extend(kubelet::controllers(self.seed, self.profile));
+        controllers.extend(self.controllers);
+        let mut world = World {
+            server: self.server,
+            tap,
+            caches: Caches::default(),
+            machines: Machines::new(heartbeats),
+            controllers,
+            scheduler: self.scheduler,
+            queue: Queue::default(),
+            recorder: Recorder::default(),
+            log: EventLog::new(self.sink.map(|slot| slot.0)),
+            turns: BTreeMap::new(),
+            steps: 0,
+        };
+        world.take_stock();
+        world
+    }
+}
+
+/// A cluster that lives. [`World::settle`] does all that is due; in between nothing happens and nothing is spent.
+#[derive(Debug)]
+pub struct World {
+    server: ApiServer,
+    tap: Tap,
+    caches: Caches,
+    machines: Machines,
+    controllers: Vec<Box<dyn Controller>>,
+    scheduler: Option<Box<dyn Scheduler>>,
+    queue: Queue,
+    recorder: Recorder,
+    log: EventLog,
+    /// How often each key had its turn since time last moved or a run began.
+    turns: BTreeMap<Item, u32>,
+    steps: u64,
+}
+
+impl World {
+    /// Begins a world around a server, with kubelets and the node controllers.
+    #[must_use]
+    pub fn builder(server: ApiServer) -> WorldBuilder {
+        WorldBuilder {
+            server,
+            seed: 0,
+            profile: Profile::default(),
+            times: NodeTimes::default(),
+            controllers: Vec::new(),
+            scheduler: None,
+            sink: None,
+        }
+    }
+
+    /// The cluster's API.
+    #[must_use]
+    pub fn server(&self) -> &ApiServer {
+        &self.server
+    }
+
+    /// The log of everything that happened.
+    #[must_use]
+    pub fn log(&self) -> &EventLog {
+        &self.log
+    }
+
+    /// How many plans were made so far. An idle world makes none.
+    #[must_use]
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    /// What planners see now.
+    #[must_use]
+    pub fn view(&self) -> View<'_> {
+        View {
+            now: self.server.now(),
+            server: &self.server,
+            caches: &self.caches,
+            machines: &self.machines,
+        }
+    }
+
+    /// When something is due next without anybody's doing; the past if something is due already.
+    #[must_use]
+    pub fn next_due(&self) -> Option<Timestamp> {
+        if !self.tap.is_empty() {
+            return Some(Timestamp::MIN);
+        }
+        let scheduler = self.scheduler.as_ref().and_then(|scheduler| scheduler.due());
+        [self.queue.next_due(), scheduler, self.recorder.next_due()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// Returns once somebody has written to the API.
+    pub async fn stirred(&mut self) {
+        self.tap.filled().await;
+    }
+
+    /// Does all that is due at the time of the server's clock, and all that follows from it, and returns the number of plans it
+    /// took.
+    pub async fn settle(&mut self) -> u64 {
+        let before = self.steps;
+        self.turns.clear();
+        loop {
+            self.absorb(OTHERS);
+            let now = self.server.now();
+            self.queue.fire(now);
+            if let Some(item) = self.queue.pop() {
+                self.take_turn(item, now).await;
+            } else if !self.schedule(now).await && !self.expire(now).await {
+                return self.steps - before;
+            }
+        }
+    }
+
+    /// Lets time pass up to an instant on a clock that the server runs on, doing everything when it is due.
+    pub async fn advance_to(&mut self, clock: &StepClock, until: Timestamp) -> u64 {
+        let before = self.steps;
+        self.settle().await;
+        while let Some(due) = self.next_due().filter(|due| *due <= until) {
+            clock.set(due);
+            self.settle().await;
+        }
+        clock.set(until);
+        self.settle().await;
+        self.steps - before
+    }
+
+    /// Takes in what the server held before the world began.
+    fn take_stock(&mut self) {
+        let view_time = self.server.now();
+        for kind in Kind::all() {
+            for stored in self.server.stored_all(kind.group, kind.resource, "") {
+                let (namespace, name) = stored.key();
+                let key = Key::new(kind, namespace, name);
+                let change = self.cached(key, stored.version(), None, Some(stored));
+                self.spread(&change, view_time);
+            }
+        }
+    }
+
+    /// Takes the new writes into the caches and asks everybody what to look at because of them.
+    fn absorb(&mut self, actor: &'static str) {
+        if self.tap.is_empty() {
+            return;
+        }
+        let now = self.server.now();
+        for write in self.tap.take() {
+            self.note(&write, actor, now);
+            let (group, resource) = write.resource();
+            let Some(kind) = Kind::of(group, resource) else {
+                continue;
+            };
+            let key = Key::new(kind, write.namespace(), write.name());
+            let mut change = self.cached(key, write.version(), write.before(), write.after());
+            change.actor = actor;
+            self.spread(&change, now);
+        }
+    }
+
+    fn cached(&mut self, key: Key, version: u64, before: Option<Stored>, after: Option<Stored>) -> Change {
+        let mut change = Change::new(key, version, before, after);
+        match change.key.kind {
+            Kind::POD => {
+                let (before, after) =
+                    self.caches
+                        .put_pod(&change.key.namespace, &change.key.name, change.stored_after());
+                (change.pod_before, change.pod_after) = (before, after);
+            }
+            Kind::NODE => {
+                let (before, after) = self.caches.put_node(&change.key.name, change.stored_after());
+                (change.node_before, change.node_after) = (before, after);
+                if change.is_removal() {
+                    self.machines.node_removed(&change.key.name);
+                }
+            }
+            Kind::EVENT if change.is_removal() => self.recorder.forget(&change.key),
+            _ => {}
+        }
+        change
+    }
+
+    fn spread(&mut self, change: &Change, now: Timestamp) {
+        let view = View {
+            now,
+            server: &self.server,
+            caches: &self.caches,
+            machines: &self.machines,
+        };
+        for (place, controller) in self.controllers.iter().enumerate() {
+            for key in controller.interested(change, &view) {
+                self.queue.add((place, key));
+            }
+        }
+        if let Some(scheduler) = &mut self.scheduler {
+            scheduler.observe(change, &view);
+        }
+    }
+
+    fn note(&mut self, write: &Write, actor: &str, now: Timestamp) {
+        let (group, resource) = write.resource();
+        let verb = match (write.before(), write.after()) {
+            (None, _) => "created",
+            (_, None) => "removed",
+            _ => "changed",
+        };
+        let object = Place {
+            group,
+            resource,
+            namespace: write.namespace(),
+            name: write.name(),
+        };
+        let size = write.after().map_or(0, |stored| stored.bytes().len());
+        self.log
+            .write(now, actor, verb, object, format_args!("v{} {size}B", write.version()));
+    }
+
+    async fn take_turn(&mut self, item: Item, now: Timestamp) {
+        let turns = self.turns.entry(item.clone()).or_default();
+        *turns += 1;
+        if *turns > TURNS_AT_ONCE {
+            *turns = 0;
+            let later = now.saturating_add(SignedDuration::from_secs(1)).unwrap_or(now);
+            self.queue.wake_at(&item, later);
+            self.log
+                .write(now, "world", "put-off", &item.1, format_args!("too many turns at once"));
+            return;
+        }
+        self.steps += 1;
+        let view = View {
+            now,
+            server: &self.server,
+            caches: &self.caches,
+            machines: &self.machines,
+        };
+        let Some(controller) = self.controllers.get(item.0) else {
+            return;
+        };
+        let plan = controller.reconcile(&view, &item.1);
+        if plan.is_empty() {
+            self.queue.succeeded(&item);
+            return;
+        }
+        let actor = Actor {
+            name: controller.name(),
+            user: controller.user(&view, &item.1),
+            host: controller.host(&view, &item.1),
+        };
+        match self.carry_out(&actor, plan, Some(&item), now).await {
+            Ok(()) => self.queue.succeeded(&item),
+            Err((action, error)) => {
+                let view = View {
+                    now,
+                    server: &self.server,
+                    caches: &self.caches,
+                    machines: &self.machines,
+                };
+                let answer = self
+                    .controllers
+                    .get(item.0)
+                    .map(|controller| controller.failed(&view, &item.1, &action, &error))
+                    .unwrap_or_default();
+                // What follows from a refusal is not asked about again.
+                let _ = self.carry_out(&actor, answer, Some(&item), now).await;
+                let wait = SignedDuration::try_from(self.queue.back_off(&item)).unwrap_or_default();
+                self.queue.wake_at(&item, now.saturating_add(wait).unwrap_or(now));
+            }
+        }
+    }
+
+    async fn schedule(&mut self, now: Timestamp) -> bool {
+        let view = View {
+            now,
+            server: &self.server,
+            caches: &self.caches,
+            machines: &self.machines,
+        };
+        let Some(scheduler) = &mut self.scheduler else {
+            return false;
+        };
+        let plan = scheduler.schedule_next(&view);
+        if plan.is_empty() {
+            return false;
+        }
+        self.steps += 1;
+        let actor = Actor {
+            name: "default-scheduler",
+            user: kube_scheduler(),
+            host: None,
+        };
+        if let Err((action, error)) = self.carry_out(&actor, plan, None, now).await {
+            let view = View {
+                now,
+                server: &self.server,
+                caches: &self.caches,
+                machines: &self.machines,
+            };
+            if let Some(scheduler) = &mut self.scheduler {
+                scheduler.failed(&view, &action, &error);
+            }
+        }
+        true
+    }
+
+    /// Deletes one event whose time is over.
+    async fn expire(&mut self, now: Timestamp) -> bool {
+        let Some(key) = self.recorder.expired(now) else {
+            return false;
+        };
+        let actor = Actor {
+            name: "world",
+            user: controller_manager(),
+            host: None,
+        };
+        let options = kube_sim::DeleteOptions::default();
+        // An event that somebody holds with a finalizer stays, as it would on a real server.
+        let _ = self
+            .carry_out(&actor, vec![Action::Delete { key, options }], None, now)
+            .await;
+        true
+    }
+
+    /// Carries a plan out in order, up to the first refusal.
+    async fn carry_out(
+        &mut self,
+        actor: &Actor,
+        plan: Vec<Action>,
+        item: Option<&Item>,
+        now: Timestamp,
+    ) -> Result<(), (Action, ApiError)> {
+        let local = self.server.local(actor.user.clone());
+        for action in plan {
+            if let Action::WakeAt(at) = action {
+                if let Some(item) = item {
+                    self.queue.wake_at(item, at);
+                }
+                continue;
+            }
+            let mut executor = Executor {
+                server: &self.server,
+                local: &local,
+                recorder: &mut self.recorder,
+                source: actor.name,
+                host: actor.host.as_deref(),
+                now,
+            };
+            let done = executor.carry_out(&action).await;
+            self.absorb(actor.name);
+            if let Err(error) = done {
+                self.log.write(
+                    now,
+                    actor.name,
+                    action.verb(),
+                    action.subject(),
+                    format_args!("refused {} {}", error.code, error.reason),
+                );
+                return Err((action, error));
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells every controller that something happened to a machine.
+    pub(crate) fn machine_changed(&mut self, node: &str, verb: &str) {
+        let now = self.server.now();
+        self.log.write(
+            now,
+            "world",
+            verb,
+            format_args!("machines/{node}"),
+            format_args!("done"),
+        );
+        let view = View {
+            now,
+            server: &self.server,
+            caches: &self.caches,
+            machines: &self.machines,
+        };
+        for (place, controller) in self.controllers.iter().enumerate() {
+            for key in controller.machine_changed(node, &view) {
+                self.queue.add((place, key));
+            }
+        }
+    }
+
+    pub(crate) fn machines_mut(&mut self) -> &mut Machines {
+        &mut self.machines
+    }
+}
+
+/// Who carries a plan out.
+#[derive(Debug)]
+struct Actor {
+    name: &'static str,
+    user: UserInfo,
+    host: Option<Arc<str>>,
+}
+
+/// An object as the log names it; its kind may be one that nothing in the world looks at.
+struct Place<'a> {
+    group: &'a str,
+    resource: &'a str,
+    namespace: &'a str,
+    name: &'a str,
+}
+
+impl std::fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.resource)?;
+        if Kind::of(self.group, self.resource).is_none() && !self.group.is_empty() {
+            write!(f, ".{}", self.group)?;
+        }
+        if !self.namespace.is_empty() {
+            write!(f, "/{}", self.namespace)?;
+        }
+        write!(f, "/{}", self.name)
+    }
+}
