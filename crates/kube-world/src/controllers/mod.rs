@@ -15,7 +15,6 @@ mod daemonset;
 mod deployment;
 mod endpoints;
 mod job;
-mod podgc;
 mod replicaset;
 mod root_ca;
 mod statefulset;
@@ -36,7 +35,6 @@ pub fn all() -> Vec<Box<dyn Controller>> {
         Box::new(budget::Budgets),
         Box::new(statefulset::StatefulSets),
         Box::new(endpoints::EndpointSlices),
-        Box::new(podgc::PodCollector),
         Box::new(root_ca::RootCertificates),
     ]
 }

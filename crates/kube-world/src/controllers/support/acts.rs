@@ -63,16 +63,6 @@ impl Acts {
         self.actions.push(Action::Delete { key, options });
     }
 
-    /// Deletes a pod at once: nobody is there to stop it.
-    pub(crate) fn delete_at_once(&mut self, key: Key, uid: &str) {
-        let options = DeleteOptions {
-            grace_period_seconds: Some(0),
-            uid: Some(uid.to_owned()),
-            ..DeleteOptions::default()
-        };
-        self.actions.push(Action::Delete { key, options });
-    }
-
     /// Tells an ordinary event about an object.
     pub(crate) fn event(&mut self, kind: Kind, object: &Value, reason: &str, message: String) {
         self.tell(Key::of(kind, object), EventType::Normal, reason, message);

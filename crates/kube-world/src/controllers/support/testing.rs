@@ -52,6 +52,8 @@ pub(crate) fn pod(pod: &Value) -> Pod {
         deletion_grace: int(pod, &["metadata", "deletionGracePeriodSeconds"]).unwrap_or(0),
         requests: Arc::new(Amounts::default()),
         priority: 0,
+        started: text(pod, &["status", "startTime"]).is_some(),
+        ip: text(pod, &["status", "podIP"]).and_then(|address| address.parse().ok()),
         mirror: false,
         restarts: 0,
     })
