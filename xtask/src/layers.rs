@@ -24,7 +24,7 @@ const LAYERS: &[(&str, u8, &[&str])] = &[
     ("kube-sim", 2, &["model", "ports", "yaml", "kubemerge"]),
     ("kube-world", 2, &["model", "ports", "kube-sim"]),
     ("cloud-sim", 2, &["model", "ports", "yaml"]),
-    ("kube-access", 2, &["model", "ports", "yaml"]),
+    ("kube-access", 2, &["ports", "yaml"]),
     ("lifecycle", 3, &["model", "ports", "yaml", "render", "plan", "kube-access"]),
     ("service", 3, &["model", "ports"]),
     ("registry", 3, &["model", "ports", "registry-api", "service", "yaml"]),

@@ -225,8 +225,12 @@ impl Access {
         }
         match self.call(&Call::delete(kind, key, &options)).await {
             Ok(_) => Ok(DeletionOutcome::Deleted),
-            // It went by itself, or another object has the name now.
-            Err(AccessError::NotFound { .. } | AccessError::Stale { .. }) => Ok(DeletionOutcome::Missing),
+            Err(AccessError::NotFound { .. }) => Ok(DeletionOutcome::Missing),
+            // Either another object has the name now, or the server met another writer; a look tells.
+            Err(error @ AccessError::Stale { .. }) => match self.get(kind, key, Depth::Metadata).await? {
+                Some(now) if meta(&now, "uid") == meta(live, "uid") => Err(error),
+                _ => Ok(DeletionOutcome::Missing),
+            },
             Err(error) => Err(error),
         }
     }

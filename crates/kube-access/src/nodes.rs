@@ -173,7 +173,12 @@ impl Access {
         match self.call(&Call::delete(&kind, &key, &options)).await {
             Ok(_) => Ok(PodDeletion::Deleted),
             Err(AccessError::NotFound { .. }) => Ok(PodDeletion::NotFound),
-            Err(AccessError::Stale { .. }) => Ok(PodDeletion::Gone),
+            // Either another pod has the name now, or the server met another writer; a look tells.
+            Err(error @ AccessError::Stale { .. }) => match self.get(&kind, &key, Depth::Metadata).await? {
+                None => Ok(PodDeletion::NotFound),
+                Some(now) if meta(&now, "uid") != pod.uid => Ok(PodDeletion::Gone),
+                Some(_) => Err(error),
+            },
             Err(AccessError::UnknownOutcome { why, .. }) => Ok(PodDeletion::Unknown { why }),
             Err(error) => Err(error),
         }

@@ -1,6 +1,6 @@
 //! Apply: from the objects that git wants to a cluster that has them.
 //!
-//! Planning is pure ([`plan()`]), deciding is pure ([`decide`]), and [`Applier`] carries out: server-side apply under our own
+//! Planning is pure ([`plan()`]), deciding is pure (`decide.rs`), and [`Applier`] carries out: server-side apply under our own
 //! field manager, with adoption of what client-side apply owned. What was applied is remembered ([`Memory`]) as a digest, a
 //! version and the name of the field set that was ours; as long as these hold, an object costs nothing.
 

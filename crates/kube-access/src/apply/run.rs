@@ -303,10 +303,12 @@ impl Applier {
             Decision::Inspect { drift } => hand.inspect(step, kind, observed, drift).await,
         };
         let written = !matches!(done.0, Outcome::Unchanged) && done.0.lets_others_go_on();
-        if written && step.phase == Phase::Definitions && self.access.mode() == Mode::Live && used(plan, step) {
-            if let Err(error) = hand.established(step, kind).await {
-                return (Outcome::Failed { error }, done.1);
-            }
+        let waits = step.phase == Phase::Definitions && self.access.mode() == Mode::Live && used(plan, step);
+        if written
+            && waits
+            && let Err(error) = hand.established(step, kind).await
+        {
+            return (Outcome::Failed { error }, done.1);
         }
         done
     }
@@ -339,30 +341,42 @@ impl Applier {
         results: &[Option<ObjectResult>],
         kinds: Arc<Kinds>,
     ) -> Result<Arc<Kinds>, AccessError> {
-        let written = plan.steps.iter().zip(results).filter(|(step, result)| {
+        let good = |(step, result): &(&Step, &Option<ObjectResult>)| {
             let outcome = result.as_ref().map(|result| &result.outcome);
-            step.phase == Phase::Definitions
-                && outcome.is_some_and(|outcome| outcome.lets_others_go_on() && *outcome != Outcome::Unchanged)
-        });
-        let defined: BTreeSet<GroupKind> = written.filter_map(|(step, _)| Some(defines(&step.object)?.0)).collect();
-        if defined.is_empty() {
-            return Ok(kinds);
-        }
+            step.phase == Phase::Definitions && outcome.is_some_and(Outcome::lets_others_go_on)
+        };
+        let good: Vec<_> = plan.steps.iter().zip(results).filter(good).collect();
+        let unchanged = |result: &Option<ObjectResult>| {
+            result
+                .as_ref()
+                .is_some_and(|result| result.outcome == Outcome::Unchanged)
+        };
+        let written = good.iter().any(|(_, result)| !unchanged(result));
+        let defined: BTreeSet<GroupKind> = good
+            .iter()
+            .filter_map(|(step, _)| Some(defines(&step.object)?.0))
+            .collect();
         let wanted: Vec<&Step> = plan
             .steps
             .iter()
             .filter(|step| defined.contains(&step.key.kind))
             .collect();
+        let all = |kinds: &Kinds| {
+            wanted
+                .iter()
+                .all(|step| kinds.exact(&step.api_version, &step.key.kind.kind).is_some())
+        };
+        // A definition may have been written by a pass that did not come to reading the kinds again.
+        if !written && all(&kinds) {
+            return Ok(kinds);
+        }
         let clock = self.access.clock();
         let began = clock.now();
         loop {
             let kinds = self.access.refresh_kinds().await?;
-            let all = wanted
-                .iter()
-                .all(|step| kinds.exact(&step.api_version, &step.key.kind.kind).is_some());
             let waited = clock.now().duration_since(began).unsigned_abs();
             // What is not served by then fails by itself, object by object.
-            if all || waited > self.policy.patience {
+            if all(&kinds) || waited > self.policy.patience {
                 return Ok(kinds);
             }
             clock.sleep(std::time::Duration::from_millis(500)).await;
@@ -444,7 +458,7 @@ fn levels(plan: &ApplyPlan) -> Vec<Range<usize>> {
     out
 }
 
-fn outcome<'r>(results: &'r [Option<ObjectResult>], place: usize) -> Option<&'r Outcome> {
+fn outcome(results: &[Option<ObjectResult>], place: usize) -> Option<&Outcome> {
     results.get(place)?.as_ref().map(|result| &result.outcome)
 }
 

@@ -103,9 +103,13 @@ impl Applier {
         }
         let mut report = PruneReport::default();
         if !prune.items.is_empty() {
-            let kinds = self.access().kinds().await?;
+            let mut kinds = self.access().kinds().await?;
             let ranks: BTreeSet<Rank> = prune.items.iter().map(|item| item.rank).collect();
             for rank in ranks {
+                // Definitions that went took their kinds along; whoever looks into a namespace has to know.
+                if rank == Rank::Namespaces && self.access().mode() == Mode::Live {
+                    kinds = self.access().refresh_kinds().await?;
+                }
                 let items: Vec<&PruneItem> = prune.items.iter().filter(|item| item.rank == rank).collect();
                 let outcomes = self.rank(&items, &kinds).await;
                 report
@@ -184,8 +188,11 @@ impl Applier {
         match self.access().call(&Call::delete(kind, &item.key, &options)).await {
             Ok(_) => self.look(item, kinds).await,
             Err(AccessError::NotFound { .. }) => Ok(PruneOutcome::Deleted),
-            // Another object has the name now: ours is gone.
-            Err(AccessError::Stale { .. }) => Ok(PruneOutcome::Gone),
+            // Either another object has the name now, or the server met another writer; a look tells.
+            Err(error @ AccessError::Stale { .. }) => match self.look(item, kinds).await? {
+                PruneOutcome::Deleted => Ok(PruneOutcome::Gone),
+                _ => Err(error),
+            },
             Err(error) => Err(error),
         }
     }

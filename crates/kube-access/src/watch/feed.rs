@@ -48,7 +48,7 @@ pub(super) enum Said<T> {
     Applied(ObjectKey, T),
     /// An object is gone.
     Deleted(ObjectKey),
-    /// Everything that there is has been said.
+    /// Everything that there is has been said, or will be as it arrives: the kind can be read.
     Synced,
     /// It does not get through, and tries again after a pause.
     Trouble(AccessError),
@@ -72,6 +72,8 @@ pub(super) struct Feed<T> {
     queue: VecDeque<Said<T>>,
     failures: u32,
     pause: Option<Duration>,
+    /// Trouble was told and its end was not.
+    troubled: bool,
 }
 
 /// A watch that is open.
@@ -104,6 +106,7 @@ impl<T: Send + 'static> Feed<T> {
             queue: VecDeque::new(),
             failures: 0,
             pause: None,
+            troubled: false,
         }
     }
 
@@ -135,6 +138,7 @@ impl<T: Send + 'static> Feed<T> {
             }
             self.failures = self.failures.saturating_add(1);
             self.rest();
+            self.troubled = true;
             return Said::Trouble(error);
         }
     }
@@ -173,6 +177,7 @@ impl<T: Send + 'static> Feed<T> {
             }
         }
         self.queue.push_back(Said::Synced);
+        self.troubled = false;
         self.version = Some(version);
         Ok(())
     }
@@ -211,6 +216,10 @@ impl<T: Send + 'static> Feed<T> {
             chunks: chunks.boxed(),
             buffer: BytesMut::new(),
         });
+        // A watch that goes on where it stopped ends the trouble, even if nothing happens for a while.
+        if std::mem::replace(&mut self.troubled, false) {
+            self.queue.push_back(Said::Synced);
+        }
         Ok(())
     }
 
@@ -267,18 +276,13 @@ impl<T: Send + 'static> Feed<T> {
         );
         let key = self.kind.key(&name.0, &name.1);
         match parsed.kind {
-            "ADDED" | "MODIFIED" => {
-                if self.known.get(&name) != Some(&version) {
-                    self.known.insert(name, version);
-                    self.queue.push_back(Said::Applied(key, (self.project)(&parsed.object)));
-                }
+            "ADDED" | "MODIFIED" if self.known.get(&name) != Some(&version) => {
+                self.known.insert(name, version);
+                let value = (self.project)(&parsed.object);
+                self.queue.push_back(Said::Applied(key, value));
             }
-            "DELETED" => {
-                if self.known.remove(&name).is_some() {
-                    self.queue.push_back(Said::Deleted(key));
-                }
-            }
-            // A bookmark only moves the place.
+            "DELETED" if self.known.remove(&name).is_some() => self.queue.push_back(Said::Deleted(key)),
+            // A repetition says nothing, and a bookmark only moves the place.
             _ => {}
         }
         Ok(())

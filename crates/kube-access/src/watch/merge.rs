@@ -27,7 +27,7 @@ pub enum WatchEvent<T> {
         /// The object.
         key: ObjectKey,
     },
-    /// Everything that there is of a kind has been told; again after each new list.
+    /// Everything that there is of a kind has been told; again after each new list, and when a trouble is over.
     Synced {
         /// The kind.
         kind: GroupKind,

@@ -1,8 +1,17 @@
 //! Everything against a simulated cluster in process.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "tests"
+)]
 
 mod applying;
+mod deleting;
 mod faults;
 mod fixture;
+mod nodes;
 mod pruning;
 mod support;
+mod watching;

@@ -1,17 +1,16 @@
 //! Simulated clusters, ways to them, and a way that breaks.
 
-use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::task::{Context as TaskContext, Poll};
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use http_body_util::{BodyExt, Full};
+use http_body_util::BodyExt;
 use kube_access::apply::{Applier, ApplyPlan, Component, Event, Memory, Pass, Policy, Reporter};
 use kube_access::applyset::ApplySet;
 use kube_access::{Access, Body, Context, Mode};
-use kube_sim::{AllowAllWebhooks, ApiServer, Webhooks};
+use kube_sim::{AllowAllWebhooks, ApiServer, ReplyBody, Webhooks};
 use ports::{Clock, SeededIds, SimClock};
 use serde_json::{Value, json};
 use tower::{Service, ServiceExt};
@@ -170,37 +169,40 @@ pub(crate) enum Fault {
     Hang,
 }
 
-/// A way to a cluster on which chosen calls break: the first with the next fault that wants its method and a part of its path.
+/// Tells from the number (counted from 0), method and address of a call whether it breaks.
+type When = Arc<dyn Fn(usize, &str, &str) -> bool + Send + Sync>;
+
+/// A way to a cluster on which chosen calls break.
 #[derive(Clone)]
 pub(crate) struct Breaking {
     server: ApiServer,
-    faults: Arc<Mutex<VecDeque<(&'static str, String, Fault)>>>,
+    when: When,
+    fault: Fault,
+    calls: Arc<Mutex<Vec<String>>>,
 }
 
 impl Breaking {
-    pub(crate) fn new(server: &ApiServer, faults: impl IntoIterator<Item = (&'static str, String, Fault)>) -> Self {
+    pub(crate) fn new(
+        server: &ApiServer,
+        fault: Fault,
+        when: impl Fn(usize, &str, &str) -> bool + Send + Sync + 'static,
+    ) -> Self {
         Self {
             server: server.clone(),
-            faults: Arc::new(Mutex::new(faults.into_iter().collect())),
+            when: Arc::new(when),
+            fault,
+            calls: Arc::default(),
         }
     }
 
-    /// How many faults have not happened.
-    pub(crate) fn left(&self) -> usize {
-        self.faults.lock().unwrap().len()
-    }
-
-    fn next(&self, method: &str, uri: &str) -> Option<Fault> {
-        let mut faults = self.faults.lock().unwrap();
-        let place = faults
-            .iter()
-            .position(|(wanted, part, _)| *wanted == method && uri.contains(part.as_str()))?;
-        Some(faults.remove(place).unwrap().2)
+    /// The calls so far, as method and address.
+    pub(crate) fn calls(&self) -> Vec<String> {
+        self.calls.lock().unwrap().clone()
     }
 }
 
 impl Service<http::Request<Body>> for Breaking {
-    type Response = http::Response<Full<Bytes>>;
+    type Response = http::Response<ReplyBody>;
     type Error = std::io::Error;
     type Future = BoxFuture<'static, Result<Self::Response, Self::Error>>;
 
@@ -209,24 +211,32 @@ impl Service<http::Request<Body>> for Breaking {
     }
 
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
-        let fault = self.next(request.method().as_str(), &request.uri().to_string());
+        let (method, uri) = (request.method().to_string(), request.uri().to_string());
+        let mut calls = self.calls.lock().unwrap();
+        let breaks = (self.when)(calls.len(), &method, &uri);
+        calls.push(format!("{method} {uri}"));
+        drop(calls);
+        let fault = breaks.then(|| self.fault.clone());
         let server = self.server.clone();
         Box::pin(async move {
             match fault {
                 Some(Fault::Refuse(code, body)) => {
-                    let reply = http::Response::builder().status(code);
-                    return Ok(reply.body(Full::from(body.to_string())).unwrap());
+                    let body = Bytes::from(body.to_string());
+                    Ok(http::Response::builder()
+                        .status(code)
+                        .body(ReplyBody::from(body))
+                        .unwrap())
                 }
-                Some(Fault::Hang) => return std::future::pending().await,
-                Some(Fault::LoseAnswer) | None => {}
+                Some(Fault::Hang) => std::future::pending().await,
+                Some(Fault::LoseAnswer) => {
+                    let response = server.oneshot(request).await.unwrap();
+                    if !uri.contains("watch=true") {
+                        response.into_body().collect().await.unwrap();
+                    }
+                    Err(std::io::Error::from(std::io::ErrorKind::ConnectionReset))
+                }
+                None => Ok(server.oneshot(request).await.unwrap()),
             }
-            let response = server.oneshot(request).await.unwrap();
-            if fault.is_some() {
-                return Err(std::io::Error::from(std::io::ErrorKind::ConnectionReset));
-            }
-            let (parts, body) = response.into_parts();
-            let bytes = body.collect().await.unwrap().to_bytes();
-            Ok(http::Response::from_parts(parts, Full::from(bytes)))
         })
     }
 }
