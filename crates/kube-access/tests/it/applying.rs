@@ -443,3 +443,32 @@ async fn a_live_diff_shows_fields_without_defaults_and_secrets() {
         ]
     );
 }
+
+/// Passes of many clusters run as tasks on several threads.
+#[test]
+fn everything_can_travel_between_threads() {
+    fn is_send<T: Send>(_: &T) {}
+    async fn all(bench: &mut Bench) {
+        let plan = bench.applier.plan(&[]).await.unwrap();
+        let pass = bench.applier.apply(&plan, &mut bench.memory, None).await.unwrap();
+        let prune = bench.applier.plan_prune(&plan, &pass.observation);
+        let threshold = kube_access::applyset::Threshold::default();
+        let pruned = bench
+            .applier
+            .prune(&prune, &plan, &mut bench.memory, threshold, None)
+            .await;
+        pruned.unwrap().unwrap();
+        bench.applier.diff(&plan).await.unwrap();
+        bench.applier.access().run_deletions(&[]).await.unwrap();
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let mut bench = Bench::new();
+        let work = all(&mut bench);
+        is_send(&work);
+        work.await;
+    });
+}
