@@ -54,6 +54,9 @@ pub struct Options {
     pub booleans: Booleans,
     /// Bounds.
     pub limits: Limits,
+    /// A node with a local tag becomes a mapping with the tag as its only key: `!Ref Key` is `{"!Ref": "Key"}`. Without
+    /// it the tag is lost, with a warning. For stack templates, whose short functions are such tags.
+    pub keep_local_tags: bool,
 }
 
 impl Options {
@@ -64,6 +67,7 @@ impl Options {
             duplicate_keys: DuplicateKeys::WarnLastWins,
             booleans: Booleans::Legacy,
             limits: Limits::default(),
+            keep_local_tags: false,
         }
     }
 
@@ -74,6 +78,17 @@ impl Options {
             duplicate_keys: DuplicateKeys::Refuse,
             booleans: Booleans::Strict,
             limits: Limits::default(),
+            keep_local_tags: false,
+        }
+    }
+
+    /// For stack templates that are to be understood and not only passed on: local tags are kept, duplicate keys
+    /// refused, and `Y` is a name like any other.
+    #[must_use]
+    pub fn templates() -> Self {
+        Self {
+            keep_local_tags: true,
+            ..Self::strict()
         }
     }
 

@@ -70,6 +70,8 @@ enum Kind {
 struct Frame {
     kind: Kind,
     anchor: usize,
+    /// Local tag that is kept.
+    tag: Option<String>,
     cost: Cost,
 }
 
@@ -144,18 +146,18 @@ impl<'o> Builder<'o> {
                 self.finish(node, anchor, place)?;
             }
             Event::SequenceStart(_, anchor, tag) => {
-                self.check_tag(tag.as_deref(), place);
-                self.open(Kind::Seq(Vec::new()), anchor, place)?;
+                let tag = self.local_tag(tag.as_deref(), place);
+                self.open(Kind::Seq(Vec::new()), anchor, tag, place)?;
             }
             Event::MappingStart(_, anchor, tag) => {
-                self.check_tag(tag.as_deref(), place);
+                let tag = self.local_tag(tag.as_deref(), place);
                 let frame = MapFrame {
                     map: Map::new(),
                     lines: BTreeMap::new(),
                     expect: Expect::Key,
                     entries: BTreeMap::new(),
                 };
-                self.open(Kind::Map(frame), anchor, place)?;
+                self.open(Kind::Map(frame), anchor, tag, place)?;
             }
             Event::SequenceEnd | Event::MappingEnd => self.close(place)?,
             Event::Alias(id) => {
@@ -169,7 +171,7 @@ impl<'o> Builder<'o> {
         Ok(false)
     }
 
-    fn open(&mut self, kind: Kind, anchor: usize, place: Place) -> Result<(), Error> {
+    fn open(&mut self, kind: Kind, anchor: usize, tag: Option<String>, place: Place) -> Result<(), Error> {
         if self.line == 0 {
             self.line = place.0;
         }
@@ -183,6 +185,7 @@ impl<'o> Builder<'o> {
         self.stack.push(Frame {
             kind,
             anchor,
+            tag,
             cost: Cost {
                 nodes: 1,
                 bytes: 0,
@@ -204,7 +207,7 @@ impl<'o> Builder<'o> {
             }
         };
         let node = Node {
-            value,
+            value: tagged(frame.tag, value),
             merge: false,
             key: None,
             source: None,
@@ -342,8 +345,8 @@ impl<'o> Builder<'o> {
                 node = self.plain(text, node, place)?;
             }
             _ => {
-                self.check_tag(tag, place);
-                node.value = Value::String(text.into_owned());
+                let tag = self.local_tag(tag, place);
+                node.value = tagged(tag, Value::String(text.into_owned()));
             }
         }
         if node.value.is_null()
@@ -386,15 +389,20 @@ impl<'o> Builder<'o> {
         Ok(node)
     }
 
-    /// Tags of collections and of local kinds carry no meaning for JSON.
-    fn check_tag(&mut self, tag: Option<&Tag>, place: Place) {
-        let Some(tag) = tag else { return };
+    /// The local tag that the options keep. Otherwise tags of collections and of local kinds carry no meaning for JSON.
+    fn local_tag(&mut self, tag: Option<&Tag>, place: Place) -> Option<String> {
+        let tag = tag?;
         let harmless = matches!(core(tag), Some("map" | "seq" | "str" | "timestamp" | "set" | "omap"));
         let original = tag.original();
-        if !harmless && original != "!" {
-            let tag = shown_key(&original);
-            self.warn(place, WarningKind::IgnoredTag { tag });
+        if harmless || original == "!" {
+            return None;
         }
+        if self.options.keep_local_tags {
+            return Some(original);
+        }
+        let tag = shown_key(&original);
+        self.warn(place, WarningKind::IgnoredTag { tag });
+        None
     }
 
     fn warn(&mut self, place: Place, kind: WarningKind) {
@@ -444,6 +452,14 @@ impl<'o> Builder<'o> {
     }
 }
 
+/// The value under its local tag.
+fn tagged(tag: Option<String>, value: Value) -> Value {
+    match tag {
+        Some(tag) => Value::Object(Map::from_iter([(tag, value)])),
+        None => value,
+    }
+}
+
 /// Suffix of a tag of YAML's own namespace, which also holds the kinds that YAML 1.2 dropped.
 fn core(tag: &Tag) -> Option<&str> {
     tag.core_suffix()
@@ -469,4 +485,27 @@ fn binary(text: &str, place: Place) -> Result<String, Error> {
         .ok()
         .and_then(|bytes| String::from_utf8(bytes).ok())
         .ok_or_else(|| Error::new(place, Reason::TagMismatch("binary")))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::{Options, load_value};
+
+    #[test]
+    fn local_tags_are_kept_where_the_options_say_so() {
+        let text = "a: !Ref B\nb: !Join ['-', [x, !Sub '${y}']]\nc: !If {z: !Not [1]}\n";
+        let kept = load_value(text, &Options::templates()).unwrap();
+        let expected = json!({
+            "a": {"!Ref": "B"},
+            "b": {"!Join": ["-", ["x", {"!Sub": "${y}"}]]},
+            "c": {"!If": {"z": {"!Not": [1]}}},
+        });
+        assert_eq!(kept.value, expected);
+        assert!(kept.warnings.is_empty());
+        let lost = load_value(text, &Options::manifests()).unwrap();
+        assert_eq!(lost.value["a"], json!("B"));
+        assert_eq!(lost.warnings.len(), 5);
+    }
 }
