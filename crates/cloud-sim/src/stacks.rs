@@ -3,6 +3,7 @@
 mod finish;
 mod make;
 mod node_group;
+mod removal;
 mod request;
 mod run;
 mod scope;

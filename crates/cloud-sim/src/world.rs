@@ -123,9 +123,7 @@ impl World {
             Due::Running(id) => self.instance_runs(&id),
             Due::AgentReady(id) => self.agent_ready(&id),
             Due::Terminated(id) => self.instance_gone(&id),
-            Due::Forget(id) => {
-                self.state.instances.remove(&id);
-            }
+            Due::Forget(id) => self.forget_instance(&id),
             Due::Rebalance(id) => self.recommend_rebalance(&id),
             Due::SpotNotice(id) => self.give_spot_notice(&id),
             Due::SpotLoss(id) => self.take_spot_instance(&id),

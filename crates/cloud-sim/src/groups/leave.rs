@@ -52,14 +52,16 @@ impl World {
         if hooks.is_empty() {
             return false;
         }
+        // A number of its own for every wait: the time-out of an earlier wait in the same hook must not end this one.
+        let round = self.count("hook-wait");
         let Some((_, member)) = self.member(id) else {
             return false;
         };
         member.held_since = now;
-        member.held_by = hooks.iter().map(|hook| (hook.name.clone(), 0)).collect();
+        member.held_by = hooks.iter().map(|hook| (hook.name.clone(), round)).collect();
         let activity = member.activity.clone();
         for hook in hooks {
-            self.plan_hook_timeout(&name, id, &hook.name, hook.heartbeat_timeout, 0);
+            self.plan_hook_timeout(&name, id, &hook.name, hook.heartbeat_timeout, round);
         }
         self.set_lifecycle(
             id,
@@ -93,14 +95,12 @@ impl World {
             .get(name)
             .and_then(|group| group.hooks.get(hook))
             .map(|h| h.heartbeat_timeout);
-        let round = self.member(id).and_then(|(_, member)| {
-            let round = member.held_by.get_mut(hook)?;
-            *round += 1;
-            Some(*round)
-        });
-        let (Some(timeout), Some(round)) = (timeout, round) else {
+        let round = self.count("hook-wait");
+        let wait = self.member(id).and_then(|(_, member)| member.held_by.get_mut(hook));
+        let (Some(timeout), Some(wait)) = (timeout, wait) else {
             return false;
         };
+        *wait = round;
         self.plan_hook_timeout(name, id, hook, timeout, round);
         true
     }
@@ -258,6 +258,18 @@ impl World {
         }
     }
 
+    /// A terminated instance is no longer shown, unless a group whose health check rests still lists it.
+    pub(crate) fn forget_instance(&mut self, id: &InstanceId) {
+        if self
+            .state
+            .instances
+            .get(id)
+            .is_some_and(|instance| instance.view.group.is_none())
+        {
+            self.state.instances.remove(id);
+        }
+    }
+
     /// Takes a gone instance off its group's list.
     fn drop_member(&mut self, id: &InstanceId) {
         let Some((name, member)) = self.member(id) else {
@@ -271,6 +283,7 @@ impl World {
         if let Some(instance) = self.state.instances.get_mut(id) {
             instance.view.group = None;
         }
+        self.after(self.options.timings.terminated_visible, Due::Forget(id.clone()));
         self.poke_owner(&name);
         self.tick_soon(&name);
     }

@@ -43,7 +43,7 @@ pub(super) fn replaced_by(kind: &str, old: &Value, new: &Value, update_policy: &
         "*" => without_tags(old) != without_tags(new),
         property => old.get(property) != new.get(property),
     };
-    info.replace.iter().any(|property| differs(&property))
+    info.replace.iter().any(differs)
 }
 
 fn without_tags(properties: &Value) -> Value {
@@ -194,22 +194,16 @@ impl World {
                 record.hooks.insert(name.to_owned(), hook_spec(name, properties));
             }
             "AWS::IAM::InstanceProfile" => {
-                if !self.state.profiles.insert(name.to_owned()) {
-                    return Err(format!("{name} already exists"));
-                }
+                fresh(self.state.profiles.insert(name.to_owned()), name)?;
             }
             "AWS::S3::Bucket" => {
-                if self.state.buckets.contains_key(name) {
-                    return Err(format!("{name} already exists"));
-                }
+                fresh(!self.state.buckets.contains_key(name), name)?;
                 self.ensure_bucket(name).map_err(|error| error.to_string())?;
                 self.set_versioning(name, properties);
             }
             "AWS::KMS::Key" => return Ok(self.create_key()),
             "AWS::KMS::Alias" => {
-                if self.state.aliases.contains_key(name) {
-                    return Err(format!("{name} already exists"));
-                }
+                fresh(!self.state.aliases.contains_key(name), name)?;
                 let key = property(properties, "TargetKeyId").unwrap_or_default();
                 let key = key.rsplit('/').next().unwrap_or_default().to_owned();
                 self.state.aliases.insert(name.to_owned(), key);
@@ -481,5 +475,14 @@ impl World {
             }
         }
         Ok(None)
+    }
+}
+
+/// Names are given once.
+fn fresh(is_new: bool, name: &str) -> Result<(), String> {
+    if is_new {
+        Ok(())
+    } else {
+        Err(format!("{name} already exists"))
     }
 }

@@ -177,7 +177,15 @@ impl World {
     }
 
     /// Notes that a task runs, for so long at least.
-    fn run_task(&mut self, id: &str, number: u64, key: &str, phase: StackPhase, time: Duration, wait: Option<Wait>) {
+    pub(super) fn run_task(
+        &mut self,
+        id: &str,
+        number: u64,
+        key: &str,
+        phase: StackPhase,
+        time: Duration,
+        wait: Option<Wait>,
+    ) {
         let ready = later(self.now, time);
         if let Some(task) = self.task(id, number, key) {
             task.state = TaskState::Running;
@@ -219,7 +227,7 @@ impl World {
     }
 
     /// A step of a resource takes its type's time, more or less.
-    fn step_time(&mut self, id: &str, key: &str, kind: &str, step: ResourceStep) -> Duration {
+    pub(super) fn step_time(&mut self, id: &str, key: &str, kind: &str, step: ResourceStep) -> Duration {
         let seconds = type_info(kind).map_or(10, |info| info.seconds);
         let usual = match step {
             ResourceStep::Create => seconds,
@@ -308,7 +316,13 @@ impl World {
         Ok(properties)
     }
 
-    fn resource_fault(&mut self, id: &str, key: &str, kind: &str, step: ResourceStep) -> Option<ResourceFault> {
+    pub(super) fn resource_fault(
+        &mut self,
+        id: &str,
+        key: &str,
+        kind: &str,
+        step: ResourceStep,
+    ) -> Option<ResourceFault> {
         let name = self
             .state
             .stacks
@@ -475,84 +489,6 @@ impl World {
         }
     }
 
-    fn start_remove(&mut self, id: &str, number: u64, key: &str, act: Act) {
-        let Some(stack) = self.state.stacks.get(id) else {
-            return;
-        };
-        let found = match act {
-            Act::Sweep => stack.garbage.get(key).cloned(),
-            _ => stack
-                .resources
-                .get(key)
-                .cloned()
-                .map(|resource| (key.to_owned(), resource)),
-        };
-        let Some((logical_id, resource)) = found else {
-            if let Some(task) = self.task(id, number, key) {
-                task.state = TaskState::Done;
-            }
-            return;
-        };
-        let phase = StackPhase::Delete;
-        let status = ports::cloud::StackStatus::new(phase, StackOutcome::InProgress);
-        let never_made = resource.physical.is_none();
-        if resource.retained || never_made {
-            let reason = resource
-                .retained
-                .then(|| "DELETE_SKIPPED: the resource is retained".to_owned());
-            let done = ports::cloud::StackStatus::new(phase, StackOutcome::Complete);
-            self.stack_event(id, &logical_id, &resource.kind, resource.physical.clone(), done, reason);
-            self.forget_resource(id, key, act);
-            if let Some(task) = self.task(id, number, key) {
-                task.state = TaskState::Done;
-            }
-            return;
-        }
-        self.stack_event(id, &logical_id, &resource.kind, resource.physical.clone(), status, None);
-        if let Some(resource) = self
-            .state
-            .stacks
-            .get_mut(id)
-            .and_then(|stack| stack.resources.get_mut(key))
-        {
-            resource.status = status;
-        }
-        let fault = self.resource_fault(id, &logical_id, &resource.kind, ResourceStep::Delete);
-        let mut time = self.step_time(id, key, &resource.kind, ResourceStep::Delete);
-        let removed = match fault {
-            Some(ResourceFault::Fail(reason)) => Err(reason),
-            Some(ResourceFault::Hang(more)) => {
-                time += more;
-                self.remove(&resource)
-            }
-            None => self.remove(&resource),
-        };
-        let wait = match removed {
-            Ok(wait) => wait,
-            Err(reason) => {
-                if let Some(task) = self.task(id, number, key) {
-                    task.doom = Some(reason);
-                }
-                None
-            }
-        };
-        self.run_task(id, number, key, phase, time, wait);
-    }
-
-    pub(super) fn forget_resource(&mut self, id: &str, key: &str, act: Act) {
-        let Some(stack) = self.state.stacks.get_mut(id) else {
-            return;
-        };
-        match act {
-            Act::Sweep => {
-                stack.garbage.remove(key);
-            }
-            _ => {
-                stack.resources.remove(key);
-            }
-        }
-    }
-
     /// The time of a task has come, or something happened that it waits for.
     pub(crate) fn look_at_task(&mut self, id: &str, number: u64, key: &str) {
         let now = self.now;
@@ -572,7 +508,7 @@ impl World {
             Some(Progress::Failed(reason)) => self.fail_task(id, number, key, reason),
             Some(Progress::Waiting(wait, again)) => {
                 if let Some(task) = self.task(id, number, key) {
-                    task.wait = Some(wait);
+                    task.wait = Some(*wait);
                 }
                 if let Some(at) = again {
                     self.look_later(id, number, key, at.max(later(now, Duration::from_secs(1))));

@@ -68,7 +68,7 @@ pub(super) enum Progress {
     Done,
     Failed(String),
     /// Goes on; with a time at which to look again, if nothing happens before.
-    Waiting(Wait, Option<Timestamp>),
+    Waiting(Box<Wait>, Option<Timestamp>),
 }
 
 /// Longest time that a batch without signals may take to come into service.
@@ -161,7 +161,7 @@ impl World {
         match wait {
             Wait::Gone(group) if self.state.groups.contains_key(&group) => {
                 let again = later(self.now, Duration::from_secs(15));
-                Progress::Waiting(Wait::Gone(group), Some(again))
+                Progress::Waiting(Box::new(Wait::Gone(group)), Some(again))
             }
             Wait::Gone(_) => Progress::Done,
             Wait::Rolling(rolling) => self.roll(id, key, rolling),
@@ -187,7 +187,7 @@ impl World {
                     heard,
                     failed,
                 };
-                Progress::Waiting(wait, Some(deadline))
+                Progress::Waiting(Box::new(wait), Some(deadline))
             }
         }
     }
@@ -198,7 +198,7 @@ impl World {
                 BatchProgress::Failed(reason) => return Progress::Failed(reason),
                 BatchProgress::Waiting(again) => {
                     rolling.batch = Some(batch);
-                    return Progress::Waiting(Wait::Rolling(rolling), Some(again));
+                    return Progress::Waiting(Box::new(Wait::Rolling(rolling)), Some(again));
                 }
                 BatchProgress::Done => {
                     let done = rolling.total.saturating_sub(rolling.outdated.len());
@@ -214,7 +214,7 @@ impl World {
         }
         self.start_batch(id, key, &mut rolling);
         let again = later(self.now, Duration::from_secs(30));
-        Progress::Waiting(Wait::Rolling(rolling), Some(again))
+        Progress::Waiting(Box::new(Wait::Rolling(rolling)), Some(again))
     }
 
     pub(super) fn update_event(&mut self, id: &str, key: &str, text: String) {

@@ -88,10 +88,11 @@ mod tests {
 
     use super::*;
 
+    type Case = (&'static [(&'static str, &'static str)], Result<usize, &'static str>);
+
     #[test]
     fn values_are_filled_in_and_checked() {
-        let mut template = Template::default();
-        template.parameters = json!({
+        let parameters = json!({
             "Env": {"Type": "String", "Default": "test", "AllowedValues": ["test", "production"]},
             "Count": {"Type": "Number", "MinValue": 1},
             "Name": {"Type": "String", "MaxLength": 3},
@@ -99,7 +100,11 @@ mod tests {
         .as_object()
         .cloned()
         .unwrap();
-        let cases: &[(&[(&str, &str)], Result<usize, &str>)] = &[
+        let template = Template {
+            parameters,
+            ..Template::default()
+        };
+        let cases: &[Case] = &[
             (&[("Count", "2"), ("Name", "abc")], Ok(3)),
             (&[("Count", "2")], Err("Parameters: [Name] must have values")),
             (

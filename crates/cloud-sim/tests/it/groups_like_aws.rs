@@ -27,20 +27,33 @@ fn said(error: CloudError, expected: &str) {
 async fn sizes_outside_the_bounds_are_refused() {
     let lab = Lab::new(1);
     lab.group(1, 2, 4).await;
-    said(lab.sim.resize_group(&name(), desired(5)).await.unwrap_err(), "above max value 4");
-    said(lab.sim.resize_group(&name(), desired(0)).await.unwrap_err(), "below min value 1");
+    said(
+        lab.sim.resize_group(&name(), desired(5)).await.unwrap_err(),
+        "above max value 4",
+    );
+    said(
+        lab.sim.resize_group(&name(), desired(0)).await.unwrap_err(),
+        "below min value 1",
+    );
     let crossed = GroupSize {
         min: Some(5),
         ..GroupSize::default()
     };
-    said(lab.sim.resize_group(&name(), crossed).await.unwrap_err(), "Max bound, 4, must be greater");
+    said(
+        lab.sim.resize_group(&name(), crossed).await.unwrap_err(),
+        "Max bound, 4, must be greater",
+    );
     let raised = GroupSize {
         min: Some(3),
         ..GroupSize::default()
     };
     lab.sim.resize_group(&name(), raised).await.unwrap();
     lab.minutes(5).await;
-    assert_eq!((lab.g().await.desired, lab.serving().await.len()), (3, 3), "a raised bound lifts the size");
+    assert_eq!(
+        (lab.g().await.desired, lab.serving().await.len()),
+        (3, 3),
+        "a raised bound lifts the size"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -49,7 +62,10 @@ async fn terminating_with_decrement_stops_at_the_smallest_size() {
     lab.group(1, 2, 4).await;
     let ids = lab.serving().await;
     lab.sim.terminate_in_group(&ids[0], Shrink::Yes).await.unwrap();
-    said(lab.sim.terminate_in_group(&ids[1], Shrink::Yes).await.unwrap_err(), "desiredSize equals minSize (1)");
+    said(
+        lab.sim.terminate_in_group(&ids[1], Shrink::Yes).await.unwrap_err(),
+        "desiredSize equals minSize (1)",
+    );
     lab.minutes(10).await;
     assert_eq!(lab.serving().await, ids[1..]);
     lab.sim.terminate_in_group(&ids[1], Shrink::No).await.unwrap();
@@ -64,26 +80,45 @@ async fn suspended_processes_rest_until_they_are_resumed() {
     let lab = Lab::new(3);
     lab.group(0, 2, 6).await;
     let only = |process| BTreeSet::from([process]);
-    lab.sim.suspend_processes(&name(), &only(Process::Launch)).await.unwrap();
+    lab.sim
+        .suspend_processes(&name(), &only(Process::Launch))
+        .await
+        .unwrap();
     lab.sim.resize_group(&name(), desired(4)).await.unwrap();
     lab.minutes(60).await;
     assert_eq!(lab.serving().await.len(), 2, "Launch rests");
     lab.sim.resume_processes(&name(), &only(Process::Launch)).await.unwrap();
     lab.minutes(5).await;
     assert_eq!(lab.serving().await.len(), 4);
-    lab.sim.suspend_processes(&name(), &only(Process::Terminate)).await.unwrap();
+    lab.sim
+        .suspend_processes(&name(), &only(Process::Terminate))
+        .await
+        .unwrap();
     lab.sim.resize_group(&name(), desired(1)).await.unwrap();
     lab.minutes(60).await;
     assert_eq!(lab.serving().await.len(), 4, "Terminate rests");
-    lab.sim.resume_processes(&name(), &only(Process::Terminate)).await.unwrap();
+    lab.sim
+        .resume_processes(&name(), &only(Process::Terminate))
+        .await
+        .unwrap();
     lab.minutes(10).await;
     assert_eq!(lab.serving().await.len(), 1);
-    lab.sim.suspend_processes(&name(), &only(Process::ReplaceUnhealthy)).await.unwrap();
+    lab.sim
+        .suspend_processes(&name(), &only(Process::ReplaceUnhealthy))
+        .await
+        .unwrap();
     lab.sim.kill_instance(&lab.serving().await[0]);
     lab.minutes(30).await;
     let group = lab.g().await;
-    assert_eq!((group.instances.len(), group.instances[0].healthy), (1, false), "seen, not replaced");
-    lab.sim.resume_processes(&name(), &only(Process::ReplaceUnhealthy)).await.unwrap();
+    assert_eq!(
+        (group.instances.len(), group.instances[0].healthy),
+        (1, false),
+        "seen, not replaced"
+    );
+    lab.sim
+        .resume_processes(&name(), &only(Process::ReplaceUnhealthy))
+        .await
+        .unwrap();
     lab.minutes(5).await;
     assert!(lab.g().await.instances[0].healthy);
 }
@@ -107,10 +142,22 @@ async fn scaling_activities_tell_what_was_done_and_why_not() {
     let activities = lab.sim.group_activities(&name(), Timestamp::UNIX_EPOCH).await.unwrap();
     assert!(activities.iter().all(|a| a.status == ActivityStatus::Failed) && !activities.is_empty());
     let message = activities[0].message.clone().unwrap();
-    assert!(message.starts_with("InsufficientInstanceCapacity - We currently do not have sufficient m5.large capacity"), "{message}");
+    assert!(
+        message.starts_with("InsufficientInstanceCapacity - We currently do not have sufficient m5.large capacity"),
+        "{message}"
+    );
     lab.minutes(80).await;
-    let newest = lab.sim.group_activities(&name(), Timestamp::UNIX_EPOCH).await.unwrap().remove(0);
-    assert_eq!(newest.status, ActivityStatus::Successful, "it tries again until there is capacity");
+    let newest = lab
+        .sim
+        .group_activities(&name(), Timestamp::UNIX_EPOCH)
+        .await
+        .unwrap()
+        .remove(0);
+    assert_eq!(
+        newest.status,
+        ActivityStatus::Successful,
+        "it tries again until there is capacity"
+    );
     assert!(newest.description.starts_with("Launching a new EC2 instance: i-"));
 }
 
@@ -127,7 +174,10 @@ async fn an_unhealthy_instance_is_replaced() {
     lab.minutes(10).await;
     let after = lab.serving().await;
     assert_eq!(after.len(), 3);
-    assert!(after.iter().all(|id| !ids.contains(id)), "all three ways lead to a new one");
+    assert!(
+        after.iter().all(|id| !ids.contains(id)),
+        "all three ways lead to a new one"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -137,12 +187,25 @@ async fn attaching_and_detaching_keep_the_books() {
     let ids = lab.serving().await;
     lab.sim.detach_instances(&name(), &ids[..1], Shrink::Yes).await.unwrap();
     assert_eq!(lab.g().await.desired, 1);
-    said(lab.sim.detach_instances(&name(), &ids[1..], Shrink::Yes).await.unwrap_err(), "would violate min-size");
+    said(
+        lab.sim
+            .detach_instances(&name(), &ids[1..], Shrink::Yes)
+            .await
+            .unwrap_err(),
+        "would violate min-size",
+    );
     lab.minutes(10).await;
     let lone = lab.sim.instance(&ids[0]).unwrap();
-    assert_eq!((lone.state, lone.group), (InstanceState::Running, None), "it lives on alone");
+    assert_eq!(
+        (lone.state, lone.group),
+        (InstanceState::Running, None),
+        "it lives on alone"
+    );
     lab.sim.attach_instances(&name(), &ids[..1]).await.unwrap();
-    said(lab.sim.attach_instances(&name(), &ids[..1]).await.unwrap_err(), "already part of AutoScalingGroup:g");
+    said(
+        lab.sim.attach_instances(&name(), &ids[..1]).await.unwrap_err(),
+        "already part of AutoScalingGroup:g",
+    );
     let members: Vec<_> = lab.g().await.instances.into_iter().map(|i| i.id).collect();
     assert_eq!(members, ids, "listed once");
     assert_eq!(lab.g().await.desired, 2);
@@ -153,8 +216,17 @@ async fn an_unknown_instance_is_a_clean_error() {
     let lab = Lab::new(7);
     lab.group(1, 1, 1).await;
     let nobody = InstanceId::from("i-nobody");
-    said(lab.sim.terminate_in_group(&nobody, Shrink::No).await.unwrap_err(), "No managed instance found");
-    said(lab.sim.detach_instances(&name(), &[nobody.clone()], Shrink::No).await.unwrap_err(), "is not part of");
+    said(
+        lab.sim.terminate_in_group(&nobody, Shrink::No).await.unwrap_err(),
+        "No managed instance found",
+    );
+    said(
+        lab.sim
+            .detach_instances(&name(), std::slice::from_ref(&nobody), Shrink::No)
+            .await
+            .unwrap_err(),
+        "is not part of",
+    );
     assert!(lab.sim.terminate_instances(&[nobody]).await.unwrap_err().is_not_found());
 }
 
@@ -162,7 +234,10 @@ async fn an_unknown_instance_is_a_clean_error() {
 async fn deletion_with_instances_needs_force() {
     let lab = Lab::new(8);
     lab.group(1, 2, 3).await;
-    said(lab.sim.delete_group(&name(), false).await.unwrap_err(), "You cannot delete an AutoScalingGroup while");
+    said(
+        lab.sim.delete_group(&name(), false).await.unwrap_err(),
+        "You cannot delete an AutoScalingGroup while",
+    );
     lab.sim.delete_group(&name(), true).await.unwrap();
     assert!(lab.g().await.deleting);
     lab.minutes(5).await;
@@ -205,7 +280,9 @@ async fn instances_spread_over_the_zones_and_are_evened_out() {
 #[tokio::test(start_paused = true)]
 async fn mixed_instances_follow_overrides_and_spot_shares() {
     let lab = Lab::new(10);
-    lab.sim.create_launch_template("lt", LaunchTemplateSpec::new("ami-1", "t3.small")).unwrap();
+    lab.sim
+        .create_launch_template("lt", LaunchTemplateSpec::new("ami-1", "t3.small"))
+        .unwrap();
     let mut spec = GroupSpec::new("g", "lt", 0, 10, 20);
     spec.mixed = Some(MixedInstances {
         instance_types: vec!["m5.large".to_owned(), "m6i.large".to_owned()],
@@ -250,7 +327,9 @@ async fn lifecycle_hooks_wait_can_be_extended_answered_and_time_out() {
         options
     });
     lab.group(0, 0, 3).await;
-    lab.sim.put_hook(&name(), hook(HookTransition::Launching, HookDefault::Abandon)).unwrap();
+    lab.sim
+        .put_hook(&name(), hook(HookTransition::Launching, HookDefault::Abandon))
+        .unwrap();
     lab.sim.resize_group(&name(), desired(1)).await.unwrap();
     lab.minutes(5).await;
     let held = lab.g().await.instances[0].clone();
@@ -259,17 +338,39 @@ async fn lifecycle_hooks_wait_can_be_extended_answered_and_time_out() {
     lab.minutes(9).await;
     assert_eq!(lab.g().await.instances[0].id, held.id, "the heartbeat bought time");
     lab.minutes(3).await;
-    assert!(lab.g().await.instances.iter().all(|i| i.id != held.id || i.lifecycle == InstanceLifecycle::Terminating), "abandoned");
+    assert!(
+        lab.g()
+            .await
+            .instances
+            .iter()
+            .all(|i| i.id != held.id || i.lifecycle == InstanceLifecycle::Terminating),
+        "abandoned"
+    );
     lab.minutes(3).await;
     let next = lab.g().await.instances[0].clone();
-    lab.sim.complete_hook(&name(), "h", &next.id, HookDefault::Continue).await.unwrap();
-    assert_eq!(lab.serving().await, [next.id.clone()]);
-    said(lab.sim.complete_hook(&name(), "h", &next.id, HookDefault::Continue).await.unwrap_err(), "No active Lifecycle Action");
-    lab.sim.put_hook(&name(), hook(HookTransition::Terminating, HookDefault::Continue)).unwrap();
+    lab.sim
+        .complete_hook(&name(), "h", &next.id, HookDefault::Continue)
+        .await
+        .unwrap();
+    assert_eq!(lab.serving().await, std::slice::from_ref(&next.id));
+    said(
+        lab.sim
+            .complete_hook(&name(), "h", &next.id, HookDefault::Continue)
+            .await
+            .unwrap_err(),
+        "No active Lifecycle Action",
+    );
+    lab.sim
+        .put_hook(&name(), hook(HookTransition::Terminating, HookDefault::Continue))
+        .unwrap();
     lab.sim.terminate_in_group(&next.id, Shrink::Yes).await.unwrap();
     lab.minutes(9).await;
     assert_eq!(lab.g().await.instances[0].lifecycle, InstanceLifecycle::TerminatingWait);
-    assert_eq!(lab.sim.instance(&next.id).unwrap().state, InstanceState::Running, "it still runs while it is held");
+    assert_eq!(
+        lab.sim.instance(&next.id).unwrap().state,
+        InstanceState::Running,
+        "it still runs while it is held"
+    );
     lab.minutes(4).await;
     assert!(lab.g().await.instances.is_empty());
 }
@@ -299,14 +400,23 @@ async fn instances_are_what_their_template_says() {
     let instance = lab.sim.instance(&id).unwrap();
     assert_eq!(instance.instance_profile.as_deref(), Some("worker"));
     assert_eq!(lab.sim.instance_user_data(&id).await.unwrap(), spec.user_data);
-    let dns = format!("ip-{}.eu-central-1.compute.internal", instance.private_ip.replace('.', "-"));
+    let dns = format!(
+        "ip-{}.eu-central-1.compute.internal",
+        instance.private_ip.replace('.', "-")
+    );
     assert_eq!(instance.private_dns, dns);
     assert_eq!(instance.provider_id(), format!("aws:///{}/{id}", instance.zone));
-    for (wrong, expected) in [("ami-2", "The image id '[ami-2]' does not exist"), ("ami-1", "Invalid IAM Instance Profile name")] {
+    for (wrong, expected) in [
+        ("ami-2", "The image id '[ami-2]' does not exist"),
+        ("ami-1", "Invalid IAM Instance Profile name"),
+    ] {
         let mut spec = LaunchTemplateSpec::new(wrong, "m5.large");
         spec.instance_profile = Some("nobody".to_owned());
         lab.sim.create_launch_template(wrong, spec).unwrap();
-        said(lab.sim.create_group(GroupSpec::new("x", wrong, 1, 1, 1)).unwrap_err(), expected);
+        said(
+            lab.sim.create_group(GroupSpec::new("x", wrong, 1, 1, 1)).unwrap_err(),
+            expected,
+        );
     }
 }
 
@@ -321,16 +431,31 @@ async fn spot_instances_are_warned_taken_and_replaced() {
     let id = lab.serving().await[0].clone();
     lab.sim.interrupt_spot(&id);
     lab.seconds(1).await;
-    assert_eq!(lab.sim.instance(&id).unwrap().scheduled.last().unwrap().code, "spot-interruption");
+    assert_eq!(
+        lab.sim.instance(&id).unwrap().scheduled.last().unwrap().code,
+        "spot-interruption"
+    );
     lab.seconds(118).await;
-    assert_eq!(lab.sim.instance(&id).unwrap().state, InstanceState::Running, "two minutes' notice");
+    assert_eq!(
+        lab.sim.instance(&id).unwrap().state,
+        InstanceState::Running,
+        "two minutes' notice"
+    );
     lab.seconds(2).await;
     let taken = lab.sim.instance(&id).unwrap();
     assert_eq!(taken.state_reason.as_deref(), Some("Server.SpotInstanceTermination"));
     lab.minutes(10).await;
     assert_eq!(lab.serving().await.len(), 1);
     let notices = lab.sim.changes_since(0);
-    let notices = notices.iter().filter(|event| matches!(&event.what, What::Instance { change: InstanceChange::SpotNotice(_), .. }));
+    let notices = notices.iter().filter(|event| {
+        matches!(
+            &event.what,
+            What::Instance {
+                change: InstanceChange::SpotNotice(_),
+                ..
+            }
+        )
+    });
     assert_eq!(notices.count(), 1);
 }
 
@@ -344,7 +469,13 @@ async fn protected_instances_are_not_chosen_when_a_group_shrinks() {
     lab.minutes(15).await;
     assert_eq!(lab.serving().await, ids[..2]);
     let removed = BTreeSet::from(["k8s.io/cluster-autoscaler/enabled".to_owned()]);
-    lab.sim.tag_group(&name(), &Tags::from([("k8s.io/cluster-autoscaler/enabled".to_owned(), String::new())])).await.unwrap();
+    lab.sim
+        .tag_group(
+            &name(),
+            &Tags::from([("k8s.io/cluster-autoscaler/enabled".to_owned(), String::new())]),
+        )
+        .await
+        .unwrap();
     assert_eq!(lab.g().await.tags.len(), 1);
     lab.sim.untag_group(&name(), &removed).await.unwrap();
     assert!(lab.g().await.tags.is_empty());

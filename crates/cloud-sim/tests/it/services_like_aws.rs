@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use cloud_sim::{GroupSpec, LaunchTemplateSpec};
 use ports::cloud::{
-    AliasTarget, CloudError, Dns, DnsAction, DnsChange, DnsRecord, Keys, LoadBalancers, Objects, PutCondition, Shrink,
-    NodeGroups, Stacks, TargetHealth,
+    AliasTarget, CloudError, Dns, DnsAction, DnsChange, DnsRecord, Keys, LoadBalancers, NodeGroups, Objects,
+    PutCondition, Shrink, Stacks, TargetHealth,
 };
 
 use crate::lab::{Lab, request};
@@ -32,26 +32,48 @@ async fn dns_refuses_what_route53_refuses_and_changes_nothing_then() {
     let lab = Lab::new(1);
     let zone = lab.sim.add_dns_zone("example.org", false);
     let a = |name| record(name, "A", &["10.0.0.1"]);
-    lab.sim.change_dns(&zone, &[change(Upsert, a("a.example.org"))]).await.unwrap();
+    lab.sim
+        .change_dns(&zone, &[change(Upsert, a("a.example.org"))])
+        .await
+        .unwrap();
     let mut weighted = a("a.example.org");
     (weighted.set_identifier, weighted.weight) = (Some("x".to_owned()), Some(1));
     let cases = [
         (change(Create, a("A.example.org.")), "but it already exists"),
-        (change(Create, record("a.example.org", "CNAME", &["b"])), "a CNAME must be alone"),
-        (change(Create, record("example.org", "CNAME", &["b"])), "not permitted at apex"),
-        (change(Create, record("t.example.org", "TXT", &["free text"])), "enclosed in quotation marks"),
+        (
+            change(Create, record("a.example.org", "CNAME", &["b"])),
+            "a CNAME must be alone",
+        ),
+        (
+            change(Create, record("example.org", "CNAME", &["b"])),
+            "not permitted at apex",
+        ),
+        (
+            change(Create, record("t.example.org", "TXT", &["free text"])),
+            "enclosed in quotation marks",
+        ),
         (change(Create, weighted), "beside a simple one"),
-        (change(Create, record("b.example.org", "A", &["10.0.0.256"])), "not a valid IPv4 address"),
+        (
+            change(Create, record("b.example.org", "A", &["10.0.0.256"])),
+            "not a valid IPv4 address",
+        ),
         (change(Create, a("a.example.com")), "is not permitted in zone"),
         (change(Delete, a("none.example.org")), "but it was not found"),
-        (change(Delete, record("a.example.org.", "A", &["10.0.0.2"])), "do not match the current values"),
+        (
+            change(Delete, record("a.example.org.", "A", &["10.0.0.2"])),
+            "do not match the current values",
+        ),
     ];
     for (wrong, expected) in cases {
         let batch = [change(Create, a("good.example.org")), wrong];
         let error = lab.sim.change_dns(&zone, &batch).await.unwrap_err();
         let text = error.to_string();
         assert!(text.contains("InvalidChangeBatch") && text.contains(expected), "{text}");
-        assert_eq!(lab.sim.dns_records(&zone).await.unwrap().len(), 1, "a batch is made whole or not at all");
+        assert_eq!(
+            lab.sim.dns_records(&zone).await.unwrap().len(),
+            1,
+            "a batch is made whole or not at all"
+        );
     }
 }
 
@@ -65,7 +87,11 @@ async fn dns_changes_take_a_while_to_be_in_sync() {
         zone: "Z1".to_owned(),
         dns_name: "lb.example.net".to_owned(),
     });
-    let id = lab.sim.change_dns(&zone, &[change(DnsAction::Create, alias)]).await.unwrap();
+    let id = lab
+        .sim
+        .change_dns(&zone, &[change(DnsAction::Create, alias)])
+        .await
+        .unwrap();
     assert!(!lab.sim.dns_in_sync(&id).await.unwrap());
     lab.minutes(2).await;
     assert!(lab.sim.dns_in_sync(&id).await.unwrap());
@@ -74,10 +100,22 @@ async fn dns_changes_take_a_while_to_be_in_sync() {
 #[tokio::test(start_paused = true)]
 async fn targets_become_healthy_late_drain_and_groups_by_balancer_health_replace_silent_ones() {
     let lab = Lab::new(3);
-    lab.create("lb", "Resources: {T: {Type: AWS::ElasticLoadBalancingV2::TargetGroup, Properties: {Name: t, Port: 443}}}").await;
-    let arn = lab.sim.stack_resources("lb").await.unwrap()[0].physical_id.clone().unwrap();
-    assert!(arn.starts_with("arn:aws:elasticloadbalancing:eu-central-1:123456789012:targetgroup/t/"), "{arn}");
-    lab.sim.create_launch_template("lt", LaunchTemplateSpec::new("ami-1", "m5.large")).unwrap();
+    lab.create(
+        "lb",
+        "Resources: {T: {Type: AWS::ElasticLoadBalancingV2::TargetGroup, Properties: {Name: t, Port: 443}}}",
+    )
+    .await;
+    let arn = lab.sim.stack_resources("lb").await.unwrap()[0]
+        .physical_id
+        .clone()
+        .unwrap();
+    assert!(
+        arn.starts_with("arn:aws:elasticloadbalancing:eu-central-1:123456789012:targetgroup/t/"),
+        "{arn}"
+    );
+    lab.sim
+        .create_launch_template("lt", LaunchTemplateSpec::new("ami-1", "m5.large"))
+        .unwrap();
     let mut spec = GroupSpec::new("g", "lt", 1, 1, 2);
     spec.target_groups = vec![arn.clone()];
     spec.health_check = ports::cloud::HealthCheckKind::LoadBalancer;
@@ -87,35 +125,60 @@ async fn targets_become_healthy_late_drain_and_groups_by_balancer_health_replace
         lab.seconds(1).await;
     }
     let id = lab.serving().await[0].clone();
-    assert_eq!(lab.sim.target_health(&arn).await.unwrap(), [(id.clone(), TargetHealth::Initial)]);
+    assert_eq!(
+        lab.sim.target_health(&arn).await.unwrap(),
+        [(id.clone(), TargetHealth::Initial)]
+    );
     lab.seconds(31).await;
-    assert_eq!(lab.sim.target_health(&arn).await.unwrap(), [(id.clone(), TargetHealth::Healthy)]);
+    assert_eq!(
+        lab.sim.target_health(&arn).await.unwrap(),
+        [(id.clone(), TargetHealth::Healthy)]
+    );
     lab.sim.set_answers(&id, false);
-    assert_eq!(lab.sim.target_health(&arn).await.unwrap(), [(id.clone(), TargetHealth::Unhealthy)]);
+    assert_eq!(
+        lab.sim.target_health(&arn).await.unwrap(),
+        [(id.clone(), TargetHealth::Unhealthy)]
+    );
     lab.minutes(10).await;
     let next = lab.serving().await[0].clone();
     assert_ne!(next, id);
     lab.sim.terminate_in_group(&next, Shrink::No).await.unwrap();
-    assert!(lab.sim.target_health(&arn).await.unwrap().contains(&(next, TargetHealth::Draining)));
+    assert!(
+        lab.sim
+            .target_health(&arn)
+            .await
+            .unwrap()
+            .contains(&(next, TargetHealth::Draining))
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn two_load_balancers_of_one_name_are_refused() {
     let lab = Lab::new(4);
-    let template = "Resources: {L: {Type: AWS::ElasticLoadBalancingV2::LoadBalancer, Properties: {Name: nlb, Type: network}}}";
+    let template =
+        "Resources: {L: {Type: AWS::ElasticLoadBalancingV2::LoadBalancer, Properties: {Name: nlb, Type: network}}}";
     assert_eq!(lab.create("one", template).await.1, "CREATE_COMPLETE");
     assert_eq!(lab.create("two", template).await.1, "ROLLBACK_COMPLETE");
     let events = lab.events("two").await;
-    assert!(events.iter().any(|e| e.contains("A load balancer with the same name 'nlb' exists")), "{events:?}");
+    assert!(
+        events
+            .iter()
+            .any(|e| e.contains("A load balancer with the same name 'nlb' exists")),
+        "{events:?}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_certificate_in_use_stays() {
     let lab = Lab::new(5);
-    let template = "Resources: {C: {Type: AWS::CertificateManager::Certificate, Properties: {DomainName: a.example.org}}}";
+    let template =
+        "Resources: {C: {Type: AWS::CertificateManager::Certificate, Properties: {DomainName: a.example.org}}}";
     lab.sim.create_stack(&request("s", template)).await.unwrap();
     assert_eq!(lab.rests("s").await, "CREATE_COMPLETE");
-    let mut certificate = ports::cloud::Certificates::certificates(&lab.sim).await.unwrap().remove(0);
+    let mut certificate = ports::cloud::Certificates::certificates(&lab.sim)
+        .await
+        .unwrap()
+        .remove(0);
     certificate.in_use_by = vec!["listener".to_owned()];
     lab.sim.add_certificate(certificate);
     lab.sim.delete_stack("s", &Default::default()).await.unwrap();
@@ -127,21 +190,38 @@ async fn objects_are_written_under_conditions_and_kept_in_versions() {
     let lab = Lab::new(6);
     lab.sim.ensure_bucket("bucket").await.unwrap();
     lab.sim.keep_versions("bucket");
-    let put = |bytes: &'static [u8], condition| async move { lab.sim.put_object("bucket", "k", bytes, &condition).await.map(|i| (i.etag, lab)) };
+    let put = |bytes: &'static [u8], condition| async move {
+        lab.sim
+            .put_object("bucket", "k", bytes, &condition)
+            .await
+            .map(|i| (i.etag, lab))
+    };
     let (etag, lab) = put(b"1", PutCondition::IfAbsent).await.unwrap();
     let again = lab.sim.put_object("bucket", "k", b"2", &PutCondition::IfAbsent).await;
     assert!(matches!(again, Err(CloudError::PreconditionFailed { .. })));
-    lab.sim.put_object("bucket", "k", b"2", &PutCondition::IfMatches(etag.clone())).await.unwrap();
-    let stale = lab.sim.put_object("bucket", "k", b"3", &PutCondition::IfMatches(etag)).await;
+    lab.sim
+        .put_object("bucket", "k", b"2", &PutCondition::IfMatches(etag.clone()))
+        .await
+        .unwrap();
+    let stale = lab
+        .sim
+        .put_object("bucket", "k", b"3", &PutCondition::IfMatches(etag))
+        .await;
     assert!(matches!(stale, Err(CloudError::PreconditionFailed { .. })));
     lab.sim.delete_object("bucket", "k", None).await.unwrap();
     assert!(lab.sim.object("bucket", "k").await.unwrap_err().is_not_found());
     assert!(lab.sim.list_objects("bucket", "").await.unwrap().is_empty());
     let versions = lab.sim.object_versions("bucket", "").await.unwrap();
-    assert_eq!(versions.iter().map(|v| v.is_delete_marker).collect::<Vec<_>>(), [true, false, false]);
+    assert_eq!(
+        versions.iter().map(|v| v.is_delete_marker).collect::<Vec<_>>(),
+        [true, false, false]
+    );
     assert!(lab.sim.delete_bucket("bucket").await.is_err(), "versions count");
     for version in versions {
-        lab.sim.delete_object("bucket", "k", version.info.version.as_deref()).await.unwrap();
+        lab.sim
+            .delete_object("bucket", "k", version.info.version.as_deref())
+            .await
+            .unwrap();
     }
     lab.sim.delete_bucket("bucket").await.unwrap();
 }
