@@ -9,7 +9,7 @@ use git_source::{DirectoryIds, GitOptions, SourceOptions, SourceSpec, TreeOption
 use model::{Cluster, FileRegistry, LifecycleStatus};
 use ports::config_source::{Channel, ChannelOverrides, CombinedVersion, ConfigSources};
 use ports::{Classified as _, Registry as _, Retry};
-use render::{Config, FactsFile, Input, Outcome, Renderer, Source};
+use render::{Config, Facts, FactsFile, Input, Outcome, Renderer, Source};
 
 use crate::console::Console;
 use crate::documents::read_text;
@@ -38,6 +38,8 @@ pub(crate) type Rendered = Result<Outcome, String>;
 pub(crate) struct Fleet {
     pub(crate) subjects: Vec<Subject>,
     facts: FactsFile,
+    /// The facts of clusters that have none of their own.
+    shared_facts: Arc<Facts>,
 }
 
 impl Fleet {
@@ -65,6 +67,7 @@ impl Fleet {
         };
         Ok(Self {
             subjects: select(subjects(document), selection)?,
+            shared_facts: Arc::new(facts.defaults.clone()),
             facts,
         })
     }
@@ -114,13 +117,18 @@ impl Fleet {
     }
 
     fn input(&self, subject: &Subject, config: Config) -> Input {
+        let id = subject.cluster.id.as_str();
+        let facts = match self.facts.clusters.contains_key(id) {
+            true => Arc::new(self.facts.for_cluster(id)),
+            false => Arc::clone(&self.shared_facts),
+        };
         Input {
             cluster: Arc::clone(&subject.cluster),
             owner: subject.owner.clone(),
             account_name: subject.account_name.clone(),
             account_clusters: subject.siblings.clone(),
             config,
-            facts: Arc::new(self.facts.for_cluster(subject.cluster.id.as_str())),
+            facts,
         }
     }
 }
