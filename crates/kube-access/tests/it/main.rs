@@ -11,6 +11,7 @@ mod applying;
 mod deleting;
 mod faults;
 mod fixture;
+mod kubectl;
 mod nodes;
 mod pruning;
 mod support;
