@@ -51,7 +51,7 @@ mod nodes;
 pub mod scheduler;
 
 pub use cache::{Amounts, NodeTaint, NodeView, Owner, Phase, PodView};
-pub use controllers::all as controllers;
+pub use controllers::{METRICS_CONFIG_MAP, Metrics, all as controllers};
 pub use engine::{
     Action, Change, Controller, EventLog, EventType, Fleet, Scheduler, SharedWorld, Sink, StepClock, View, World,
     WorldBuilder, controller_manager, kube_scheduler, kubelet_user, seconds,

@@ -9,6 +9,7 @@
 //! plan always sees the results of the plans before it, so none of that is needed; and nothing polls: a planner that
 //! waits for time names the moment.
 
+mod autoscaler;
 mod budget;
 mod cronjob;
 mod daemonset;
@@ -19,6 +20,11 @@ mod replicaset;
 mod root_ca;
 mod statefulset;
 mod support;
+#[cfg(test)]
+mod tests;
+mod volumes;
+
+pub use autoscaler::{METRICS_CONFIG_MAP, Metrics};
 
 use crate::engine::Controller;
 
@@ -33,8 +39,10 @@ pub fn all() -> Vec<Box<dyn Controller>> {
         Box::new(job::Jobs),
         Box::new(cronjob::CronJobs),
         Box::new(budget::Budgets),
+        Box::new(autoscaler::Autoscalers),
         Box::new(statefulset::StatefulSets),
         Box::new(endpoints::EndpointSlices),
+        Box::new(volumes::Volumes),
         Box::new(root_ca::RootCertificates),
     ]
 }

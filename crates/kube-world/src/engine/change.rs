@@ -50,7 +50,7 @@ pub struct Change {
 }
 
 impl Change {
-    pub(super) fn new(key: Key, version: u64, before: Option<Stored>, after: Option<Stored>) -> Self {
+    pub(crate) fn new(key: Key, version: u64, before: Option<Stored>, after: Option<Stored>) -> Self {
         Self {
             key,
             version,

@@ -10,6 +10,9 @@ use crate::controllers::support::tree::{int, list, text};
 /// Without rules of its own an autoscaler shrinks only to the highest recommendation of five minutes.
 const DOWN_WINDOW: i64 = 300;
 
+/// How often a real autoscaler looks.
+const SYNC: SignedDuration = SignedDuration::from_secs(15);
+
 /// The recent past of one autoscaler.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct History {
@@ -20,6 +23,17 @@ pub(crate) struct History {
 }
 
 impl History {
+    /// Notes what the metrics ask for now.
+    ///
+    /// Nothing that is looked at changed since the last note, so a real autoscaler would have repeated it at each of its
+    /// looks until now: the last one counts from its latest look.
+    pub(crate) fn note(&mut self, replicas: i64, now: Timestamp) {
+        if let (Some((when, _)), Ok(look)) = (self.recommendations.last_mut(), now.checked_sub(SYNC)) {
+            *when = (*when).max(look);
+        }
+        self.recommendations.push((now, replicas));
+    }
+
     /// Drops what no window can reach any more.
     pub(crate) fn prune(&mut self, rules: &Rules, now: Timestamp) {
         let recommended = rules.up.window.max(rules.down.window);
@@ -90,7 +104,10 @@ impl Rules {
     /// When the next recommendation or change leaves its window: the next moment at which the past alone changes what
     /// may be done.
     pub(crate) fn next_moment(&self, history: &History, now: Timestamp) -> Option<Timestamp> {
-        let windows = [self.up.window, self.down.window];
+        let windows: Vec<i64> = [self.up.window, self.down.window]
+            .into_iter()
+            .filter(|window| *window > 0)
+            .collect();
         let policies = self.up.policies.iter().chain(&self.down.policies);
         let periods: Vec<i64> = policies.map(|policy| policy.period).collect();
         let ends = |whens: &[(Timestamp, i64)], seconds: &[i64]| -> Option<Timestamp> {
@@ -103,7 +120,12 @@ impl Rules {
                 .filter(|moment| *moment > now)
                 .min()
         };
-        let first = ends(&history.recommendations, &windows);
+        // The newest recommendation is the one of now: it stays, whatever ends.
+        let earlier = history
+            .recommendations
+            .split_last()
+            .map_or(&[][..], |(_, earlier)| earlier);
+        let first = ends(earlier, &windows);
         first.into_iter().chain(ends(&history.changes, &periods)).min()
     }
 }
@@ -375,10 +397,10 @@ mod tests {
     #[test]
     fn the_next_moment_is_the_end_of_a_window() {
         let rules = Rules::read(None);
-        let past = history(&[(800, 9)], &[(995, 4)]);
+        let past = history(&[(800, 9), (1_000, 4)], &[(995, 4)]);
         assert_eq!(rules.next_moment(&past, time(1_000)), Some(time(1_011)));
         assert_eq!(
-            rules.next_moment(&history(&[(800, 9)], &[]), time(1_000)),
+            rules.next_moment(&history(&[(800, 9), (1_000, 4)], &[]), time(1_000)),
             Some(time(1_101))
         );
         let mut old = history(&[(1, 9)], &[(1, 1)]);

@@ -1,2 +1,138 @@
+//! HorizontalPodAutoscalers: as many pods as the measurements ask for.
+//!
+//! Real autoscalers look every fifteen seconds. These look when a measurement, a pod or the target changes and when a
+//! window of their rules ends; between such moments a look would find what the last one found.
+
 mod behaviour;
+mod metrics;
+mod plan;
 mod replicas;
+
+pub use metrics::{METRICS_CONFIG_MAP, Metrics};
+
+use kube_sim::LabelSelector;
+use serde_json::Value;
+
+use crate::controllers::support::pods::PodExt;
+use crate::controllers::support::scale;
+use crate::controllers::support::tree::{at, int, text};
+use crate::engine::{Action, Change, Controller, View};
+use crate::kind::{Key, Kind};
+
+const KIND: Kind = Kind::HORIZONTAL_POD_AUTOSCALER;
+
+/// The controller of HorizontalPodAutoscalers.
+#[derive(Debug)]
+pub(crate) struct Autoscalers;
+
+impl Controller for Autoscalers {
+    fn name(&self) -> &'static str {
+        "horizontal-pod-autoscaler"
+    }
+
+    fn interested(&self, change: &Change, view: &View<'_>) -> Vec<Key> {
+        let all = || view.list(KIND, &change.key.namespace);
+        let keys = |all: Vec<Value>| all.iter().map(|one| Key::of(KIND, one)).collect();
+        match change.key.kind {
+            // Its own status and history are no reason to look again.
+            Kind::HORIZONTAL_POD_AUTOSCALER if is_wish(change) => vec![change.key.clone()],
+            Kind::CONFIG_MAP if &*change.key.name == METRICS_CONFIG_MAP => keys(all()),
+            Kind::POD => {
+                let all = all();
+                if all.is_empty() || !is_measured(change) {
+                    return Vec::new();
+                }
+                let selected = |one: &Value| {
+                    let Ok((_, selector)) = target(view, one, &change.key.namespace) else {
+                        return false;
+                    };
+                    [&change.pod_before, &change.pod_after]
+                        .into_iter()
+                        .flatten()
+                        .any(|pod| pod.is_selected_by(&selector))
+                };
+                keys(all.into_iter().filter(selected).collect())
+            }
+            Kind::DEPLOYMENT | Kind::STATEFUL_SET | Kind::REPLICA_SET | Kind::REPLICATION_CONTROLLER => {
+                let names = |one: &Value| {
+                    text(one, &["spec", "scaleTargetRef", "kind"]) == Some(change.key.kind.kind)
+                        && text(one, &["spec", "scaleTargetRef", "name"]) == Some(&change.key.name)
+                };
+                keys(all().into_iter().filter(names).collect())
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn reconcile(&self, view: &View<'_>, key: &Key) -> Vec<Action> {
+        let Some(autoscaler) = view.object(key) else {
+            return Vec::new();
+        };
+        let (target, pods) = match target(view, &autoscaler, &key.namespace) {
+            Ok((target, selector)) => {
+                let pods = view.pods(&key.namespace).filter(|pod| pod.is_selected_by(&selector));
+                (Ok(target), pods.filter_map(|pod| view.object(&pod.key())).collect())
+            }
+            Err(why) => (Err(why), Vec::new()),
+        };
+        let values = view.get(Kind::CONFIG_MAP, &key.namespace, METRICS_CONFIG_MAP);
+        let input = plan::Input {
+            autoscaler: &autoscaler,
+            target,
+            pods: &pods,
+            values: values.as_ref(),
+            now: view.now,
+        };
+        plan::plan(&input).into_actions()
+    }
+}
+
+/// Whether somebody else than this controller changed an autoscaler.
+fn is_wish(change: &Change) -> bool {
+    match (change.before(), change.after()) {
+        (Some(before), Some(after)) => before.get("spec") != after.get("spec"),
+        (None, Some(_)) => true,
+        _ => false,
+    }
+}
+
+/// Whether a write of a pod can change what is measured.
+fn is_measured(change: &Change) -> bool {
+    use crate::controllers::support::interest::is_counted;
+    let annotations = |object: Option<&Value>| object.and_then(|pod| at(pod, &["metadata", "annotations"])).cloned();
+    is_counted(change) || annotations(change.before()) != annotations(change.after())
+}
+
+/// The target of an autoscaler and the selector of its pods.
+fn target(view: &View<'_>, autoscaler: &Value, namespace: &str) -> Result<(plan::Target, LabelSelector), String> {
+    let part = |field: &str| text(autoscaler, &["spec", "scaleTargetRef", field]).unwrap_or_default();
+    let (api_version, kind, name) = (part("apiVersion"), part("kind"), part("name"));
+    let missing = |resource: &str| format!("{resource} \"{name}\" not found");
+    let Some(known) = Kind::named(api_version, kind) else {
+        let (object, _) = scale::of_custom(view, api_version, kind, namespace, name).ok_or_else(|| missing(kind))?;
+        let why = "custom resources cannot be scaled by this controller";
+        return Err(format!(
+            "{why}: {}",
+            text(&object, &["metadata", "name"]).unwrap_or_default()
+        ));
+    };
+    let group = if known.group.is_empty() {
+        String::new()
+    } else {
+        format!(".{}", known.group)
+    };
+    let object = view
+        .get(known, namespace, name)
+        .ok_or_else(|| missing(&format!("{}{group}", known.resource)))?;
+    let selector = if known == Kind::REPLICATION_CONTROLLER {
+        crate::controllers::support::pods::labels_selector(at(&object, &["spec", "selector"]))
+    } else {
+        LabelSelector::from_object(at(&object, &["spec", "selector"]))
+    };
+    let target = plan::Target {
+        key: Key::of(known, &object),
+        wanted: int(&object, &["spec", "replicas"]).unwrap_or(1),
+        actual: int(&object, &["status", "replicas"]).unwrap_or(0),
+    };
+    Ok((target, selector))
+}

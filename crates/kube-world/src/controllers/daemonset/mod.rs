@@ -4,6 +4,9 @@ mod placement;
 mod plan;
 mod update;
 
+#[cfg(test)]
+pub(super) use placement::pinned;
+
 use std::sync::Arc;
 
 use kube_sim::ApiError;

@@ -1,0 +1,132 @@
+//! PersistentVolumes and their claims: binding, provisioning in a zone, growth, reclaiming, protection while in use.
+
+mod plan;
+
+use serde_json::Value;
+
+use crate::controllers::support::pods::Pod;
+use crate::controllers::support::tree::{annotation, list, name, namespace, text};
+use crate::engine::{Action, Change, Controller, View};
+use crate::kind::{Key, Kind};
+
+/// The label of a node's zone.
+const ZONE: &str = "topology.kubernetes.io/zone";
+/// The node that the scheduler chose for the first pod of a claim.
+const SELECTED_NODE: &str = "volume.kubernetes.io/selected-node";
+
+/// The controller of claims and volumes, as provisioner and expander as well. Its keys are claims and volumes.
+#[derive(Debug)]
+pub(crate) struct Volumes;
+
+impl Controller for Volumes {
+    fn name(&self) -> &'static str {
+        "persistentvolume-controller"
+    }
+
+    fn interested(&self, change: &Change, view: &View<'_>) -> Vec<Key> {
+        match change.key.kind {
+            Kind::PERSISTENT_VOLUME_CLAIM => {
+                let volume = change.newest().and_then(|claim| text(claim, &["spec", "volumeName"]));
+                let volume = volume.map(|volume| Key::new(Kind::PERSISTENT_VOLUME, "", volume));
+                volume.into_iter().chain([change.key.clone()]).collect()
+            }
+            Kind::PERSISTENT_VOLUME => {
+                let mut keys = vec![change.key.clone()];
+                match change.newest().and_then(claim_of) {
+                    Some(claim) => keys.push(claim),
+                    // A free volume may be what somebody waits for.
+                    None => keys.extend(pending(view)),
+                }
+                keys
+            }
+            Kind::STORAGE_CLASS => pending(view),
+            // A claim that is to go goes with the last pod that uses it.
+            Kind::POD if has_left(change) => {
+                let claims = change.newest().map(claims_of_pod).unwrap_or_default();
+                claims
+                    .into_iter()
+                    .map(|claim| Key::new(Kind::PERSISTENT_VOLUME_CLAIM, &change.key.namespace, &claim))
+                    .collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn reconcile(&self, view: &View<'_>, key: &Key) -> Vec<Action> {
+        let Some(object) = view.object(key) else {
+            return Vec::new();
+        };
+        if key.kind == Kind::PERSISTENT_VOLUME {
+            let claim = claim_of(&object).and_then(|key| view.object(&key));
+            return plan::volume(&object, claim.as_ref()).into_actions();
+        }
+        let waits = text(&object, &["spec", "volumeName"]).is_none_or(str::is_empty);
+        let going = text(&object, &["metadata", "deletionTimestamp"]).is_some();
+        let users: Vec<&Pod> = if waits || going {
+            users(view, &object)
+        } else {
+            Vec::new()
+        };
+        let selected = annotation(&object, SELECTED_NODE).and_then(|node| view.node(node));
+        let mut zones: Vec<String> = view
+            .nodes()
+            .filter_map(|node| node.label(ZONE).map(str::to_owned))
+            .collect();
+        zones.sort();
+        zones.dedup();
+        let input = plan::Input {
+            claim: &object,
+            volumes: &view.list(Kind::PERSISTENT_VOLUME, ""),
+            classes: &view.list(Kind::STORAGE_CLASS, ""),
+            used: users.iter().any(|pod| !pod.phase.is_terminal() && pod.node.is_some()),
+            awaited: users.iter().any(|pod| pod.node.is_none()),
+            selected_zone: selected.and_then(|node| node.label(ZONE)).map(str::to_owned),
+            zones: &zones,
+            now: view.now,
+        };
+        plan::claim(&input).into_actions()
+    }
+}
+
+/// Whether a write of a pod took it away or brought it to its end.
+fn has_left(change: &Change) -> bool {
+    match (&change.pod_before, &change.pod_after) {
+        (Some(_), None) => true,
+        (Some(before), Some(after)) => !before.phase.is_terminal() && after.phase.is_terminal(),
+        _ => false,
+    }
+}
+
+fn claim_of(volume: &Value) -> Option<Key> {
+    let part = |field: &str| text(volume, &["spec", "claimRef", field]);
+    Some(Key::new(
+        Kind::PERSISTENT_VOLUME_CLAIM,
+        part("namespace")?,
+        part("name")?,
+    ))
+}
+
+/// Claims that wait for a volume.
+fn pending(view: &View<'_>) -> Vec<Key> {
+    let all = view.list(Kind::PERSISTENT_VOLUME_CLAIM, "");
+    let waits = |claim: &&Value| text(claim, &["spec", "volumeName"]).is_none_or(str::is_empty);
+    all.iter()
+        .filter(waits)
+        .map(|claim| Key::of(Kind::PERSISTENT_VOLUME_CLAIM, claim))
+        .collect()
+}
+
+fn claims_of_pod(pod: &Value) -> Vec<String> {
+    let volumes = list(pod, &["spec", "volumes"]).iter();
+    let claim = |volume: &Value| text(volume, &["persistentVolumeClaim", "claimName"]).map(str::to_owned);
+    volumes.filter_map(claim).collect()
+}
+
+/// The pods that name a claim.
+fn users<'a>(view: &View<'a>, claim: &Value) -> Vec<&'a Pod> {
+    let uses = |pod: &&'a Pod| {
+        let object = view.get(Kind::POD, &pod.namespace, &pod.name);
+        object.is_some_and(|object| claims_of_pod(&object).iter().any(|found| found == name(claim)))
+    };
+    view.pods(namespace(claim)).filter(uses).collect()
+}
