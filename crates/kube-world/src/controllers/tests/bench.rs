@@ -69,7 +69,7 @@ impl Bench {
             clock,
             tap,
             caches: Caches::default(),
-            machines: Machines::default(),
+            machines: Machines::new(Arc::default()),
             controllers: crate::controllers::all(),
             queue: BTreeSet::new(),
             wakes: BTreeMap::new(),

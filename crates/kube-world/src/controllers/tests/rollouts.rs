@@ -159,7 +159,7 @@ fn a_paused_deployment_scales_and_does_not_roll() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn no_rollout_leaves_its_bounds(
