@@ -208,6 +208,19 @@ impl ApiServer {
         }
     }
 
+    /// Puts an object in as it is, with its status, as a snapshot does: defaults are filled in, and a uid and a creation time
+    /// where it has none; nothing is checked and nothing follows. For clusters that begin in the middle of their life. None
+    /// if its kind is not served.
+    pub fn place(&self, object: Value) -> Option<Stored> {
+        let mut state = self.core.state();
+        let (resource, key) = crate::snapshot::place_one(&self.core, &mut state, object)?;
+        let object = state.get(&resource.stored_as, &key)?;
+        Some(Stored {
+            object,
+            key: Arc::new(key),
+        })
+    }
+
     /// Opens a tap: all writes from now on, until it is dropped.
     #[must_use]
     pub fn tap(&self) -> Tap {
@@ -284,10 +297,61 @@ impl Local {
         subresource: &str,
         patch: &Value,
     ) -> Result<Stored, ApiError> {
+        if let ("status", Some(status), Some(1)) = (
+            subresource,
+            patch.get("status"),
+            patch.as_object().map(serde_json::Map::len),
+        ) && let Some(done) = self.patch_status(place, name, status)
+        {
+            return done;
+        }
         let edit = |current: &Value| {
             kubemerge::merge_patch::apply(current, patch).map_err(|error| ApiError::bad_request(error.to_string()))
         };
         self.edit(place, name, subresource, &edit).await
+    }
+
+    /// The short way for the most frequent write by far: a status alone, of a built-in kind, with nobody to ask and nothing to
+    /// follow. It does what the long way does and parses no more than the status. None where the long way has to be taken.
+    fn patch_status(&self, place: Place<'_>, name: &str, patch: &Value) -> Option<Result<Stored, ApiError>> {
+        if self.server.has_admission(place.group) {
+            return None;
+        }
+        let core = &self.server.core;
+        let mut state = core.state();
+        let resource = state.registry.find(place.group, place.resource)?;
+        let special = matches!(
+            resource.is(),
+            ("", "namespaces" | "services") | ("apiextensions.k8s.io", _)
+        );
+        if resource.custom || special || !resource.storage.ends_with(place.version) {
+            return None;
+        }
+        let key = Key::new(if resource.namespaced { place.namespace } else { "" }, name);
+        let object = state.get(&resource.stored_as, &key).filter(|object| !object.deleting)?;
+        let old = object.status()?;
+        let merged = match kubemerge::merge_patch::apply(&old, patch) {
+            Ok(merged) => merged,
+            Err(error) => return Some(Err(ApiError::bad_request(error.to_string()))),
+        };
+        let mut shell = json!({ "status": merged });
+        crate::value::drop_nulls(&mut shell);
+        let target = Target {
+            resource: resource.clone(),
+        };
+        if let Err(error) = crate::schema::check(&target, place.version, &mut shell) {
+            return Some(Err(error));
+        }
+        let status = shell.get("status").filter(|status| status.is_object())?;
+        let object = if *status == old {
+            object
+        } else {
+            state.put_status(&resource, &key, status)?
+        };
+        Some(Ok(Stored {
+            object,
+            key: Arc::new(key),
+        }))
     }
 
     /// Changes an object, or its `status` where that is the subresource, by a function from its current to its wanted state.

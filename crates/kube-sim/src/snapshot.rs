@@ -162,6 +162,23 @@ fn new_uids(core: &Core, objects: &mut [(usize, Value)]) -> BTreeMap<String, Str
     uids
 }
 
+/// Places one object that is new to the server, and tells where.
+pub(crate) fn place_one(core: &Core, state: &mut State, mut object: Value) -> Option<(std::sync::Arc<Resource>, Key)> {
+    let resource = find(state, &object)?;
+    let metadata = map_at(&mut object, &["metadata"]);
+    if resource.namespaced {
+        metadata.entry("namespace").or_insert_with(|| json!("default"));
+    }
+    let namespace = if resource.namespaced {
+        value::namespace(&object)
+    } else {
+        ""
+    };
+    let key = Key::new(namespace, value::name(&object));
+    place_object(core, state, object, Identity::Reassign, &BTreeMap::new());
+    Some((resource, key))
+}
+
 fn place_object(core: &Core, state: &mut State, object: Value, identity: Identity, uids: &BTreeMap<String, String>) {
     let Some(resource) = find(state, &object) else { return };
     let mut object = convert::to_storage(object, &resource);

@@ -193,7 +193,19 @@ impl State {
 
     /// Writes an object whose version is already in it.
     pub(crate) fn put_as_is(&mut self, resource: &Resource, key: &Key, value: &Value, version: u64) -> Arc<Object> {
-        let object = Arc::new(Object::new(value, version, &resource.fields));
+        self.put_object(resource, key, Object::new(value, version, &resource.fields))
+    }
+
+    /// Replaces the status of an object under the next version; none if there is no such object or it has no status.
+    pub(crate) fn put_status(&mut self, resource: &Resource, key: &Key, status: &Value) -> Option<Arc<Object>> {
+        let old = self.get(&resource.stored_as, key)?;
+        let new = old.with_status(status, self.version + 1, &resource.fields)?;
+        self.version += 1;
+        Some(self.put_object(resource, key, new))
+    }
+
+    fn put_object(&mut self, resource: &Resource, key: &Key, object: Object) -> Arc<Object> {
+        let (version, object) = (object.version, Arc::new(object));
         let floor = self.compacted;
         let collection = self.collections.entry(resource.stored_as.clone()).or_default();
         collection.compacted = collection.compacted.max(floor);

@@ -43,6 +43,14 @@ struct Labels<'a> {
 }
 
 #[derive(Deserialize)]
+struct Halves<'a> {
+    #[serde(borrow)]
+    metadata: &'a RawValue,
+    #[serde(borrow)]
+    status: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
 struct Placed<'a> {
     #[serde(borrow)]
     metadata: Names<'a>,
@@ -84,6 +92,53 @@ impl Object {
     /// The object as a tree, for changing it.
     pub(crate) fn value(&self) -> Value {
         serde_json::from_slice(&self.bytes).unwrap_or_default()
+    }
+
+    /// The status alone, as a tree; none if the object has none.
+    pub(crate) fn status(&self) -> Option<Value> {
+        let halves: Halves<'_> = serde_json::from_slice(&self.bytes).ok()?;
+        serde_json::from_str(halves.status?.get()).ok()
+    }
+
+    /// The object with another status and version, put together from its bytes: nothing else is parsed or written anew. None if it
+    /// has no status yet.
+    pub(crate) fn with_status(&self, status: &Value, version: u64, fields: &[SelectableField]) -> Option<Self> {
+        let halves: Halves<'_> = serde_json::from_slice(&self.bytes).ok()?;
+        let place = |raw: &RawValue| {
+            let from = (raw.get().as_ptr() as usize).checked_sub(self.bytes.as_ptr() as usize)?;
+            Some((from, from + raw.get().len()))
+        };
+        let (from, to) = place(halves.status?)?;
+        let (metadata, _) = place(halves.metadata)?;
+        // Keys are sorted, so the object's own version is the last such member of its metadata.
+        let old = format!("\"resourceVersion\":\"{}\"", self.version);
+        let at = metadata + halves.metadata.get().rfind(&old)?;
+        let mut bytes = Vec::with_capacity(self.bytes.len() + 256);
+        bytes.extend_from_slice(self.bytes.get(..at)?);
+        bytes.extend_from_slice(format!("\"resourceVersion\":\"{version}\"").as_bytes());
+        bytes.extend_from_slice(self.bytes.get(at + old.len()..from)?);
+        serde_json::to_writer(&mut bytes, status).ok()?;
+        bytes.extend_from_slice(self.bytes.get(to..)?);
+        let of_status = |field: &SelectableField| field.path.first().is_some_and(|first| first == "status");
+        let shown = serde_json::json!({ "status": status });
+        let fields = fields.iter().zip(&self.fields).map(|(field, old)| {
+            if of_status(field) {
+                field.read(&shown)
+            } else {
+                old.clone()
+            }
+        });
+        Some(Self {
+            version,
+            bytes: Bytes::from(bytes.into_boxed_slice()),
+            // Both lie before the version and do not move.
+            labels: self.labels,
+            type_meta: self.type_meta,
+            fields: fields.collect(),
+            uid: self.uid.clone(),
+            owners: self.owners.clone(),
+            deleting: self.deleting,
+        })
     }
 
     /// Namespace and name, read from the bytes.
@@ -201,6 +256,27 @@ mod tests {
             r#"{"metadata":{"name":"a"}}"#,
         );
         check(json!({"metadata": {"name": "a"}}), r#"{"metadata":{"name":"a"}}"#);
+    }
+
+    #[test]
+    fn a_status_is_replaced_in_place() {
+        let fields = [
+            SelectableField::plain("status.phase"),
+            SelectableField::plain("spec.nodeName"),
+        ];
+        let object = |version: u64, status: serde_json::Value| {
+            json!({"apiVersion": "v1", "kind": "Pod", "spec": {"nodeName": "n"}, "status": status, "metadata": {
+                "annotations": {"resourceVersion": "7"}, "labels": {"a": "b"}, "name": "x", "namespace": "y",
+                "resourceVersion": version.to_string(), "uid": "u"}})
+        };
+        let old = Object::new(&object(7, json!({"phase": "Pending"})), 7, &fields);
+        let status = json!({"phase": "Running", "podIP": "10.0.0.1"});
+        let quick = old.with_status(&status, 1234, &fields).unwrap();
+        let slow = Object::new(&object(1234, status.clone()), 1234, &fields);
+        assert_eq!(quick.bytes, slow.bytes);
+        assert_eq!((&quick.fields, quick.labels()), (&slow.fields, slow.labels()));
+        assert_eq!(quick.untyped(), slow.untyped());
+        assert_eq!(quick.status(), Some(status));
     }
 
     #[test]

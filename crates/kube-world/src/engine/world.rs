@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use kube_sim::{ApiError, ApiServer, Stored, Tap, UserInfo, Write};
+use serde_json::Value;
 
 use super::action::Action;
 use super::change::Change;
@@ -102,7 +103,7 @@ impl WorldBuilder {
         let heartbeats = Arc::new(Heartbeats::default());
         self.server.project(heartbeats.clone());
         let mut controllers = nodes::controllers(self.times);
-        controllers.extend(kubelet::controllers(self.seed, self.profile));
+        controllers.extend(kubelet::controllers(self.seed, self.profile.clone()));
         controllers.extend(self.controllers);
         let mut world = World {
             server: self.server,
@@ -116,6 +117,8 @@ impl WorldBuilder {
             log: EventLog::new(self.sink.map(|slot| slot.0)),
             turns: BTreeMap::new(),
             steps: 0,
+            seed: self.seed,
+            profile: self.profile,
         };
         world.take_stock();
         world
@@ -137,6 +140,8 @@ pub struct World {
     /// How often each key had its turn since time last moved or a run began.
     turns: BTreeMap<Item, u32>,
     steps: u64,
+    seed: u64,
+    profile: Profile,
 }
 
 impl World {
@@ -229,6 +234,24 @@ impl World {
         clock.set(until);
         self.settle().await;
         self.steps - before
+    }
+
+    /// Puts objects in as they are, one write each, to begin in the middle of a cluster's life: pods that are bound to a living
+    /// machine get the status of pods that have been there for an hour, all others keep the one they bring. Nothing is checked,
+    /// so what the objects say has to fit together; owners come before what they own, with their uids. Returns how many
+    /// objects were of kinds that are served.
+    pub fn start_settled(&mut self, objects: impl IntoIterator<Item = Value>) -> usize {
+        self.absorb(OTHERS);
+        let mut placed = 0;
+        for mut object in objects {
+            let is_pod = object.get("kind").and_then(Value::as_str) == Some("Pod");
+            if is_pod && let Some(status) = kubelet::settled_status(&self.view(), &object, self.seed, &self.profile) {
+                object["status"] = status;
+            }
+            placed += usize::from(self.server.place(object).is_some());
+            self.absorb("world");
+        }
+        placed
     }
 
     /// Takes in what the server held before the world began.

@@ -60,7 +60,10 @@ impl<'a> Pod<'a> {
     }
 
     fn policy(&self) -> &str {
-        text(self.tree, "/spec/restartPolicy")
+        match text(self.tree, "/spec/restartPolicy") {
+            "" => "Always",
+            named => named,
+        }
     }
 
     fn init_time(&self) -> Duration {

@@ -30,6 +30,21 @@ pub(crate) fn controllers(seed: u64, profile: Profile) -> Vec<Box<dyn Controller
     vec![Box::new(Kubelets { seed, profile })]
 }
 
+/// The status of a pod that was taken on an hour ago, as its kubelet would have it now.
+pub(crate) fn settled_status(view: &View<'_>, pod: &Value, seed: u64, profile: &Profile) -> Option<Value> {
+    let node = pod.pointer("/spec/nodeName").and_then(Value::as_str)?;
+    let machine = view.machine(node).filter(|machine| machine.is_alive(view.now))?;
+    let host = machine.address();
+    let shared = pod.pointer("/spec/hostNetwork").and_then(Value::as_bool) == Some(true);
+    let address = if shared { host } else { free_address(view, machine) };
+    let mut known = Pod::read(pod, seed, profile, view.now);
+    known.begun = view
+        .now
+        .saturating_sub(SignedDuration::from_hours(1))
+        .unwrap_or(view.now);
+    Some(known.course(address, host, view.now).status)
+}
+
 #[derive(Debug)]
 struct Kubelets {
     seed: u64,

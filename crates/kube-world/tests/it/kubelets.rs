@@ -257,3 +257,25 @@ async fn static_pods_are_mirrored_and_come_back() {
     assert_eq!(bench.phase("proxy-a"), "Running ready");
     assert_ne!(bench.read("pods", "proxy-a").unwrap()["metadata"]["uid"], uid);
 }
+
+#[tokio::test]
+async fn a_world_can_begin_with_pods_that_run() {
+    let mut bench = bench().await;
+    let pods = (0..3).map(|number| {
+        let mut pod = pod(&format!("p{number}"), "a", &[]);
+        (pod["apiVersion"], pod["kind"]) = ("v1".into(), "Pod".into());
+        pod
+    });
+    assert_eq!(bench.world.start_settled(pods), 3);
+    assert_eq!(bench.phase("p2"), "Running ready");
+    let version = bench.world.server().resource_version();
+    bench.pass(60).await;
+    assert_eq!(
+        bench.world.server().resource_version(),
+        version,
+        "there was nothing left to do"
+    );
+    bench.delete_pod("p0", None).await;
+    bench.pass(6).await;
+    assert_eq!(bench.phase("p0"), "gone");
+}
