@@ -82,7 +82,6 @@ impl Controller for Volumes {
             awaited: users.iter().any(|pod| pod.node.is_none()),
             selected_zone: selected.and_then(|node| node.label(ZONE)).map(str::to_owned),
             zones: &zones,
-            now: view.now,
         };
         plan::claim(&input).into_actions()
     }

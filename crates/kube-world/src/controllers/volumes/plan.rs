@@ -1,6 +1,5 @@
 //! How a claim gets its volume: an existing one that fits, or a new one in the right zone.
 
-use jiff::Timestamp;
 use model::quantity::Quantity;
 use serde_json::{Value, json};
 
@@ -39,7 +38,6 @@ pub(crate) struct Input<'a> {
     /// The zone of the selected node, and the zones of all nodes in order.
     pub(crate) selected_zone: Option<String>,
     pub(crate) zones: &'a [String],
-    pub(crate) now: Timestamp,
 }
 
 /// Plans one turn of a claim.
@@ -356,7 +354,6 @@ mod tests {
             awaited: false,
             selected_zone: zone.map(str::to_owned),
             zones: &["a".to_owned(), "b".to_owned()],
-            now: Timestamp::UNIX_EPOCH,
         })
     }
 
