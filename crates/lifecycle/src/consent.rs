@@ -94,6 +94,42 @@ pub async fn prune_consent(ledger: &dyn Ledger, cluster: &ClusterId) -> Result<O
     }))
 }
 
+/// Kind of the entries that ask for an agreement to a prune.
+#[must_use]
+pub fn asked_kind() -> EntryKind {
+    name("prune-request")
+}
+
+/// The prune that a cluster waits for agreement to, if it does.
+///
+/// # Errors
+/// Those of the ledger.
+pub async fn asked(ledger: &dyn Ledger, cluster: &ClusterId) -> Result<Option<PruneConsent>, RegistryError> {
+    let entry = newest(ledger, asked_kind(), cluster).await?;
+    Ok(entry.and_then(|entry| serde_json::from_value(entry.body).ok()))
+}
+
+/// Writes down that a cluster waits for agreement to a prune; one request per cluster, the newest.
+///
+/// # Errors
+/// Those of the ledger.
+pub async fn ask(
+    ledger: &dyn Ledger,
+    cluster: &ClusterId,
+    wanted: &PruneConsent,
+    context: &WriteContext,
+) -> Result<Entry, RegistryError> {
+    put(
+        ledger,
+        asked_kind(),
+        cluster.as_str().parse()?,
+        cluster,
+        wanted,
+        context,
+    )
+    .await
+}
+
 /// Writes an agreement to a prune down. It counts for exactly this plan.
 ///
 /// # Errors

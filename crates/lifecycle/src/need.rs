@@ -66,6 +66,11 @@ pub struct Situation<'a> {
     pub drifted: bool,
 }
 
+/// Provider of clusters that others built: they get manifests only, and nothing before somebody says so.
+pub const EXISTING: &str = "kubeconfig";
+/// The config item that says so, with the value `true`.
+pub const MANAGE: &str = "fleetwright_manage";
+
 /// Decides. A `creating` cluster is one whose creation was begun: the original fails on it for ever (fault F8).
 #[must_use]
 pub fn need(situation: &Situation<'_>) -> Need {
@@ -78,6 +83,13 @@ pub fn need(situation: &Situation<'_>) -> Need {
         | LifecycleStatus::Creating
         | LifecycleStatus::Ready
         | LifecycleStatus::DecommissionRequested => {}
+    }
+    let manage = cluster.config_items.get(MANAGE).map(String::as_str);
+    if cluster.provider == EXISTING && manage != Some("true") {
+        return Need::Nothing(format!(
+            "cluster {} is only looked at; set its config item {MANAGE} to \"true\" to have it managed",
+            cluster.alias
+        ));
     }
     let block = |scope| situation.blocks.iter().find(|blocked| blocked.block.scope == scope);
     if let Some(blocked) = block(BlockScope::All) {

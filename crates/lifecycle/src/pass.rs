@@ -18,12 +18,12 @@ use crate::concern::{
 };
 use crate::concern::{ManifestRun, StackRun};
 use crate::connect::{CloudSource, Connector, FactSource};
-use crate::consent::{self, Decommission};
+use crate::consent::{self, Decommission, PruneConsent};
 use crate::desired::{Configuration, Subject};
 use crate::gate::WriteGate;
 use crate::guard::{Guard, Refusal};
 use crate::journal::Journal;
-use crate::need::Cause;
+use crate::need::{self, Cause};
 
 /// What passes can reach; shared by all.
 pub struct Reach {
@@ -199,7 +199,7 @@ impl Reach {
         let Some(cloud) = cloud else {
             return Ok(match errors {
                 Some(failure) => Finding::Failed(failure),
-                None => self.manifests(cluster, outcome, guard, journal, memory, true).await?,
+                None => self.manifests(cluster, outcome, guard, journal, memory).await?,
             });
         };
         let bucket = bucket(cluster);
@@ -235,7 +235,7 @@ impl Reach {
         journal.save().await?;
         let (of_pools, of_manifests) = futures::join!(
             pools(&run, cluster, &outcome.desired),
-            self.manifests(cluster, outcome, guard, journal, memory, false),
+            self.manifests(cluster, outcome, guard, journal, memory),
         );
         let after = crate::concern::delete_stacks(&run, &outcome.desired.stack_deletions_post).await;
         Ok(extra.and(of_manifests?).and(of_pools).and(after))
@@ -248,7 +248,6 @@ impl Reach {
         guard: &Guard,
         journal: &Journal,
         memory: &mut ClusterMemory,
-        adopted: bool,
     ) -> Result<Finding, RegistryError> {
         let access = match self.connector.open(cluster).await {
             Ok(access) => access,
@@ -269,9 +268,18 @@ impl Reach {
             policy: self.settings.policy.clone(),
             threshold: self.settings.threshold,
             consent: consent::prune_consent(&*self.ledger, &cluster.id).await?,
-            adopted,
+            // What others built is adopted object by object; nothing of theirs is deleted.
+            adopted: cluster.provider == need::EXISTING,
         };
-        let (finding, _) = manifests(&run, &outcome.desired, &mut memory.manifests).await;
+        let (finding, applied) = manifests(&run, &outcome.desired, &mut memory.manifests).await;
+        if let Some(prune) = applied.asks {
+            let wanted = PruneConsent {
+                count: prune.items.len(),
+                hash: prune.hash(),
+                by: String::new(),
+            };
+            consent::ask(&*self.ledger, &cluster.id, &wanted, &self.context()).await?;
+        }
         Ok(finding)
     }
 

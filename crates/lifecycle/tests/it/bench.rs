@@ -1,0 +1,173 @@
+//! A small fleet: registry in memory, a source of configuration, a Kubernetes API per cluster, simulated time.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use kube_access::{Access, Context};
+use kube_sim::ApiServer;
+use lifecycle::connect::{CloudSource, Connector, FactSource, Trouble};
+use lifecycle::{Configuration, Manager, Pace, Reach, Settings, Standing, Wake, journal};
+use model::{Cluster, Update};
+use ports::cloud::Cloud;
+use ports::config_source::ConfigSources;
+use ports::ledger::EntryFilter;
+use ports::registry::{Detail, PageRequest};
+use ports::{Clock, Ledger, Registry, SeededIds, SimClock, WriteContext};
+use render::Facts;
+use serde_json::Value;
+use store::MemoryRegistry;
+
+use crate::source::TestSource;
+
+/// Everything that a test looks at.
+pub(crate) struct Bench {
+    pub(crate) clock: Arc<SimClock>,
+    pub(crate) registry: Arc<MemoryRegistry>,
+    pub(crate) source: Arc<TestSource>,
+    pub(crate) servers: Arc<BTreeMap<String, (ApiServer, Access)>>,
+    pub(crate) reach: Arc<Reach>,
+    pub(crate) ids: SeededIds,
+}
+
+struct Servers(Arc<BTreeMap<String, (ApiServer, Access)>>);
+
+#[async_trait]
+impl Connector for Servers {
+    async fn open(&self, cluster: &Cluster) -> Result<Access, Trouble> {
+        Ok(self.0[cluster.alias.as_str()].1.clone())
+    }
+}
+
+struct NoCloud;
+
+#[async_trait]
+impl CloudSource for NoCloud {
+    async fn cloud(&self, _: &Cluster) -> Result<Option<Arc<dyn Cloud>>, Trouble> {
+        Ok(None)
+    }
+}
+
+#[async_trait]
+impl FactSource for NoCloud {
+    async fn facts(&self, _: &Cluster) -> Result<Arc<Facts>, Trouble> {
+        Ok(Arc::new(Facts {
+            simulated: true,
+            ..Facts::default()
+        }))
+    }
+}
+
+pub(crate) fn cluster(alias: &str) -> Cluster {
+    serde_json::from_value(serde_json::json!({
+        "id": format!("aws:1:eu-central-1:{alias}"), "alias": alias, "infrastructure_account": "aws:1",
+        "region": "eu-central-1", "local_id": alias, "provider": "simulated",
+        "api_server_url": format!("https://{alias}.example.org"), "channel": "dev", "environment": "test",
+        "criticality_level": 1, "lifecycle_status": "ready",
+    }))
+    .unwrap()
+}
+
+pub(crate) fn context(actor: &str) -> WriteContext {
+    WriteContext::by(actor, "request-1")
+}
+
+impl Bench {
+    /// A fleet of these clusters; call it on a paused clock.
+    pub(crate) async fn new(aliases: &[&str]) -> Self {
+        Self::with(aliases, Settings::default()).await
+    }
+
+    pub(crate) async fn with(aliases: &[&str], settings: Settings) -> Self {
+        let clock = Arc::new(SimClock::starting_at(Timestamp::from_second(1_700_000_000).unwrap()));
+        let registry = Arc::new(MemoryRegistry::new(clock.clone()));
+        let source = Arc::new(TestSource::new());
+        let mut servers = BTreeMap::new();
+        for (n, alias) in (0_u64..).zip(aliases) {
+            registry
+                .create_cluster(cluster(alias), &context("setup"))
+                .await
+                .unwrap();
+            let server = ApiServer::new(clock.clone(), Arc::new(SeededIds::new(n)));
+            let context = Context::new(alias, clock.clone(), Arc::new(SeededIds::new(n + 1_000)));
+            let access = Access::from_service(context, server.clone());
+            servers.insert((*alias).to_owned(), (server, access));
+        }
+        let servers = Arc::new(servers);
+        let reach = Reach {
+            registry: registry.clone(),
+            ledger: registry.clone(),
+            configuration: Configuration::new(ConfigSources::new(vec![source.clone()]).unwrap()),
+            connector: Arc::new(Servers(servers.clone())),
+            clouds: Arc::new(NoCloud),
+            facts: Arc::new(NoCloud),
+            clock: clock.clone(),
+            ids: Arc::new(SeededIds::new(7)),
+            settings,
+        };
+        Self {
+            clock,
+            registry,
+            source,
+            servers,
+            reach: Arc::new(reach),
+            ids: SeededIds::new(9),
+        }
+    }
+
+    /// Starts the manager in the background; it stops with the test.
+    pub(crate) fn start(&self) -> Wake {
+        let manager = Manager::new(Arc::clone(&self.reach), Pace::default());
+        let wake = manager.wake();
+        tokio::spawn(manager.run(std::future::pending()));
+        wake
+    }
+
+    /// One look at everything.
+    pub(crate) async fn once(&self) -> Vec<(String, Standing)> {
+        Manager::new(Arc::clone(&self.reach), Pace::default())
+            .run_once()
+            .await
+            .unwrap()
+    }
+
+    pub(crate) async fn pass_time(&self, seconds: u64) {
+        self.clock.sleep(Duration::from_secs(seconds)).await;
+    }
+
+    pub(crate) async fn cluster(&self, alias: &str) -> Cluster {
+        let id = cluster(alias).id;
+        self.registry.get_cluster(&id, Detail::Full).await.unwrap().object
+    }
+
+    /// Value of a key of ConfigMap `web/settings`, if it is there.
+    pub(crate) fn setting(&self, alias: &str, key: &str) -> Option<String> {
+        let map = self.object(alias, "configmaps", "settings")?;
+        map["data"][key].as_str().map(str::to_owned)
+    }
+
+    pub(crate) fn object(&self, alias: &str, resource: &str, name: &str) -> Option<Value> {
+        self.servers[alias].0.read("", resource, "web", name)
+    }
+
+    /// Updates of a cluster, newest first.
+    pub(crate) async fn updates(&self, alias: &str) -> Vec<Update> {
+        let filter = EntryFilter {
+            cluster: Some(cluster(alias).id),
+            ..EntryFilter::of(journal::kind())
+        };
+        let entries = self.registry.list_entries(&filter, &PageRequest::all()).await.unwrap();
+        entries
+            .items
+            .into_iter()
+            .map(|entry| serde_json::from_value(entry.body).unwrap())
+            .collect()
+    }
+
+    /// The version that a cluster should have at this commit.
+    pub(crate) async fn version(&self, alias: &str, commit: &str) -> String {
+        model::ClusterVersion::of(commit, &self.cluster(alias).await).to_string()
+    }
+}

@@ -1,0 +1,157 @@
+//! Blocks: before, during and after an update, and through the item of the original.
+
+use lifecycle::Standing;
+use model::{Block, BlockScope};
+use ports::{Clock as _, Registry, blocks};
+
+use crate::bench::{Bench, cluster, context};
+use crate::updates::commit;
+
+fn wish(scope: BlockScope) -> Block {
+    Block {
+        scope,
+        owner: "team-cart".to_owned(),
+        ..Block::from_item("canary broken (alice)")
+    }
+}
+
+async fn block(bench: &Bench, alias: &str) -> blocks::Blocked {
+    let id = cluster(alias).id;
+    let (ledger, clock) = (&*bench.registry, &*bench.clock);
+    blocks::set(ledger, clock, &bench.ids, &id, wish(BlockScope::All), &context("alice"))
+        .await
+        .unwrap()
+}
+
+async fn unblock(bench: &Bench, alias: &str) {
+    let id = cluster(alias).id;
+    let (ledger, registry, clock) = (&*bench.registry, &*bench.registry, &*bench.clock);
+    blocks::lift(ledger, registry, clock, &id, None, &context("alice"))
+        .await
+        .unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_blocked_cluster_is_left_alone_and_resumes_when_unblocked() {
+    let bench = Bench::new(&["kube-1", "kube-2"]).await;
+    block(&bench, "kube-1").await;
+    bench.source.commit("dev", commit("one", "1", &[]));
+    bench.start();
+    bench.pass_time(60).await;
+    assert_eq!(
+        (bench.setting("kube-1", "n"), bench.setting("kube-2", "n").as_deref()),
+        (None, Some("1"))
+    );
+    unblock(&bench, "kube-1").await;
+    bench.pass_time(5).await;
+    assert_eq!(bench.setting("kube-1", "n").as_deref(), Some("1"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_block_says_everything_in_one_sentence() {
+    let bench = Bench::new(&["kube-1"]).await;
+    block(&bench, "kube-1").await;
+    bench.source.commit("dev", commit("one", "1", &[]));
+    bench.pass_time(7_800).await;
+    let standing = bench.once().await;
+    let Standing::Blocked(sentence) = &standing[0].1 else {
+        panic!("{standing:?}");
+    };
+    assert_eq!(
+        sentence,
+        "cluster kube-1 waits: blocked by \"canary broken\" since 2h10m; ends by itself 2023-11-17 22:13 UTC; team-cart can lift it"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn v4_no_write_leaves_after_a_block_is_durable() {
+    for turns in 0..60 {
+        let bench = Bench::new(&["kube-1"]).await;
+        bench.source.commit("dev", commit("one", "1", &[]));
+        let mut run = Box::pin(lifecycle::Manager::new(bench.reach.clone(), lifecycle::Pace::default()).run_once());
+        let mut over = false;
+        for _ in 0..turns {
+            over = futures::poll!(&mut run).is_ready();
+            if over {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        block(&bench, "kube-1").await;
+        let durable = bench.servers["kube-1"].0.resource_version();
+        if !over {
+            run.await.unwrap();
+        }
+        assert_eq!(
+            bench.servers["kube-1"].0.resource_version(),
+            durable,
+            "after {turns} turns"
+        );
+        if over {
+            break;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_item_of_the_original_blocks_and_its_removal_resumes() {
+    let bench = Bench::new(&["kube-1"]).await;
+    let (id, key) = (cluster("kube-1").id, Block::CONFIG_ITEM.parse().unwrap());
+    bench
+        .registry
+        .put_config_item(&id, &key, "", &context("old tool"))
+        .await
+        .unwrap();
+    bench.source.commit("dev", commit("one", "1", &[]));
+    bench.start();
+    bench.pass_time(60).await;
+    assert_eq!(bench.setting("kube-1", "n"), None);
+    bench
+        .registry
+        .delete_config_item(&id, &key, &context("old tool"))
+        .await
+        .unwrap();
+    bench.pass_time(5).await;
+    assert_eq!(bench.setting("kube-1", "n").as_deref(), Some("1"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_expired_block_is_taken_away_and_the_update_goes_on() {
+    let bench = Bench::new(&["kube-1"]).await;
+    let blocked = block(&bench, "kube-1").await;
+    bench.source.commit("dev", commit("one", "1", &[]));
+    bench.start();
+    let left = blocked.block.expires_at.unwrap().duration_since(bench.clock.now());
+    bench.pass_time(u64::try_from(left.as_secs()).unwrap() - 10).await;
+    assert_eq!(bench.setting("kube-1", "n"), None);
+    bench.pass_time(20).await;
+    assert_eq!(bench.setting("kube-1", "n").as_deref(), Some("1"));
+    assert!(
+        !bench
+            .cluster("kube-1")
+            .await
+            .config_items
+            .contains_key(Block::CONFIG_ITEM)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_block_of_nodes_lets_manifests_through() {
+    let bench = Bench::new(&["kube-1"]).await;
+    let id = cluster("kube-1").id;
+    let (ledger, clock) = (&*bench.registry, &*bench.clock);
+    blocks::set(
+        ledger,
+        clock,
+        &bench.ids,
+        &id,
+        wish(BlockScope::Nodes),
+        &context("alice"),
+    )
+    .await
+    .unwrap();
+    bench.source.commit("dev", commit("one", "1", &[]));
+    bench.start();
+    bench.pass_time(10).await;
+    assert_eq!(bench.setting("kube-1", "n").as_deref(), Some("1"));
+}

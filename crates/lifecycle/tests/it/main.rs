@@ -1,0 +1,8 @@
+//! The lifecycle manager on simulated clusters and simulated time.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+mod bench;
+mod blocks;
+mod source;
+mod updates;
