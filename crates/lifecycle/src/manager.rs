@@ -21,7 +21,7 @@ use tokio::sync::Notify;
 use crate::backoff::Backoff;
 use crate::concern::Failure;
 use crate::desired::Subject;
-use crate::guard::{Generation, Guard, Rules};
+use crate::guard::{Generation, Guard, Refusal, Rules};
 use crate::need::{Cause, Need, Situation, need};
 use crate::pass::{Aim, ClusterMemory, PassEnd, Reach};
 use crate::queue::{Limits, Queue, Waiting};
@@ -427,6 +427,7 @@ impl Manager {
         let now = self.reach.clock.now();
         let Some(cell) = self.cells.get_mut(&id) else { return };
         cell.memory = ended.memory;
+        let stopped_by_block = matches!(ended.end, PassEnd::Stopped(Refusal::Blocked(_)));
         match ended.end {
             PassEnd::Done => {
                 cell.failures = 0;
@@ -445,11 +446,31 @@ impl Manager {
                 let until = now.saturating_add(wait).unwrap_or(Timestamp::MAX);
                 cell.again(&mut self.queue, until, Standing::Failing(failure.title));
             }
-            // An event says when to go on: the end of a block, a newer version. It may have come already.
             PassEnd::Stopped(refusal) => {
-                cell.standing = Standing::Stopped(refusal.to_string());
-                cell.waits_until = None;
-                cell.target = None;
+                let standing = Standing::Stopped(refusal.to_string());
+                match refusal {
+                    // An event says when to go on: the end of a block, a newer version. It may have come already.
+                    Refusal::Blocked(_) | Refusal::Overtaken => {
+                        cell.standing = standing;
+                        cell.waits_until = None;
+                        cell.target = None;
+                    }
+                    // Nothing but another version is worth another look.
+                    Refusal::DryRun => {
+                        cell.standing = standing;
+                        cell.waits_until = Some(Timestamp::MAX);
+                        return;
+                    }
+                    Refusal::LeaseLost | Refusal::ShuttingDown | Refusal::Unknown(_) => {
+                        cell.failures += 1;
+                        let wait = self.pace.backoff.wait(cell.failures, &*self.reach.ids);
+                        let until = now.saturating_add(wait).unwrap_or(Timestamp::MAX);
+                        cell.again(&mut self.queue, until, standing);
+                    }
+                }
+                if stopped_by_block {
+                    self.read_blocks().await;
+                }
             }
         }
         // The pass wrote to the registry: what it wrote decides what is needed next.

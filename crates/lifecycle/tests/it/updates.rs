@@ -11,11 +11,13 @@ use crate::source::tree;
 
 const NAMESPACE: &str = "apiVersion: v1\nkind: Namespace\nmetadata: {name: web}\n";
 
-/// A configuration with a ConfigMap whose `n` is this, and further files.
+/// A configuration with a ConfigMap whose `level` is this (a bare `n` would be a boolean), and further files.
 pub(crate) fn commit(id: &str, n: &str, more: &[(&str, &str)]) -> ConfigTree {
-    let map =
-        format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: settings, namespace: web}}\ndata: {{n: '{n}'}}\n");
+    let map = format!(
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: settings, namespace: web}}\ndata: {{level: '{n}'}}\n"
+    );
     let mut files = vec![
+        ("cluster/cluster.yaml", "Resources: {}\n"),
         ("cluster/config-defaults.yaml", "replicas: 2\n"),
         ("cluster/manifests/00-base/namespace.yaml", NAMESPACE),
         ("cluster/manifests/web/settings.yaml", map.as_str()),
@@ -35,7 +37,7 @@ async fn a_commit_reaches_every_cluster_of_its_channel_within_seconds() {
     let wake = bench.start();
     bench.pass_time(5).await;
     for alias in ["kube-1", "kube-2"] {
-        assert_eq!(bench.setting(alias, "n").as_deref(), Some("1"));
+        assert_eq!(bench.setting(alias, "level").as_deref(), Some("1"));
         let status = bench.cluster(alias).await.status;
         assert_eq!(status.current_version, bench.version(alias, "one").await);
         assert_eq!((status.next_version.as_str(), status.problems.len()), ("", 0));
@@ -43,7 +45,7 @@ async fn a_commit_reaches_every_cluster_of_its_channel_within_seconds() {
     bench.source.commit("dev", commit("two", "2", &[]));
     wake.configuration_moved();
     bench.pass_time(5).await;
-    assert_eq!(bench.setting("kube-2", "n").as_deref(), Some("2"));
+    assert_eq!(bench.setting("kube-2", "level").as_deref(), Some("2"));
     let updates = bench.updates("kube-2").await;
     let told: Vec<_> = updates.iter().map(|u| (u.progress, u.cause.as_str())).collect();
     assert_eq!(told, [(Progress::Done, "version"), (Progress::Done, "version")]);
@@ -58,7 +60,7 @@ async fn a_changed_entry_is_an_update_too() {
         .commit("dev", commit("one", "{{ .Cluster.ConfigItems.replicas }}", &[]));
     bench.start();
     bench.pass_time(5).await;
-    assert_eq!(bench.setting("kube-1", "n").as_deref(), Some("2"));
+    assert_eq!(bench.setting("kube-1", "level").as_deref(), Some("2"));
     let id = cluster("kube-1").id;
     bench
         .registry
@@ -66,7 +68,7 @@ async fn a_changed_entry_is_an_update_too() {
         .await
         .unwrap();
     bench.pass_time(5).await;
-    assert_eq!(bench.setting("kube-1", "n").as_deref(), Some("7"));
+    assert_eq!(bench.setting("kube-1", "level").as_deref(), Some("7"));
     assert_eq!(
         bench.cluster("kube-1").await.status.current_version,
         bench.version("kube-1", "one").await
@@ -95,11 +97,11 @@ async fn a_failing_commit_says_why_holds_nobody_up_and_the_fix_overtakes_it() {
         "{problem:?}"
     );
     assert_eq!(problem.instance.as_deref(), Some("configuration"));
-    assert_eq!(bench.setting("kube-1", "n").as_deref(), Some("1"));
+    assert_eq!(bench.setting("kube-1", "level").as_deref(), Some("1"));
     bench.source.commit("dev", commit("fix", "3", &[]));
     wake.configuration_moved();
     bench.pass_time(5).await;
-    assert_eq!(bench.setting("kube-1", "n").as_deref(), Some("3"));
+    assert_eq!(bench.setting("kube-1", "level").as_deref(), Some("3"));
     let updates = bench.updates("kube-1").await;
     let told: Vec<_> = updates.iter().map(|u| (u.progress, u.message.as_str())).collect();
     assert_eq!(told[0], (Progress::Done, ""));
@@ -117,7 +119,7 @@ async fn a_refused_object_names_itself_and_is_tried_again_with_back_off() {
     bench.start();
     bench.pass_time(3_600).await;
     // What does not depend on it was applied.
-    assert_eq!(bench.setting("kube-1", "n").as_deref(), Some("1"));
+    assert_eq!(bench.setting("kube-1", "level").as_deref(), Some("1"));
     let status = bench.cluster("kube-1").await.status;
     assert_eq!(status.problems.len(), 1, "{:?}", status.problems);
     assert!(status.problems[0].title.contains("Bad_Name"), "{:?}", status.problems);
@@ -145,7 +147,7 @@ async fn an_unknown_channel_is_a_problem_of_its_clusters_alone() {
         .unwrap();
     bench.start();
     bench.pass_time(60).await;
-    assert_eq!(bench.setting("kube-1", "n").as_deref(), Some("1"));
+    assert_eq!(bench.setting("kube-1", "level").as_deref(), Some("1"));
     let problems = bench.cluster("kube-2").await.status.problems;
     assert_eq!(problems.len(), 1);
     assert!(problems[0].title.contains("nowhere"), "{problems:?}");
@@ -178,7 +180,7 @@ async fn f5_what_leaves_git_leaves_the_cluster_and_nothing_else() {
     bench.pass_time(5).await;
     assert!(bench.object("kube-1", "configmaps", "extra").is_none());
     assert!(bench.object("kube-1", "configmaps", "mine").is_some());
-    assert_eq!(bench.setting("kube-1", "n").as_deref(), Some("1"));
+    assert_eq!(bench.setting("kube-1", "level").as_deref(), Some("1"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -204,7 +206,7 @@ async fn a_large_prune_waits_for_consent_to_exactly_it() {
     wake.configuration_moved();
     bench.pass_time(30).await;
     // Applied, but not pruned.
-    assert_eq!(bench.setting("kube-1", "n").as_deref(), Some("2"));
+    assert_eq!(bench.setting("kube-1", "level").as_deref(), Some("2"));
     assert!(bench.object("kube-1", "configmaps", "m0").is_some());
     let problem = bench
         .cluster("kube-1")
@@ -314,7 +316,7 @@ async fn a_manager_that_is_cut_anywhere_is_gone_on_with_by_the_next() {
         }
         drop(run);
         bench.once().await;
-        assert_eq!(bench.setting("kube-1", "n").as_deref(), Some("1"), "cut {cut}");
+        assert_eq!(bench.setting("kube-1", "level").as_deref(), Some("1"), "cut {cut}");
         assert_eq!(
             bench.cluster("kube-1").await.status.current_version,
             bench.version("kube-1", "one").await
