@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use cloud_sim::{CloudSim, WorldOptions};
 use jiff::Timestamp;
 use kube_access::{Access, Context};
 use kube_sim::ApiServer;
@@ -41,17 +42,18 @@ impl Connector for Servers {
     }
 }
 
-struct NoCloud;
+/// The cloud of all clusters, if there is one.
+struct TestCloud(Option<CloudSim>);
 
 #[async_trait]
-impl CloudSource for NoCloud {
+impl CloudSource for TestCloud {
     async fn cloud(&self, _: &Cluster) -> Result<Option<Arc<dyn Cloud>>, Trouble> {
-        Ok(None)
+        Ok(self.0.clone().map(|sim| Arc::new(sim) as Arc<dyn Cloud>))
     }
 }
 
 #[async_trait]
-impl FactSource for NoCloud {
+impl FactSource for TestCloud {
     async fn facts(&self, _: &Cluster) -> Result<Arc<Facts>, Trouble> {
         Ok(Arc::new(Facts {
             simulated: true,
@@ -81,7 +83,28 @@ impl Bench {
     }
 
     pub(crate) async fn with(aliases: &[&str], settings: Settings) -> Self {
+        Self::build(aliases, settings, |_| None).await
+    }
+
+    /// The same in a cloud.
+    pub(crate) async fn clouded(aliases: &[&str], settings: Settings, mut options: WorldOptions) -> (Self, CloudSim) {
+        let mut made = None;
+        let bench = Self::build(aliases, settings, |clock| {
+            options.start = clock.now();
+            made = Some(CloudSim::new(options, clock));
+            made.clone()
+        });
+        let bench = bench.await;
+        (bench, made.unwrap())
+    }
+
+    async fn build(
+        aliases: &[&str],
+        settings: Settings,
+        cloud: impl FnOnce(Arc<dyn Clock>) -> Option<CloudSim>,
+    ) -> Self {
         let clock = Arc::new(SimClock::starting_at(Timestamp::from_second(1_700_000_000).unwrap()));
+        let cloud = cloud(clock.clone());
         let registry = Arc::new(MemoryRegistry::new(clock.clone()));
         let source = Arc::new(TestSource::new());
         let mut servers = BTreeMap::new();
@@ -101,8 +124,8 @@ impl Bench {
             ledger: registry.clone(),
             configuration: Configuration::new(ConfigSources::new(vec![source.clone()]).unwrap()),
             connector: Arc::new(Servers(servers.clone())),
-            clouds: Arc::new(NoCloud),
-            facts: Arc::new(NoCloud),
+            clouds: Arc::new(TestCloud(cloud.clone())),
+            facts: Arc::new(TestCloud(cloud)),
             clock: clock.clone(),
             ids: Arc::new(SeededIds::new(7)),
             settings,

@@ -4,5 +4,6 @@
 
 mod bench;
 mod blocks;
+mod clouds;
 mod source;
 mod updates;

@@ -1,0 +1,317 @@
+//! Stacks, pools and decommissions on a simulated cloud.
+
+use cloud_sim::{CloudSim, FaultPlan, ResourceFault, ResourceRule, ResourceStep, SubnetSpec, WorldOptions};
+use jiff::SignedDuration;
+use lifecycle::consent::{self, DecommissionConsent};
+use lifecycle::{Settings, Standing};
+use model::config_tree::ConfigTree;
+use model::{ClusterUpdate, LifecycleStatus, NodePool, Progress};
+use ports::cloud::{Stacks, Tags};
+use ports::{Clock, Registry};
+
+use crate::bench::{Bench, cluster, context};
+use crate::source::tree;
+use crate::updates::commit;
+
+const MAIN: &str = "Resources:\n  Role: {Type: 'AWS::IAM::Role', Properties: {RoleName: kube-1-role}}\nOutputs:\n  RoleName: {Value: !Ref Role}\n";
+const POOL: &str = "\
+Resources:
+  AutoScalingGroup:
+    Type: AWS::AutoScaling::AutoScalingGroup
+    Properties:
+      MinSize: '{{ .NodePool.MinSize }}'
+      MaxSize: '{{ .NodePool.MaxSize }}'
+      VPCZoneIdentifier: [subnet-a]
+      LaunchTemplate: {LaunchTemplateId: !Ref LaunchTemplate, Version: !GetAtt LaunchTemplate.LatestVersionNumber}
+  LaunchTemplate:
+    Type: AWS::EC2::LaunchTemplate
+    Properties:
+      LaunchTemplateData: {InstanceType: '{{ .NodePool.InstanceType }}', ImageId: ami-12345678}
+";
+
+/// A configuration with a main stack, a pool and the ConfigMap.
+fn clouded(id: &str, level: &str, main: &str) -> ConfigTree {
+    let base = commit(id, level, &[]);
+    let text = |path: &str| base.text(path).unwrap().to_owned();
+    let (namespace, settings) = (
+        text("cluster/manifests/00-base/namespace.yaml"),
+        text("cluster/manifests/web/settings.yaml"),
+    );
+    tree(
+        id,
+        &[
+            ("cluster/cluster.yaml", main),
+            ("cluster/node-pools/worker-splitaz/stack.yaml", POOL),
+            ("cluster/node-pools/worker-splitaz/userdata.yaml", "#cloud-config\n"),
+            ("cluster/manifests/00-base/namespace.yaml", &namespace),
+            ("cluster/manifests/web/settings.yaml", &settings),
+        ],
+    )
+}
+
+fn pool(name: &str) -> NodePool {
+    serde_json::from_value(serde_json::json!({
+        "name": name, "profile": "worker-splitaz", "instance_types": ["m5.large"], "discount_strategy": "none",
+        "min_size": 1, "max_size": 3, "config_items": {},
+    }))
+    .unwrap()
+}
+
+/// A cluster that is asked for, with one pool, in an empty account.
+async fn bench(settings: Settings) -> (Bench, CloudSim) {
+    let mut options = WorldOptions::new("1", "eu-central-1", 7).unthrottled();
+    options.any_image = true;
+    options.subnets = vec![SubnetSpec {
+        id: "subnet-a".to_owned(),
+        zone: 'a',
+        tags: Tags::new(),
+    }];
+    let (bench, sim) = Bench::clouded(&["kube-1"], settings, options).await;
+    let id = cluster("kube-1").id;
+    bench
+        .registry
+        .put_node_pool(&id, pool("worker"), &context("setup"))
+        .await
+        .unwrap();
+    (bench, sim)
+}
+
+async fn stack_states(sim: &CloudSim) -> Vec<(String, String)> {
+    let stacks = sim.stacks().await.unwrap();
+    stacks
+        .into_iter()
+        .map(|stack| (stack.name, stack.status.to_string()))
+        .collect()
+}
+
+fn owned(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+    pairs.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect()
+}
+
+const POOL_STACK: &str = "nodepool-worker-aws-1-eu-central-1-kube-1";
+
+#[tokio::test(start_paused = true)]
+async fn a_requested_cluster_gets_its_stacks_its_manifests_and_becomes_ready() {
+    let (bench, sim) = bench(Settings::default()).await;
+    bench.source.commit("dev", clouded("one", "1", MAIN));
+    let update = ClusterUpdate {
+        lifecycle_status: Some(LifecycleStatus::Requested),
+        ..ClusterUpdate::default()
+    };
+    bench
+        .registry
+        .update_cluster(&cluster("kube-1").id, update, &context("alice"))
+        .await
+        .unwrap();
+    bench.start();
+    bench.pass_time(1_800).await;
+    let found = bench.cluster("kube-1").await;
+    assert_eq!(
+        (found.lifecycle_status, found.status.problems),
+        (LifecycleStatus::Ready, Vec::new())
+    );
+    assert_eq!(bench.setting("kube-1", "level").as_deref(), Some("1"));
+    let states = stack_states(&sim).await;
+    assert_eq!(
+        states,
+        owned(&[("kube-1", "CREATE_COMPLETE"), (POOL_STACK, "CREATE_COMPLETE")])
+    );
+    let main = sim.stack("kube-1").await.unwrap();
+    assert_eq!(main.tags["kubernetes.io/cluster/aws:1:eu-central-1:kube-1"], "owned");
+    assert!(main.termination_protection);
+    let nodes = sim.stack(POOL_STACK).await.unwrap();
+    assert_eq!(nodes.tags["kubernetes.io/node-pool"], "worker");
+}
+
+#[tokio::test(start_paused = true)]
+async fn f4_a_failed_creation_tells_its_cause_and_is_made_anew() {
+    let (bench, sim) = bench(Settings::default()).await;
+    let fault = ResourceFault::Fail("role name is too long".to_owned());
+    sim.set_faults(FaultPlan {
+        resources: vec![ResourceRule::new(ResourceStep::Create, "Role", fault).at_most(1)],
+        ..FaultPlan::default()
+    });
+    bench.source.commit("dev", clouded("one", "1", MAIN));
+    bench.start();
+    let mut problems = Vec::new();
+    for _ in 0..60 {
+        bench.pass_time(5).await;
+        problems = bench.cluster("kube-1").await.status.problems;
+        if !problems.is_empty() {
+            break;
+        }
+    }
+    assert!(
+        problems[0].title.contains("AWS::IAM::Role Role: role name is too long"),
+        "{problems:?}"
+    );
+    assert_eq!(problems[0].instance.as_deref(), Some("stacks/main"));
+    bench.pass_time(3_600).await;
+    let found = bench.cluster("kube-1").await;
+    assert_eq!(
+        (found.status.problems, found.status.next_version.as_str()),
+        (Vec::new(), "")
+    );
+    assert_eq!(stack_states(&sim).await[0].1, "CREATE_COMPLETE");
+}
+
+#[tokio::test(start_paused = true)]
+async fn f4_a_stack_that_rolled_back_and_needs_nothing_is_no_failure() {
+    let (bench, sim) = bench(Settings::default()).await;
+    bench.source.commit("dev", clouded("one", "1", MAIN));
+    let wake = bench.start();
+    bench.pass_time(1_800).await;
+    let fault = ResourceFault::Fail("no".to_owned());
+    sim.set_faults(FaultPlan {
+        resources: vec![ResourceRule::new(ResourceStep::Update, "Role", fault).at_most(1)],
+        ..FaultPlan::default()
+    });
+    let other = MAIN.replace("RoleName: kube-1-role", "RoleName: kube-1-role, Path: /x/");
+    bench.source.commit("dev", clouded("two", "2", &other));
+    wake.configuration_moved();
+    bench.pass_time(60).await;
+    bench.source.commit("dev", clouded("back", "3", MAIN));
+    wake.configuration_moved();
+    bench.pass_time(1_800).await;
+    let found = bench.cluster("kube-1").await;
+    assert_eq!(
+        found.status.current_version,
+        bench.version("kube-1", "back").await,
+        "{:?}",
+        found.status
+    );
+    assert_eq!(
+        (bench.setting("kube-1", "level").as_deref(), found.status.problems.len()),
+        (Some("3"), 0)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn manifests_never_wait_for_a_node_pool() {
+    let (bench, sim) = bench(Settings::default()).await;
+    let fault = ResourceFault::Fail("no capacity".to_owned());
+    sim.set_faults(FaultPlan {
+        resources: vec![ResourceRule::new(ResourceStep::Create, "AutoScalingGroup", fault)],
+        ..FaultPlan::default()
+    });
+    bench.source.commit("dev", clouded("one", "1", MAIN));
+    bench.start();
+    bench.pass_time(1_800).await;
+    assert_eq!(bench.setting("kube-1", "level").as_deref(), Some("1"));
+    let status = bench.cluster("kube-1").await.status;
+    assert!(
+        status.problems.last().unwrap().title.contains("no capacity"),
+        "{:?}",
+        status.problems
+    );
+    assert_eq!(status.current_version, "");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unchanged_version_asks_the_cloud_nothing() {
+    let (bench, sim) = bench(Settings::default()).await;
+    bench.source.commit("dev", clouded("one", "1", MAIN));
+    bench.start();
+    bench.pass_time(1_800).await;
+    let before = sim.last_event();
+    bench.pass_time(7_200).await;
+    assert_eq!(sim.last_event(), before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pool_that_left_the_registry_waits_for_its_nodes_and_then_goes() {
+    let (bench, sim) = bench(Settings::default()).await;
+    bench.source.commit("dev", clouded("one", "1", MAIN));
+    bench.start();
+    bench.pass_time(1_800).await;
+    let id = cluster("kube-1").id;
+    bench
+        .registry
+        .delete_node_pool(&id, &"worker".parse().unwrap(), &context("alice"))
+        .await
+        .unwrap();
+    bench.pass_time(600).await;
+    let update = bench.updates("kube-1").await.into_iter().next().unwrap();
+    assert_eq!(update.progress, Progress::Waiting, "{update:?}");
+    assert!(
+        update.message.contains("waits until its nodes are drained: 1 left"),
+        "{}",
+        update.message
+    );
+    let groups = ports::cloud::NodeGroups::groups(&sim, &Tags::new()).await.unwrap();
+    let empty = ports::cloud::GroupSize {
+        min: Some(0),
+        max: Some(3),
+        desired: Some(0),
+    };
+    ports::cloud::NodeGroups::resize_group(&sim, &groups[0].name, empty)
+        .await
+        .unwrap();
+    bench.pass_time(1_800).await;
+    assert_eq!(stack_states(&sim).await, owned(&[("kube-1", "CREATE_COMPLETE")]));
+    assert_eq!(bench.cluster("kube-1").await.status.next_version, "");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_decommission_needs_the_name_a_second_person_and_time_and_takes_only_what_is_ours() {
+    let settings = Settings {
+        decommission_wait: SignedDuration::from_hours(24),
+        ..Settings::default()
+    };
+    let (bench, sim) = bench(settings).await;
+    bench.source.commit("dev", clouded("one", "1", MAIN));
+    bench.start();
+    bench.pass_time(1_800).await;
+    let foreign = ports::cloud::StackRequest::new(
+        "theirs",
+        ports::cloud::StackTemplate::Inline(MAIN.replace("kube-1-role", "x")),
+    );
+    let mut foreign = foreign;
+    foreign.capabilities.insert("CAPABILITY_NAMED_IAM".to_owned());
+    sim.create_stack(&foreign).await.unwrap();
+    let id = cluster("kube-1").id;
+    let update = ClusterUpdate {
+        lifecycle_status: Some(LifecycleStatus::DecommissionRequested),
+        ..ClusterUpdate::default()
+    };
+    bench
+        .registry
+        .update_cluster(&id, update, &context("alice"))
+        .await
+        .unwrap();
+    let there = async || bench.cluster("kube-1").await.lifecycle_status;
+    let mut agreed = DecommissionConsent {
+        confirmed_name: "kube-2".to_owned(),
+        requested_by: "alice".to_owned(),
+        approved_by: None,
+        approved_at: None,
+    };
+    let put = async |consent: &DecommissionConsent| {
+        consent::put_decommission(&*bench.registry, &id, consent, &context("alice"))
+            .await
+            .unwrap();
+    };
+    bench.pass_time(3_600).await;
+    assert_eq!(there().await, LifecycleStatus::DecommissionRequested);
+    put(&agreed).await;
+    bench.pass_time(3_600).await;
+    agreed.confirmed_name = "kube-1".to_owned();
+    agreed.approved_by = Some("alice".to_owned());
+    agreed.approved_at = Some(bench.clock.now());
+    put(&agreed).await;
+    bench.pass_time(30 * 3_600).await;
+    assert_eq!(stack_states(&sim).await.len(), 3, "one person is not enough");
+    agreed.approved_by = Some("bob".to_owned());
+    agreed.approved_at = Some(bench.clock.now());
+    put(&agreed).await;
+    bench.pass_time(20 * 3_600).await;
+    assert_eq!(stack_states(&sim).await.len(), 3, "not before the waiting time");
+    let standing = bench.once().await;
+    assert!(
+        matches!(&standing[0].1, Standing::Waiting(why) if why.contains("alice and bob agreed")),
+        "{standing:?}"
+    );
+    bench.pass_time(8 * 3_600).await;
+    assert_eq!(there().await, LifecycleStatus::Decommissioned);
+    assert_eq!(stack_states(&sim).await, owned(&[("theirs", "CREATE_COMPLETE")]));
+}
