@@ -120,15 +120,18 @@ impl Manager {
 
     /// Works until `stop` completes; passes that run then are let go at their next step and taken up again by the next start.
     ///
-    /// # Errors
-    /// When the registry cannot be read at the start. Later its failures are waited out.
-    pub async fn run(mut self, stop: impl Future<Output = ()>) -> Result<(), RegistryError> {
+    /// A registry that does not answer is waited for, at the start as well as later.
+    pub async fn run(mut self, stop: impl Future<Output = ()>) {
         let mut stop = std::pin::pin!(stop.fuse());
-        let mut feed = self.start().await?;
+        let mut feed = tokio::select! {
+            biased;
+            () = &mut stop => return,
+            feed = self.restart() => feed,
+        };
         loop {
             self.dispatch();
             match self.next_event(&mut stop, &mut feed).await {
-                Event::Stop => return Ok(()),
+                Event::Stop => return,
                 Event::Ended(ended) => self.ended(*ended).await,
                 Event::Changed(change) => self.changed(&change).await,
                 Event::FeedLost => feed = self.restart().await,

@@ -3,7 +3,8 @@
 use cloud_sim::{CloudSim, FaultPlan, ResourceFault, ResourceRule, ResourceStep, SubnetSpec, WorldOptions};
 use jiff::SignedDuration;
 use lifecycle::consent::{self, DecommissionConsent};
-use lifecycle::{Settings, Standing};
+use lifecycle::guard::Rules;
+use lifecycle::{Manager, Pace, Settings, Standing};
 use model::config_tree::ConfigTree;
 use model::{ClusterUpdate, LifecycleStatus, NodePool, Progress};
 use ports::cloud::{Stacks, Tags};
@@ -30,7 +31,7 @@ Resources:
 ";
 
 /// A configuration with a main stack, a pool and the ConfigMap.
-fn clouded(id: &str, level: &str, main: &str) -> ConfigTree {
+pub(crate) fn clouded(id: &str, level: &str, main: &str) -> ConfigTree {
     let base = commit(id, level, &[]);
     let text = |path: &str| base.text(path).unwrap().to_owned();
     let (namespace, settings) = (
@@ -314,4 +315,94 @@ async fn a_decommission_needs_the_name_a_second_person_and_time_and_takes_only_w
     bench.pass_time(8 * 3_600).await;
     assert_eq!(there().await, LifecycleStatus::Decommissioned);
     assert_eq!(stack_states(&sim).await, owned(&[("theirs", "CREATE_COMPLETE")]));
+}
+
+/// Whether manifests of an old version are applied although a newer one is known: its stack takes long, and a commit comes
+/// meanwhile.
+async fn overtaken_plan_is_applied(rules: Rules) -> bool {
+    let (bench, sim) = bench(Settings::default()).await;
+    let slow = ResourceFault::Hang(std::time::Duration::from_secs(600));
+    sim.set_faults(FaultPlan {
+        resources: vec![ResourceRule::new(ResourceStep::Create, "Role", slow)],
+        ..FaultPlan::default()
+    });
+    bench.source.commit("dev", clouded("old", "1", MAIN));
+    let pace = Pace {
+        rules,
+        ..Pace::default()
+    };
+    let manager = Manager::new(bench.reach.clone(), pace);
+    let wake = manager.wake();
+    tokio::spawn(manager.run(std::future::pending()));
+    bench.pass_time(60).await;
+    bench.source.commit("dev", clouded("new", "2", MAIN));
+    wake.configuration_moved();
+    let mut old = false;
+    for _ in 0..300 {
+        bench.pass_time(5).await;
+        old |= bench.setting("kube-1", "level").as_deref() == Some("1");
+    }
+    assert_eq!(bench.setting("kube-1", "level").as_deref(), Some("2"));
+    old
+}
+
+#[tokio::test(start_paused = true)]
+async fn v8_an_overtaken_plan_is_not_carried_out() {
+    assert!(!overtaken_plan_is_applied(Rules::default()).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_the_guard_of_generations_v8_is_breached() {
+    let off = Rules {
+        generation: false,
+        ..Rules::default()
+    };
+    assert!(overtaken_plan_is_applied(off).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn w4_a_manager_that_is_cut_at_any_turn_is_gone_on_with_to_the_same_end() {
+    let mut cut = 0;
+    loop {
+        let (bench, sim) = bench(Settings::default()).await;
+        bench.source.commit("dev", clouded("one", "1", MAIN));
+        let mut run = Box::pin(Manager::new(bench.reach.clone(), Pace::default()).run_once());
+        let mut over = false;
+        // Turns without news move the clock to whatever comes next, so that stacks come to their ends.
+        for _ in 0..cut {
+            over = futures::poll!(&mut run).is_ready();
+            if over {
+                break;
+            }
+            bench.pass_time(1).await;
+        }
+        drop(run);
+        bench.once().await;
+        let found = bench.cluster("kube-1").await;
+        assert_eq!(
+            found.status.current_version,
+            bench.version("kube-1", "one").await,
+            "cut {cut}: {:?}",
+            found.status
+        );
+        assert_eq!(bench.setting("kube-1", "level").as_deref(), Some("1"), "cut {cut}");
+        let states = stack_states(&sim).await;
+        assert_eq!(
+            states,
+            owned(&[("kube-1", "CREATE_COMPLETE"), (POOL_STACK, "CREATE_COMPLETE")]),
+            "cut {cut}"
+        );
+        let open = bench
+            .updates("kube-1")
+            .await
+            .iter()
+            .filter(|update| !update.progress.is_over())
+            .count();
+        assert_eq!(open, 0, "cut {cut}");
+        if over {
+            break;
+        }
+        cut += 1;
+    }
+    assert!(cut > 20, "only {cut} places to cut at");
 }

@@ -5,5 +5,8 @@
 mod bench;
 mod blocks;
 mod clouds;
+mod faulty;
+mod oracle;
+mod simulation;
 mod source;
 mod updates;
