@@ -19,6 +19,7 @@ mod concern;
 pub mod connect;
 pub mod consent;
 mod desired;
+mod drift;
 mod gate;
 pub mod guard;
 pub mod journal;

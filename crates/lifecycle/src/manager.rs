@@ -7,10 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::BoxFuture;
+use futures::future::{AbortHandle, Abortable, Aborted, BoxFuture};
 use futures::stream::{BoxStream, FuturesUnordered};
 use futures::{FutureExt, StreamExt};
 use jiff::Timestamp;
+use kube_access::ObjectKey;
 use model::{AccountLifecycle, Cluster, ClusterId, InfrastructureAccount};
 use ports::blocks::{self, Blocked};
 use ports::config_source::CombinedVersion;
@@ -21,6 +22,7 @@ use tokio::sync::Notify;
 use crate::backoff::Backoff;
 use crate::concern::Failure;
 use crate::desired::Subject;
+use crate::drift;
 use crate::guard::{Generation, Guard, Refusal, Rules};
 use crate::need::{Cause, Need, Situation, need};
 use crate::pass::{Aim, ClusterMemory, PassEnd, Reach};
@@ -75,6 +77,8 @@ pub struct Manager {
     open_blocks: Vec<Blocked>,
     queue: Queue,
     passes: FuturesUnordered<BoxFuture<'static, Ended>>,
+    /// Watches for drift, one per cluster that is as wanted.
+    watches: FuturesUnordered<BoxFuture<'static, Result<Drifted, Aborted>>>,
     refreshed: Option<Timestamp>,
 }
 
@@ -85,10 +89,17 @@ struct Ended {
     memory: ClusterMemory,
 }
 
+/// Something that was applied is not as it was left.
+struct Drifted {
+    cluster: ClusterId,
+    what: ObjectKey,
+}
+
 /// What woke the loop.
 enum Event {
     Stop,
     Ended(Box<Ended>),
+    Drifted(Drifted),
     Changed(Change),
     FeedLost,
     Moved,
@@ -108,6 +119,7 @@ impl Manager {
             open_blocks: Vec::new(),
             queue: Queue::default(),
             passes: FuturesUnordered::new(),
+            watches: FuturesUnordered::new(),
             refreshed: None,
         }
     }
@@ -130,9 +142,11 @@ impl Manager {
         };
         loop {
             self.dispatch();
+            self.watch_settled().await;
             match self.next_event(&mut stop, &mut feed).await {
                 Event::Stop => return,
                 Event::Ended(ended) => self.ended(*ended).await,
+                Event::Drifted(drifted) => self.drifted(&drifted).await,
                 Event::Changed(change) => self.changed(&change).await,
                 Event::FeedLost => feed = self.restart().await,
                 Event::Moved => self.refresh().await,
@@ -189,6 +203,7 @@ impl Manager {
                 Some(Err(_)) | None => Event::FeedLost,
             },
             () = self.wake.0.notified() => Event::Moved,
+            Some(Ok(drifted)) = self.watches.next(), if !self.watches.is_empty() => Event::Drifted(drifted),
             () = self.reach.clock.sleep(wait) => Event::Time,
         }
     }
@@ -404,6 +419,7 @@ impl Manager {
             };
             cell.last_run = Some(now);
             cell.standing = Standing::Running;
+            cell.unwatch();
             let guard = guard(&self.reach, &cell.subject.cluster, &cell.generation, self.pace.rules);
             let subject = Subject {
                 siblings,
@@ -478,6 +494,61 @@ impl Manager {
         }
         // The pass wrote to the registry: what it wrote decides what is needed next.
         self.read(&id).await;
+    }
+
+    /// Watches clusters that are as wanted and not watched yet, if anything is known to have been applied.
+    async fn watch_settled(&mut self) {
+        let settled = |cell: &Cell| matches!(cell.standing, Standing::AsWanted(_)) && cell.watch.is_none();
+        let ids: Vec<ClusterId> = self
+            .cells
+            .iter()
+            .filter(|(_, cell)| settled(cell))
+            .map(|(id, _)| id.clone())
+            .collect();
+        for id in ids {
+            self.watch(&id).await;
+        }
+    }
+
+    async fn watch(&mut self, id: &ClusterId) {
+        let reach = Arc::clone(&self.reach);
+        let Some(cell) = self.cells.get_mut(id) else { return };
+        if cell.memory.manifests.objects.objects.is_empty() {
+            cell.memory.manifests.objects = drift::recall(&*reach.ledger, id).await;
+        }
+        let memory = cell.memory.manifests.objects.clone();
+        let (handle, registration) = AbortHandle::new_pair();
+        // A cluster of which nothing is known is marked as watched too, so that it is not asked about again and again.
+        cell.watch = Some(handle);
+        if memory.objects.is_empty() || reach.settings.dry_run {
+            return;
+        }
+        let cluster = Arc::clone(&cell.subject.cluster);
+        let watching = async move {
+            let access = loop {
+                match reach.connector.open(&cluster).await {
+                    Ok(access) => break access,
+                    Err(_) => reach.clock.sleep(Duration::from_secs(60)).await,
+                }
+            };
+            let what = drift::wait(&access, &memory).await;
+            Drifted {
+                cluster: cluster.id.clone(),
+                what,
+            }
+        };
+        self.watches.push(Abortable::new(watching, registration).boxed());
+    }
+
+    async fn drifted(&mut self, drifted: &Drifted) {
+        let Some(cell) = self.cells.get_mut(&drifted.cluster) else {
+            return;
+        };
+        cell.watch = None;
+        cell.drifted = true;
+        // Said before it is corrected.
+        tracing::warn!(cluster = %cell.subject.cluster.alias, object = %drifted.what, "drift");
+        self.read(&drifted.cluster).await;
     }
 
     /// Reads one cluster and looks at it.

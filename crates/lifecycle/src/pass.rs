@@ -20,6 +20,7 @@ use crate::concern::{ManifestRun, StackRun};
 use crate::connect::{CloudSource, Connector, FactSource};
 use crate::consent::{self, Decommission, PruneConsent};
 use crate::desired::{Configuration, Subject};
+use crate::drift;
 use crate::gate::WriteGate;
 use crate::guard::{Guard, Refusal};
 use crate::journal::Journal;
@@ -123,10 +124,19 @@ impl Reach {
         guard: &Guard,
         memory: &mut ClusterMemory,
     ) -> PassEnd {
+        let known = memory.manifests.objects.clone();
         let end = match aim {
             Aim::Update { to, version, cause } => self.update(subject, to, version, *cause, guard, memory).await,
             Aim::Decommission => self.decommission(subject, guard).await,
         };
+        let done = matches!(end, Ok(PassEnd::Done));
+        if done && memory.manifests.objects != known {
+            let id = &subject.cluster.id;
+            if let Err(error) = drift::remember(&*self.ledger, id, &memory.manifests.objects, &self.context()).await {
+                // Not remembering costs reads after a restart and no more.
+                tracing::warn!(%error, cluster = %subject.cluster.alias, "what was applied cannot be written down");
+            }
+        }
         match end {
             Ok(end) => end,
             Err(error) => PassEnd::Failed(Failure::of("registry", "the registry does not answer", &error)),

@@ -1,5 +1,6 @@
 //! What the manager keeps in mind of each cluster. All of it can be lost: the registry has what counts.
 
+use futures::future::AbortHandle;
 use jiff::Timestamp;
 use ports::config_source::CombinedVersion;
 
@@ -45,6 +46,8 @@ pub(crate) struct Cell {
     pub(crate) last_run: Option<Timestamp>,
     pub(crate) drifted: bool,
     pub(crate) memory: ClusterMemory,
+    /// Ends the watch for drift.
+    pub(crate) watch: Option<AbortHandle>,
 }
 
 impl Cell {
@@ -60,6 +63,14 @@ impl Cell {
             last_run: None,
             drifted: false,
             memory: ClusterMemory::default(),
+            watch: None,
+        }
+    }
+
+    /// Ends the watch for drift: a pass is about to write.
+    pub(crate) fn unwatch(&mut self) {
+        if let Some(watch) = self.watch.take() {
+            watch.abort();
         }
     }
 

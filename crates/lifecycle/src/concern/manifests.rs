@@ -22,7 +22,7 @@ const NAMED: usize = 5;
 /// What is remembered of one cluster between runs.
 #[derive(Debug, Default)]
 pub(crate) struct ManifestMemory {
-    objects: Memory,
+    pub(crate) objects: Memory,
     /// The plan of the version that was applied last: kept as long as the version stays.
     plan: Option<(String, Arc<ApplyPlan>)>,
 }

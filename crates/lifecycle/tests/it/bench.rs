@@ -175,6 +175,13 @@ impl Bench {
         self.servers[alias].0.read("", resource, "web", name)
     }
 
+    /// The ConfigMaps of namespace `web`, for changes by hand.
+    pub(crate) fn configmaps(&self, alias: &str) -> kube::Api<kube::api::DynamicObject> {
+        let client = kube::Client::new(self.servers[alias].0.clone(), "web");
+        let kind = kube::discovery::ApiResource::from_gvk(&kube::api::GroupVersionKind::gvk("", "v1", "ConfigMap"));
+        kube::Api::namespaced_with(client, "web", &kind)
+    }
+
     /// Updates of a cluster, newest first.
     pub(crate) async fn updates(&self, alias: &str) -> Vec<Update> {
         let filter = EntryFilter {

@@ -166,9 +166,7 @@ async fn f5_what_leaves_git_leaves_the_cluster_and_nothing_else() {
     assert!(bench.object("kube-1", "configmaps", "extra").is_some());
     let mine =
         serde_json::json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "mine", "namespace": "web"}});
-    let client = kube::Client::new(bench.servers["kube-1"].0.clone(), "web");
-    let kind = kube::discovery::ApiResource::from_gvk(&kube::api::GroupVersionKind::gvk("", "v1", "ConfigMap"));
-    let api: kube::Api<kube::api::DynamicObject> = kube::Api::namespaced_with(client, "web", &kind);
+    let api = bench.configmaps("kube-1");
     api.create(
         &kube::api::PostParams::default(),
         &serde_json::from_value(mine).unwrap(),
@@ -329,4 +327,58 @@ async fn a_manager_that_is_cut_anywhere_is_gone_on_with_by_the_next() {
             .count();
         assert_eq!(open, 0, "cut {cut}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn f5_drift_is_found_by_watching_told_and_corrected() {
+    let bench = Bench::new(&["kube-1"]).await;
+    bench.source.commit("dev", commit("one", "1", &[]));
+    bench.start();
+    bench.pass_time(10).await;
+    let settings = bench.configmaps("kube-1");
+    let patch = serde_json::json!({"data": {"level": "99"}});
+    settings
+        .patch(
+            "settings",
+            &kube::api::PatchParams::default(),
+            &kube::api::Patch::Merge(&patch),
+        )
+        .await
+        .unwrap();
+    bench.pass_time(10).await;
+    assert_eq!(bench.setting("kube-1", "level").as_deref(), Some("1"));
+    settings
+        .delete("settings", &kube::api::DeleteParams::default())
+        .await
+        .unwrap();
+    bench.pass_time(10).await;
+    assert_eq!(bench.setting("kube-1", "level").as_deref(), Some("1"));
+    let updates = bench.updates("kube-1").await;
+    let told: Vec<_> = updates.iter().map(|u| (u.cause.as_str(), u.progress)).collect();
+    assert_eq!(
+        told,
+        [
+            ("drift", Progress::Done),
+            ("drift", Progress::Done),
+            ("version", Progress::Done)
+        ]
+    );
+    let steps: Vec<&str> = updates[1].steps.iter().map(|step| step.message.as_str()).collect();
+    assert!(steps.contains(&"1 drifted, 1 unchanged"), "{steps:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restarted_manager_goes_on_watching() {
+    let bench = Bench::new(&["kube-1"]).await;
+    bench.source.commit("dev", commit("one", "1", &[]));
+    bench.once().await;
+    bench.start();
+    bench.pass_time(10).await;
+    bench
+        .configmaps("kube-1")
+        .delete("settings", &kube::api::DeleteParams::default())
+        .await
+        .unwrap();
+    bench.pass_time(10).await;
+    assert_eq!(bench.setting("kube-1", "level").as_deref(), Some("1"));
 }
