@@ -26,6 +26,7 @@ const LAYERS: &[(&str, u8, &[&str])] = &[
     ("cloud-sim", 2, &["model", "ports", "yaml"]),
     ("kube-access", 2, &["ports", "yaml"]),
     ("lifecycle", 3, &["model", "ports", "yaml", "render", "plan", "kube-access"]),
+    ("rollout", 3, &["model", "ports", "disruption", "kube-access"]),
     ("service", 3, &["model", "ports"]),
     ("registry", 3, &["model", "ports", "registry-api", "service", "yaml"]),
     ("cli-args", 4, &["model"]),

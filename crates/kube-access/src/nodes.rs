@@ -309,6 +309,18 @@ impl Access {
             .await
     }
 
+    /// Records an event (core v1) about an object; an event of the same name is replaced.
+    ///
+    /// # Errors
+    /// If the cluster does not take it.
+    pub async fn record_event(&self, event: &Value) -> Result<(), AccessError> {
+        let kind = core_kind("Event", "events", true);
+        let key = ObjectKey::of(&kind.id, event);
+        let body = bytes::Bytes::from(event.to_string());
+        let call = Call::apply(&kind, &key, body, self.field_manager(), true, false);
+        self.call(&call).await.map(|_| ())
+    }
+
     /// A merge patch that says everything it needs: sending it twice is the same as sending it once.
     async fn merge(&self, kind: &ApiKind, key: &ObjectKey, patch: &Value) -> Result<(), AccessError> {
         let call = Call::patch(kind, key, MERGE, patch, self.field_manager()).repeatable();

@@ -1,0 +1,335 @@
+//! Carrying out the decisions on nodes: evictions, forced terminations with evidence, quarantine, termination.
+
+use disruption::{
+    Evidence, NodeDecision, NodeStep, PodDecision, PodKey, PrimarySignal, Reason, Verdict, decide_cluster, explain_pod,
+};
+use jiff::Timestamp;
+use kube_access::AccessError;
+use kube_access::nodes::{Eviction, PodDeletion, PodRef};
+use ports::cloud::{CloudError, Shrink};
+
+use crate::engine::Engine;
+use crate::error::RolloutError;
+use crate::pool::{PoolSpec, Strategy};
+use crate::records::Outcome;
+
+impl Engine {
+    /// Decides for all marked nodes of pools that we drain, and carries it out. Pools under the same policy are decided
+    /// together; those under another one see what was done before them in the view.
+    pub(crate) async fn drain_pass(&mut self, pools: &[PoolSpec]) -> Result<(), RolloutError> {
+        let mut left: Vec<&PoolSpec> = pools.iter().filter(|pool| pool.strategy == Strategy::Rolling).collect();
+        while let Some(first) = left.first().copied() {
+            let (same, others): (Vec<_>, Vec<_>) = left.into_iter().partition(|pool| pool.policy == first.policy);
+            left = others;
+            let decisions = decide_cluster(&self.picture.view, &first.policy, self.hand.now());
+            for decision in &decisions {
+                let state = self.picture.view.node(&decision.node);
+                let name = state.and_then(|state| state.pool.clone());
+                let Some(pool) = same.iter().find(|pool| Some(&pool.name) == name.as_ref()) else {
+                    continue;
+                };
+                self.wake(decision.changes_at);
+                if let Some(doubt) = self.picture.doubt(&decision.node) {
+                    self.note_trouble(&pool.name, &doubt);
+                    continue;
+                }
+                let done = self.carry_out(pool, decision).await;
+                self.settle(&pool.name, done)?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn carry_out(&mut self, pool: &PoolSpec, decision: &NodeDecision) -> Result<(), RolloutError> {
+        self.signal(decision).await?;
+        match &decision.step {
+            NodeStep::Stays | NodeStep::WaitsForItsTurn | NodeStep::Quarantined(_) => Ok(()),
+            NodeStep::Wait { .. } => {
+                self.tell_waits(decision).await;
+                Ok(())
+            }
+            NodeStep::Cordon => {
+                let Some(mut node) = self.picture.nodes.get(&decision.node).cloned() else {
+                    return Ok(());
+                };
+                let done = self.hand.cordon(&mut node).await;
+                self.keep_node(node);
+                done
+            }
+            NodeStep::Act { evict, force } => {
+                for key in evict {
+                    self.evict(key).await?;
+                }
+                for key in force {
+                    let one = decision.pods.iter().find(|one| one.pod == *key);
+                    if let Some(PodDecision {
+                        verdict: Verdict::Force(evidence),
+                        ..
+                    }) = one
+                    {
+                        self.force(evidence).await?;
+                    }
+                }
+                self.tell_waits(decision).await;
+                Ok(())
+            }
+            NodeStep::Quarantine { pod } => {
+                let Some(mut node) = self.picture.nodes.get(&decision.node).cloned() else {
+                    return Ok(());
+                };
+                let reason = format!("pod {pod} does not end");
+                let done = self.hand.quarantine(&mut node, &reason).await;
+                if done.is_ok() {
+                    let now = self.hand.now();
+                    self.speaker
+                        .node(&self.hand.access, &node, "Undrainable", &reason, now)
+                        .await;
+                }
+                self.keep_node(node);
+                done
+            }
+            NodeStep::Drained => self.terminate(pool, decision).await,
+        }
+    }
+
+    async fn signal(&mut self, decision: &NodeDecision) -> Result<(), RolloutError> {
+        if !matches!(
+            decision.primary_signal,
+            Some(PrimarySignal::RemoveReadyLabel | PrimarySignal::GiveAgain)
+        ) {
+            return Ok(());
+        }
+        // Operators look at closed nodes only.
+        let Some(mut node) = self
+            .picture
+            .nodes
+            .get(&decision.node)
+            .cloned()
+            .filter(|node| node.cordoned)
+        else {
+            return Ok(());
+        };
+        let now = self.hand.now();
+        let done = self.hand.signal_primaries(&mut node, now).await;
+        self.keep_node(node);
+        done
+    }
+
+    fn pod_ref(&self, key: &PodKey) -> Option<PodRef> {
+        let pod = self.picture.view.pod(key)?;
+        Some(PodRef {
+            namespace: key.namespace.to_string(),
+            name: key.name.to_string(),
+            uid: pod.uid.to_string(),
+        })
+    }
+
+    async fn evict(&mut self, key: &PodKey) -> Result<(), RolloutError> {
+        let Some(pod) = self.pod_ref(key) else { return Ok(()) };
+        self.hand.may_disrupt().await?;
+        let answer = match self.hand.access.evict(&pod, None).await {
+            Ok(answer) => answer,
+            Err(error @ (AccessError::Stopped { .. } | AccessError::Throttled { .. })) => return Err(error.into()),
+            // One pod that cannot be evicted for a reason of its own does not keep the others.
+            Err(error) => {
+                self.picture.note_refused(key, self.hand.now());
+                return Err(error.into());
+            }
+        };
+        let now = self.hand.now();
+        match answer {
+            Eviction::Evicted => {
+                self.counts.evicted += 1;
+                self.picture.view.note_evicted(key, now);
+            }
+            // The watch will tell that it is gone.
+            Eviction::NotFound | Eviction::Gone => self.picture.note_refused(key, now),
+            Eviction::Unknown { .. } => self.picture.note_refused(key, now),
+            Eviction::Refused { message, .. } => {
+                self.counts.refused += 1;
+                self.picture.note_refused(key, now);
+                if let Some(state) = self.picture.view.pod(key).cloned() {
+                    let text = format!("eviction refused: {message}");
+                    self.speaker
+                        .pod(&self.hand.access, &state, "EvictionRefused", &text, now)
+                        .await;
+                }
+            }
+        }
+        self.wake(
+            now.checked_add(jiff::SignedDuration::from_secs(30))
+                .ok()
+                .filter(|_| self.picture.view.pod(key).is_some_and(|pod| pod.refused == Some(now))),
+        );
+        Ok(())
+    }
+
+    /// Deletes a pod against its protections. The order makes every kill harmless: the evidence is durable before anything
+    /// happens, the pace of the node starts before the deletion, and the record is closed when the deletion is known.
+    async fn force(&mut self, evidence: &Evidence) -> Result<(), RolloutError> {
+        let Some(pod) = self.pod_ref(&evidence.pod).filter(|pod| *pod.uid == *evidence.uid) else {
+            return Ok(());
+        };
+        self.hand.may_disrupt().await?;
+        self.ledger().put_evidence(Outcome::Decided, evidence).await?;
+        let now = self.hand.now();
+        if let Some(mut node) = self.picture.nodes.get(&evidence.node).cloned() {
+            let done = self.hand.pace(&mut node, evidence.decided).await;
+            self.keep_node(node);
+            done?;
+        }
+        if let Some(state) = self.picture.view.pod(&evidence.pod).cloned() {
+            let against: Vec<String> = evidence.protections.iter().map(protection).collect();
+            let text = format!("terminated by force: {}", against.join("; "));
+            self.speaker
+                .pod(&self.hand.access, &state, "ForcedTermination", &text, now)
+                .await;
+        }
+        self.hand.may_disrupt().await?;
+        let answer = self.hand.access.delete_pod(&pod, None).await?;
+        match answer {
+            PodDeletion::Deleted | PodDeletion::NotFound | PodDeletion::Gone => {
+                self.counts.forced += 1;
+                self.picture.view.note_forced(&evidence.pod, evidence.decided);
+                for budget in &evidence.budgets {
+                    self.picture.note_budget_forced(&budget.budget, evidence.decided);
+                }
+                self.hand.may_write().await?;
+                self.ledger().put_evidence(Outcome::Done, evidence).await
+            }
+            // The pace holds the next one back; the open record is settled when the pod is looked at again.
+            PodDeletion::Unknown { .. } => {
+                for budget in &evidence.budgets {
+                    self.picture.note_budget_forced(&budget.budget, evidence.decided);
+                }
+                self.unsettled = true;
+                Ok(())
+            }
+        }
+    }
+
+    /// Closes the records that an earlier run, or a lost answer, left open: the pod tells how it went.
+    pub(crate) async fn settle_records(&mut self) -> Result<(), RolloutError> {
+        let records = self.ledger().evidence().await?;
+        for record in records.iter().filter(|record| record.outcome == Outcome::Decided) {
+            let evidence = &record.evidence;
+            let outcome = if self.picture.living(&evidence.pod, &evidence.uid) {
+                Outcome::Abandoned
+            } else {
+                Outcome::Done
+            };
+            self.hand.may_write().await?;
+            self.ledger().put_evidence(outcome, evidence).await?;
+        }
+        for (budget, at) in crate::records::last_forced(&records) {
+            self.picture.note_budget_forced(&budget, at);
+        }
+        self.unsettled = false;
+        Ok(())
+    }
+
+    /// Ends the machine of a drained node. The pool shrinks with the last ones, as many as were brought beyond its size.
+    async fn terminate(&mut self, pool: &PoolSpec, decision: &NodeDecision) -> Result<(), RolloutError> {
+        let Some(node) = self.picture.nodes.get(&decision.node).cloned() else {
+            return Ok(());
+        };
+        let machine = node
+            .machine
+            .as_ref()
+            .and_then(|id| self.fleet.machines.get(id))
+            .cloned();
+        let Some(machine) = machine.filter(|machine| !machine.leaving) else {
+            return Ok(());
+        };
+        let group = self
+            .fleet
+            .groups
+            .get(&machine.group)
+            .map(|group| (group.desired, group.min));
+        let (desired, min) = group.unwrap_or_default();
+        let size = self.records.get(&pool.name).map(|record| record.size);
+        let wanted = self.fleet.desired(&pool.name);
+        let surplus = wanted.saturating_sub(size.unwrap_or(wanted));
+        let outdated = self.fleet.machines_of(&pool.name);
+        let outdated = outdated.filter(|one| one.outdated.is_some() && !one.leaving).count();
+        let few = outdated <= usize::try_from(surplus).unwrap_or(usize::MAX);
+        let shrink = if desired > min && (pool.removed || few) {
+            Shrink::Yes
+        } else {
+            Shrink::No
+        };
+        self.hand.may_disrupt().await?;
+        self.cloud_changed();
+        match self.hand.cloud.terminate_in_group(&machine.id, shrink).await {
+            Ok(()) => {}
+            Err(CloudError::NotFound { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+        self.counts.terminated += 1;
+        if let Some(known) = self.fleet.machines.get_mut(machine.id.as_str()) {
+            known.leaving = true;
+        }
+        if shrink == Shrink::Yes
+            && let Some(group) = self.fleet.groups.get_mut(&machine.group)
+        {
+            group.desired = group.desired.saturating_sub(1);
+        }
+        let now = self.hand.now();
+        let text = format!("drained; machine {} is terminated", machine.id);
+        self.speaker
+            .node(&self.hand.access, &node, "Terminated", &text, now)
+            .await;
+        Ok(())
+    }
+
+    /// Tells owners what their pods wait on and when force comes, each pod not too often.
+    async fn tell_waits(&mut self, decision: &NodeDecision) {
+        let now = self.hand.now();
+        for one in &decision.pods {
+            let Verdict::Wait(wait) = &one.verdict else { continue };
+            if matches!(
+                wait.on,
+                Reason::Ending | Reason::NotDraining | Reason::NotCordoned | Reason::JustRefused
+            ) {
+                continue;
+            }
+            let Some(state) = self.picture.view.pod(&one.pod).cloned() else {
+                continue;
+            };
+            let text = explain_pod(None, &self.picture.view, &decision.node, one, now);
+            self.speaker
+                .pod(&self.hand.access, &state, "WaitsToMove", &text, now)
+                .await;
+        }
+    }
+}
+
+fn protection(reason: &Reason) -> String {
+    serde_json::to_value(reason)
+        .ok()
+        .and_then(|value| {
+            value
+                .get("on")
+                .and_then(|on| on.as_str())
+                .map(|on| on.replace('_', " "))
+        })
+        .unwrap_or_default()
+}
+
+/// When the pool's machines were terminated, evicted, refused, forced: counters of one run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RunCounts {
+    /// Evictions that were accepted.
+    pub evicted: u64,
+    /// Evictions that were refused.
+    pub refused: u64,
+    /// Forced terminations.
+    pub forced: u64,
+    /// Machines that were ended.
+    pub terminated: u64,
+}
+
+/// The earlier of two times, where there are any.
+pub(crate) fn earlier(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
+    [a, b].into_iter().flatten().min()
+}

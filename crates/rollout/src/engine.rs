@@ -1,0 +1,368 @@
+//! The engine of one cluster: wakes by events, looks at the picture, carries out one round, sleeps until something changes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use disruption::PoolName;
+use jiff::{SignedDuration, Timestamp};
+use kube_access::Access;
+use ports::{Clock, Ledger, WriteContext};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
+
+use crate::drain::{RunCounts, earlier};
+use crate::error::RolloutError;
+use crate::events::Speaker;
+use crate::guard::{MayDisrupt, Permission, WriteGate};
+use crate::hand::Hand;
+use crate::machines::{Fleet, NodeCloud};
+use crate::picture::Picture;
+use crate::pool::{ClusterSpec, Refresh};
+use crate::records::{PoolRecord, Records};
+use crate::seen::NodeSeen;
+use crate::status::{self, ClusterStatus};
+use crate::watches::Watches;
+
+/// What an engine works with.
+pub struct Means {
+    /// The cluster's API.
+    pub access: Access,
+    /// The account and region of its machines.
+    pub cloud: Arc<dyn NodeCloud>,
+    /// Where evidence and rollouts are written down.
+    pub ledger: Arc<dyn Ledger>,
+    /// Who may stop it.
+    pub guard: Arc<dyn MayDisrupt>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Who writes to the ledger, under which lease.
+    pub context: WriteContext,
+    /// How often the cloud is read.
+    pub refresh: Refresh,
+}
+
+impl std::fmt::Debug for Means {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Means")
+            .field("access", &self.access)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The rollouts of one cluster. [`Rollout::run`] works until the permission is withdrawn or the future is dropped; either
+/// way another run goes on where this one stopped.
+#[derive(Debug)]
+pub struct Rollout {
+    means: Means,
+    spec: watch::Receiver<ClusterSpec>,
+    asked: mpsc::Receiver<oneshot::Sender<(ClusterStatus, RunCounts)>>,
+    nudged: Arc<Notify>,
+}
+
+/// A way to a running engine.
+#[derive(Debug, Clone)]
+pub struct Handle {
+    ask: mpsc::Sender<oneshot::Sender<(ClusterStatus, RunCounts)>>,
+    nudged: Arc<Notify>,
+}
+
+impl Handle {
+    /// The status now; `None` when the engine does not run any more.
+    pub async fn status(&self) -> Option<ClusterStatus> {
+        self.both().await.map(|both| both.0)
+    }
+
+    /// What this run has done so far; `None` when it does not run any more.
+    pub async fn counts(&self) -> Option<RunCounts> {
+        self.both().await.map(|both| both.1)
+    }
+
+    async fn both(&self) -> Option<(ClusterStatus, RunCounts)> {
+        let (answer, wait) = oneshot::channel();
+        self.ask.send(answer).await.ok()?;
+        wait.await.ok()
+    }
+
+    /// Reads the cloud at once, because somebody knows that something happened there (a notice, a changed stack).
+    pub fn nudge(&self) {
+        self.nudged.notify_one();
+    }
+}
+
+impl Rollout {
+    /// An engine for one cluster. `spec` may change while it runs.
+    #[must_use]
+    pub fn new(means: Means, spec: watch::Receiver<ClusterSpec>) -> (Self, Handle) {
+        let (ask, asked) = mpsc::channel(16);
+        let nudged = Arc::new(Notify::new());
+        let handle = Handle {
+            ask,
+            nudged: Arc::clone(&nudged),
+        };
+        let rollout = Self {
+            means,
+            spec,
+            asked,
+            nudged,
+        };
+        (rollout, handle)
+    }
+
+    /// Works until the permission is withdrawn.
+    ///
+    /// # Errors
+    /// [`RolloutError`] when the cluster's kinds or the ledger cannot be read at the beginning. Later failures are shown in the
+    /// status and tried again.
+    pub async fn run(mut self) -> Result<(), RolloutError> {
+        let spec = self.spec.borrow_and_update().clone();
+        let gate = Arc::new(WriteGate(Arc::clone(&self.means.guard)));
+        let access = self.means.access.gated(gate);
+        let mut watches = Watches::begin(&access).await?;
+        let mut engine = Engine {
+            hand: Hand {
+                access,
+                cloud: self.means.cloud,
+                ledger: self.means.ledger,
+                guard: self.means.guard,
+                clock: self.means.clock,
+                context: self.means.context,
+            },
+            spec,
+            refresh: self.means.refresh,
+            picture: Picture::default(),
+            fleet: Fleet::default(),
+            records: BTreeMap::new(),
+            speaker: Speaker::default(),
+            trouble: BTreeMap::new(),
+            cloud_trouble: None,
+            counts: RunCounts::default(),
+            kinds: watches.kinds(),
+            read_at: None,
+            wake: None,
+            unsettled: true,
+        };
+        for record in engine.ledger().pools().await? {
+            engine.records.insert(record.pool.clone(), record);
+        }
+        loop {
+            while let Some(event) = watches.ready() {
+                let now = engine.hand.now();
+                engine.picture.take(event, &engine.fleet, now);
+            }
+            if engine.turn().await == Turn::Stop {
+                return Ok(());
+            }
+            let wait = engine.rest();
+            tokio::select! {
+                biased;
+                () = engine.hand.guard.changed() => {}
+                Some(answer) = self.asked.recv() => {
+                    // Nobody may be waiting any more.
+                    let _unheard = answer.send((status::of(&engine), engine.counts));
+                }
+                event = watches.next() => {
+                    let now = engine.hand.now();
+                    engine.picture.take(event, &engine.fleet, now);
+                    // Events come in crowds: one round for those of the same moment.
+                    engine.hand.clock.sleep(SETTLE).await;
+                }
+                Ok(()) = self.spec.changed() => {
+                    engine.spec = self.spec.borrow_and_update().clone();
+                    engine.read_at = None;
+                }
+                () = self.nudged.notified() => engine.read_at = None,
+                () = engine.hand.clock.sleep(wait) => {}
+            }
+        }
+    }
+}
+
+/// How long the engine waits after an event for those that belong to it.
+const SETTLE: Duration = Duration::from_millis(200);
+
+/// Whether to go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    Next,
+    Stop,
+}
+
+/// A running engine.
+pub(crate) struct Engine {
+    pub(crate) hand: Hand,
+    pub(crate) spec: ClusterSpec,
+    refresh: Refresh,
+    pub(crate) picture: Picture,
+    pub(crate) fleet: Fleet,
+    /// Open records of rollouts, by pool.
+    pub(crate) records: BTreeMap<PoolName, PoolRecord>,
+    pub(crate) speaker: Speaker,
+    /// What went wrong in the last round, by pool.
+    pub(crate) trouble: BTreeMap<PoolName, Vec<String>>,
+    pub(crate) cloud_trouble: Option<String>,
+    pub(crate) counts: RunCounts,
+    kinds: usize,
+    /// When the cloud was read last; none when it has to be read now.
+    read_at: Option<Timestamp>,
+    /// When the next round is due without an event.
+    wake: Option<Timestamp>,
+    /// Records of forced terminations may be open whose outcome nobody has looked at.
+    pub(crate) unsettled: bool,
+}
+
+impl Engine {
+    pub(crate) fn ledger(&self) -> Records<'_> {
+        Records {
+            ledger: &*self.hand.ledger,
+            cluster: &self.spec.id,
+            context: &self.hand.context,
+        }
+    }
+
+    /// Everything that decisions rest on is known.
+    pub(crate) fn complete(&self) -> bool {
+        self.picture.complete(self.kinds) && self.read_at.is_some() && self.cloud_trouble.is_none()
+    }
+
+    /// Another round is due then at the latest.
+    pub(crate) fn wake(&mut self, at: Option<Timestamp>) {
+        self.wake = earlier(self.wake, at);
+    }
+
+    /// The cloud is about to change by us: what is known of it grows old.
+    pub(crate) fn cloud_changed(&mut self) {
+        let soon = after(self.hand.now(), self.refresh.busy);
+        self.wake(Some(soon));
+    }
+
+    pub(crate) fn note_trouble(&mut self, pool: &PoolName, text: &str) {
+        let again = after(self.hand.now(), self.refresh.trouble);
+        self.wake(Some(again));
+        self.trouble.entry(pool.clone()).or_default().push(text.to_owned());
+    }
+
+    /// A step that failed is shown and tried again; what ends the round is handed on.
+    pub(crate) fn settle(&mut self, pool: &PoolName, done: Result<(), RolloutError>) -> Result<(), RolloutError> {
+        match done {
+            Err(error) if error.ends_round() => Err(error),
+            Err(error) => {
+                tracing::warn!(%pool, %error, "step of a rollout failed");
+                if matches!(error, RolloutError::Cloud(_)) {
+                    // It may have been carried out all the same.
+                    self.read_at = None;
+                }
+                self.note_trouble(pool, &error.to_string());
+                Ok(())
+            }
+            Ok(()) => Ok(()),
+        }
+    }
+
+    /// Puts a node back after we changed it.
+    pub(crate) fn keep_node(&mut self, node: NodeSeen) {
+        let now = self.hand.now();
+        self.picture.put_node(node, &self.fleet, now);
+    }
+
+    async fn turn(&mut self) -> Turn {
+        self.wake = None;
+        let permission = self.hand.guard.permission().await;
+        let block = match &permission {
+            Permission::Withdrawn => return Turn::Stop,
+            Permission::Blocked(block) => Some(block.clone()),
+            Permission::Granted => None,
+        };
+        self.wake(block.as_ref().and_then(|block| block.until));
+        self.picture.view.set_block(block.clone());
+        self.read_cloud().await;
+        if !self.complete() {
+            return Turn::Next;
+        }
+        self.trouble.clear();
+        let done = self.round(block.is_some()).await;
+        match done {
+            Err(RolloutError::Withdrawn) => Turn::Stop,
+            // The next turn looks at the block and takes the marks back.
+            Err(_) => {
+                self.wake = Some(self.hand.now());
+                Turn::Next
+            }
+            Ok(()) => Turn::Next,
+        }
+    }
+
+    async fn round(&mut self, blocked: bool) -> Result<(), RolloutError> {
+        let pools = self.spec.pools.clone();
+        if self.unsettled
+            && let Err(error) = self.settle_records().await
+        {
+            // Without the ledger nothing is known of the pace, and nothing may be forced.
+            if error.ends_round() {
+                return Err(error);
+            }
+            for pool in &pools {
+                self.note_trouble(&pool.name, &error.to_string());
+            }
+            return Ok(());
+        }
+        for pool in &pools {
+            let done = if blocked {
+                self.take_back(pool).await
+            } else {
+                self.pool_pass(pool).await
+            };
+            self.settle(&pool.name, done)?;
+        }
+        // Under a block only machines that end anyway are emptied, which the contract sees to.
+        self.drain_pass(&pools).await
+    }
+
+    async fn read_cloud(&mut self) {
+        let now = self.hand.now();
+        let every = if self.fleet.busy() {
+            self.refresh.busy
+        } else {
+            self.refresh.idle
+        };
+        let due = self.read_at.map(|at| after(at, every));
+        if due.is_some_and(|due| now < due) {
+            return;
+        }
+        match self.fleet.read(&*self.hand.cloud, &self.spec.tag_name).await {
+            Ok(()) => {
+                (self.read_at, self.cloud_trouble) = (Some(now), None);
+                let removed = self.spec.pools.iter().filter(|pool| pool.removed);
+                let removed = removed.map(|pool| pool.name.clone()).collect();
+                self.picture.rejoin(&self.fleet, removed, now);
+            }
+            Err(error) => {
+                self.cloud_trouble = Some(error.to_string());
+                self.wake(Some(after(now, self.refresh.trouble)));
+            }
+        }
+    }
+
+    /// How long nothing is due.
+    fn rest(&self) -> Duration {
+        let now = self.hand.now();
+        let every = if self.fleet.busy() {
+            self.refresh.busy
+        } else {
+            self.refresh.idle
+        };
+        let cloud = match (self.read_at, &self.cloud_trouble) {
+            (Some(at), None) => Some(after(at, every)),
+            _ => Some(after(now, self.refresh.trouble)),
+        };
+        let due = earlier(self.wake, cloud).unwrap_or(now);
+        // A moment at least, so that something due in the past cannot spin.
+        Duration::try_from(due.duration_since(now))
+            .unwrap_or_default()
+            .max(Duration::from_millis(50))
+    }
+}
+
+fn after(at: Timestamp, wait: Duration) -> Timestamp {
+    let wait = SignedDuration::try_from(wait).unwrap_or(SignedDuration::MAX);
+    at.saturating_add(wait).unwrap_or(Timestamp::MAX)
+}

@@ -1,0 +1,226 @@
+//! The hand of the engine: every write leaves through it, and each is asked for first.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use disruption::marking::{
+    DRAIN_START, LIFECYCLE_STATUS, REPLACEMENT_STRATEGY, STATUS_DRAINING, STATUS_PENDING, STATUS_READY, TAINT_KEY,
+    TAINT_VALUE, TaintEffect, clock_text, taint_effect,
+};
+use jiff::Timestamp;
+use kube_access::Access;
+use kube_access::nodes::{Effect, Taint};
+use ports::{Clock, Ledger, WriteContext};
+
+use crate::error::RolloutError;
+use crate::guard::{MayDisrupt, Permission};
+use crate::machines::NodeCloud;
+use crate::names::{
+    CORDONED, QUARANTINED, READY_LABEL_REMOVED, SCALE_DOWN_DISABLED, SCALE_DOWN_HELD, SELECTED, SELECTED_REASON,
+};
+use crate::pool::PoolSpec;
+use crate::seen::{MARK_ANNOTATIONS, NodeSeen, PACE};
+
+type Changes = BTreeMap<String, Option<String>>;
+
+/// What the engine acts with.
+pub(crate) struct Hand {
+    pub(crate) access: Access,
+    pub(crate) cloud: Arc<dyn NodeCloud>,
+    pub(crate) ledger: Arc<dyn Ledger>,
+    pub(crate) guard: Arc<dyn MayDisrupt>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) context: WriteContext,
+}
+
+fn set(key: &str, value: impl Into<String>) -> (String, Option<String>) {
+    (key.to_owned(), Some(value.into()))
+}
+
+impl Hand {
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Asked before every step that brings a node nearer to its end.
+    ///
+    /// # Errors
+    /// [`RolloutError::Blocked`] and [`RolloutError::Withdrawn`].
+    pub(crate) async fn may_disrupt(&self) -> Result<(), RolloutError> {
+        match self.guard.permission().await {
+            Permission::Granted => Ok(()),
+            Permission::Blocked(block) => Err(RolloutError::Blocked(block)),
+            Permission::Withdrawn => Err(RolloutError::Withdrawn),
+        }
+    }
+
+    /// Asked before writes that disturb nobody: records, and taking marks back, which a block asks for.
+    ///
+    /// # Errors
+    /// [`RolloutError::Withdrawn`].
+    pub(crate) async fn may_write(&self) -> Result<(), RolloutError> {
+        match self.guard.permission().await {
+            Permission::Granted | Permission::Blocked(_) => Ok(()),
+            Permission::Withdrawn => Err(RolloutError::Withdrawn),
+        }
+    }
+
+    /// Marks a node: first the taint, so that pods that move do not come here, then label and reason (fact 62).
+    pub(crate) async fn mark(
+        &self,
+        node: &mut NodeSeen,
+        pool: &PoolSpec,
+        reason: &str,
+        now: Timestamp,
+    ) -> Result<(), RolloutError> {
+        if !node.tainted {
+            self.may_disrupt().await?;
+            let effect = match taint_effect(pool.control_plane, pool.no_schedule.as_deref()) {
+                TaintEffect::NoSchedule => Effect::NoSchedule,
+                TaintEffect::PreferNoSchedule => Effect::PreferNoSchedule,
+            };
+            let taint = Taint {
+                key: TAINT_KEY.to_owned(),
+                value: TAINT_VALUE.to_owned(),
+                effect,
+            };
+            self.access.set_taint(node.name.as_str(), &taint).await?;
+            node.tainted = true;
+        }
+        let (mut labels, mut notes) = (Changes::new(), Changes::new());
+        if !node.is_marked() {
+            labels.extend([set(LIFECYCLE_STATUS, STATUS_PENDING)]);
+        }
+        if node.selected.is_none() {
+            notes.extend([set(SELECTED, clock_text(now)), set(SELECTED_REASON, reason)]);
+        }
+        if labels.is_empty() && notes.is_empty() {
+            return Ok(());
+        }
+        self.may_disrupt().await?;
+        self.access.mark_node(node.name.as_str(), &labels, &notes).await?;
+        if !node.is_marked() {
+            node.status = Some(STATUS_PENDING.into());
+        }
+        node.selected.get_or_insert(now);
+        node.reason.get_or_insert_with(|| reason.into());
+        Ok(())
+    }
+
+    /// Takes a mark back: the node takes pods again. What is written last is what the mark is recognised by.
+    pub(crate) async fn unmark(&self, node: &mut NodeSeen) -> Result<(), RolloutError> {
+        if node.cordoned && node.cordoned_by_us {
+            self.may_write().await?;
+            self.access.set_schedulable(node.name.as_str(), true).await?;
+            node.cordoned = false;
+        }
+        if node.tainted {
+            self.may_write().await?;
+            self.access.remove_taint(node.name.as_str(), TAINT_KEY, None).await?;
+            node.tainted = false;
+        }
+        self.may_write().await?;
+        let labels = Changes::from([set(LIFECYCLE_STATUS, STATUS_READY)]);
+        let notes = MARK_ANNOTATIONS.iter().map(|key| ((*key).to_owned(), None)).collect();
+        self.access.mark_node(node.name.as_str(), &labels, &notes).await?;
+        node.status = Some(STATUS_READY.into());
+        (node.selected, node.reason, node.draining) = (None, None, None);
+        (node.ready_label_removed, node.cordoned_by_us) = (None, false);
+        Ok(())
+    }
+
+    /// Begins the drain of a node: its clock starts with the label `draining`, then it is closed.
+    pub(crate) async fn begin(&self, node: &mut NodeSeen, now: Timestamp) -> Result<(), RolloutError> {
+        if node.draining.is_none() {
+            self.may_disrupt().await?;
+            let labels = Changes::from([set(LIFECYCLE_STATUS, STATUS_DRAINING)]);
+            let mut notes = Changes::from([set(DRAIN_START, clock_text(now))]);
+            if !node.cordoned {
+                notes.extend([set(CORDONED, "true")]);
+            }
+            self.access.mark_node(node.name.as_str(), &labels, &notes).await?;
+            node.cordoned_by_us |= !node.cordoned;
+            node.status = Some(STATUS_DRAINING.into());
+            node.draining = Some(now);
+        }
+        self.cordon(node).await
+    }
+
+    /// Closes a node to new pods.
+    pub(crate) async fn cordon(&self, node: &mut NodeSeen) -> Result<(), RolloutError> {
+        if node.cordoned {
+            return Ok(());
+        }
+        self.may_disrupt().await?;
+        self.access.set_schedulable(node.name.as_str(), false).await?;
+        node.cordoned = true;
+        Ok(())
+    }
+
+    /// Tells operators of databases to move their primaries off a closed node. They look at the change of the label only,
+    /// so where it is gone already it is put back first.
+    pub(crate) async fn signal_primaries(&self, node: &mut NodeSeen, now: Timestamp) -> Result<(), RolloutError> {
+        if node.status.as_deref() != Some(STATUS_READY) {
+            self.may_disrupt().await?;
+            let back = Changes::from([set(LIFECYCLE_STATUS, STATUS_READY)]);
+            self.access
+                .mark_node(node.name.as_str(), &back, &Changes::new())
+                .await?;
+        }
+        self.may_disrupt().await?;
+        let away = Changes::from([set(LIFECYCLE_STATUS, STATUS_DRAINING)]);
+        let note = Changes::from([set(READY_LABEL_REMOVED, clock_text(now))]);
+        self.access.mark_node(node.name.as_str(), &away, &note).await?;
+        node.status = Some(STATUS_DRAINING.into());
+        node.ready_label_removed = Some(now);
+        Ok(())
+    }
+
+    /// Gives a node up with a reason.
+    pub(crate) async fn quarantine(&self, node: &mut NodeSeen, reason: &str) -> Result<(), RolloutError> {
+        self.may_disrupt().await?;
+        let note = Changes::from([set(QUARANTINED, reason)]);
+        self.access
+            .mark_node(node.name.as_str(), &Changes::new(), &note)
+            .await?;
+        node.quarantined = Some(reason.into());
+        Ok(())
+    }
+
+    /// Starts the pace of forced terminations on a node.
+    pub(crate) async fn pace(&self, node: &mut NodeSeen, now: Timestamp) -> Result<(), RolloutError> {
+        self.may_disrupt().await?;
+        let note = Changes::from([set(PACE, clock_text(now))]);
+        self.access
+            .mark_node(node.name.as_str(), &Changes::new(), &note)
+            .await?;
+        node.last_forced = Some(now);
+        Ok(())
+    }
+
+    /// Says that no new node is brought before this one goes (fact 64).
+    pub(crate) async fn no_replacement(&self, node: &mut NodeSeen) -> Result<(), RolloutError> {
+        self.may_disrupt().await?;
+        let label = Changes::from([set(REPLACEMENT_STRATEGY, "none")]);
+        self.access
+            .mark_node(node.name.as_str(), &label, &Changes::new())
+            .await?;
+        node.replace_first = false;
+        Ok(())
+    }
+
+    /// Keeps the autoscaler from removing a new node, or lets it again.
+    pub(crate) async fn hold_scale_down(&self, node: &mut NodeSeen, hold: bool) -> Result<(), RolloutError> {
+        self.may_write().await?;
+        let value = || hold.then(|| "true".to_owned());
+        let notes = Changes::from([
+            (SCALE_DOWN_DISABLED.to_owned(), value()),
+            (SCALE_DOWN_HELD.to_owned(), value()),
+        ]);
+        self.access
+            .mark_node(node.name.as_str(), &Changes::new(), &notes)
+            .await?;
+        node.held = hold;
+        Ok(())
+    }
+}

@@ -1,0 +1,55 @@
+//! Replacing the nodes of a cluster: the hand that carries out what the disruption contract decides.
+//!
+//! A [`Rollout`] works on one cluster. It watches nodes, pods, budgets and what bears on them, reads the cloud's groups and
+//! machines, finds the nodes that have not their pool's definition, asks [`disruption`] what happens next, and does exactly
+//! that: marks, new nodes first, cordons, evictions, forced terminations with evidence written before the deletion,
+//! termination of the machine. It makes no choices of its own about pods and nodes.
+//!
+//! It is level-triggered and can be killed at any write: what must survive is on the node objects, spelled as the original
+//! manager spells it ([`disruption::marking`], [`names`]), or in the ledger ([`PoolRecord`], [`EvidenceRecord`]). It wakes
+//! by watch events, by the instants at which decisions change, and by slow reads of the cloud ([`Refresh`]); nothing polls.
+//!
+//! Before every single write it asks [`MayDisrupt`]. A block stops it within one step and takes its marks back, taints too;
+//! a lost lease or a shutdown stops it where it stands.
+//!
+//! What this crate deliberately does not do: it decides nothing about disruption, renders no pool, writes no stack, and
+//! knows neither the registry nor who holds a lease; those who run it tell it what a pool is ([`PoolSpec`]).
+//!
+//! Main types: [`Rollout`] and its [`Handle`], [`Means`], [`ClusterSpec`], [`PoolSpec`], [`Strategy`], [`MayDisrupt`],
+//! [`ClusterStatus`].
+//!
+//! ```
+//! use disruption::{Environment, Policy, PoolName};
+//! use rollout::{PoolSpec, Strategy};
+//!
+//! let policy = Policy::of(Environment::Production);
+//! let mut pool = PoolSpec::rolling(PoolName::from("workers"), policy, 20);
+//! // A controller inside the cluster drains; we only mark and wait.
+//! pool.strategy = Strategy::Mark;
+//! assert!(!pool.removed);
+//! ```
+
+mod drain;
+mod engine;
+mod error;
+mod events;
+mod guard;
+mod hand;
+mod machines;
+pub mod names;
+mod picture;
+mod pool;
+mod pools;
+mod records;
+mod seen;
+mod status;
+mod watches;
+
+pub use drain::RunCounts;
+pub use engine::{Handle, Means, Rollout};
+pub use error::RolloutError;
+pub use guard::{MayDisrupt, Permission};
+pub use machines::NodeCloud;
+pub use pool::{ClusterSpec, PoolSpec, Refresh, Strategy};
+pub use records::{EVIDENCE_KIND, EvidenceRecord, Outcome, PoolRecord, ROLLOUT_KIND};
+pub use status::{ClusterStatus, NodeStatus, PodStatus, PoolPhase, PoolStatus};

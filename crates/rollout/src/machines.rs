@@ -1,0 +1,234 @@
+//! The cloud's side of the nodes: groups, their machines, and which of them are outdated.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use disruption::PoolName;
+use jiff::Timestamp;
+use ports::cloud::{
+    Group, GroupName, Instance, InstanceFilter, InstanceId, InstanceLifecycle, Instances, LaunchTemplate,
+    LaunchTemplateRef, Machines, Market, NodeGroups, Tags, TemplateVersion,
+};
+
+use crate::error::RolloutError;
+use crate::names::{AUTOSCALER_TAG, POOL_TAG, cluster_tag};
+
+/// What a rollout needs of a cloud.
+pub trait NodeCloud: NodeGroups + Instances + Machines + Send + Sync {}
+
+impl<T: NodeGroups + Instances + Machines + Send + Sync + ?Sized> NodeCloud for T {}
+
+/// A machine of a group.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Machine {
+    pub(crate) id: InstanceId,
+    pub(crate) group: GroupName,
+    pub(crate) pool: PoolName,
+    /// The cloud calls it healthy and in service.
+    pub(crate) serves: bool,
+    /// On its way up.
+    pub(crate) coming: bool,
+    /// On its way down.
+    pub(crate) leaving: bool,
+    pub(crate) spot: bool,
+    pub(crate) launched: Option<Timestamp>,
+    /// What differs from what its group launches now.
+    pub(crate) outdated: Option<Box<str>>,
+    /// When the cloud takes it back, and its word for that.
+    pub(crate) ends: Option<(Timestamp, Box<str>)>,
+}
+
+/// All groups of a cluster with their machines, as last read.
+#[derive(Debug, Default)]
+pub(crate) struct Fleet {
+    pub(crate) groups: BTreeMap<GroupName, Group>,
+    pub(crate) machines: BTreeMap<Box<str>, Machine>,
+    /// Pools whose groups cannot be compared.
+    pub(crate) broken: BTreeMap<PoolName, String>,
+    templates: BTreeMap<(String, u64), LaunchTemplate>,
+}
+
+impl Fleet {
+    /// Reads groups and machines of one cluster: one call for the groups, one for their instances, one for each launch
+    /// template version that was not read yet.
+    pub(crate) async fn read(&mut self, cloud: &dyn NodeCloud, cluster: &str) -> Result<(), RolloutError> {
+        let tags = Tags::from([(cluster_tag(cluster), "owned".to_owned())]);
+        let groups = cloud.groups(&tags).await?;
+        let ids: BTreeSet<InstanceId> = groups
+            .iter()
+            .flat_map(|group| group.instances.iter().map(|instance| instance.id.clone()))
+            .collect();
+        let filter = InstanceFilter {
+            ids,
+            ..InstanceFilter::default()
+        };
+        let instances = if filter.ids.is_empty() {
+            Vec::new()
+        } else {
+            cloud.instances(&filter).await?
+        };
+        let instances: BTreeMap<InstanceId, Instance> =
+            instances.into_iter().map(|one| (one.id.clone(), one)).collect();
+        let (mut machines, mut broken) = (BTreeMap::new(), BTreeMap::new());
+        for group in &groups {
+            let Some(pool) = group.tags.get(POOL_TAG).map(|name| PoolName::from(name.as_str())) else {
+                continue;
+            };
+            let wanted = match self.wanted(cloud, &pool, group).await {
+                Ok(wanted) => wanted,
+                Err(error @ RolloutError::Group { .. }) => {
+                    broken.insert(pool, error.to_string());
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            for member in &group.instances {
+                let instance = instances.get(&member.id);
+                machines.insert(
+                    member.id.as_str().into(),
+                    machine(group, &pool, member, instance, &wanted),
+                );
+            }
+        }
+        self.groups = groups.into_iter().map(|group| (group.name.clone(), group)).collect();
+        (self.machines, self.broken) = (machines, broken);
+        Ok(())
+    }
+
+    async fn wanted(&mut self, cloud: &dyn NodeCloud, pool: &PoolName, group: &Group) -> Result<Wanted, RolloutError> {
+        let wrong = |why| RolloutError::Group {
+            pool: pool.clone(),
+            group: group.name.to_string(),
+            why,
+        };
+        let reference = group
+            .launch_template
+            .clone()
+            .ok_or_else(|| wrong("it has no launch template"))?;
+        let TemplateVersion::Number(number) = reference.version else {
+            return Err(wrong(
+                "its launch template version is a floating one, $Latest or $Default",
+            ));
+        };
+        let key = (reference.id.clone(), number);
+        if !self.templates.contains_key(&key) {
+            let read = cloud.launch_template(&reference.id, reference.version).await?;
+            self.templates.insert(key.clone(), read);
+        }
+        let template = self.templates.get(&key);
+        let own_type = template.and_then(|template| template.instance_type.clone());
+        let own_spot = template.is_some_and(|template| template.market == Market::Spot);
+        let (types, spot) = match &group.mixed_instances {
+            None => (own_type.into_iter().collect(), own_spot),
+            Some(mixed) => {
+                let spot = match (mixed.on_demand_base, mixed.on_demand_percent_above_base) {
+                    (0, 0) => true,
+                    (0, 100) => false,
+                    _ => return Err(wrong("its share of on-demand machines is neither all nor none")),
+                };
+                let types: BTreeSet<String> = mixed.instance_types.iter().cloned().collect();
+                let own = types.is_empty().then(|| own_type.into_iter().collect());
+                (own.unwrap_or(types), spot)
+            }
+        };
+        Ok(Wanted {
+            template: reference,
+            types,
+            spot,
+        })
+    }
+
+    /// The groups of a pool, by name.
+    pub(crate) fn groups_of<'a>(&'a self, pool: &'a PoolName) -> impl Iterator<Item = &'a Group> {
+        self.groups
+            .values()
+            .filter(move |group| group.tags.get(POOL_TAG).is_some_and(|name| name == pool.as_str()))
+    }
+
+    /// The machines of a pool, by id.
+    pub(crate) fn machines_of<'a>(&'a self, pool: &'a PoolName) -> impl Iterator<Item = &'a Machine> {
+        self.machines.values().filter(move |machine| machine.pool == *pool)
+    }
+
+    /// How many nodes the groups of a pool want.
+    pub(crate) fn desired(&self, pool: &PoolName) -> u32 {
+        self.groups_of(pool)
+            .fold(0, |sum, group| sum.saturating_add(group.desired))
+    }
+
+    /// The autoscaler may size a group of this pool.
+    pub(crate) fn autoscaled<'a>(&'a self, pool: &'a PoolName) -> impl Iterator<Item = &'a Group> {
+        self.groups_of(pool)
+            .filter(|group| group.tags.contains_key(AUTOSCALER_TAG))
+    }
+
+    /// Machines are on their way up or down, or groups have not what they want.
+    pub(crate) fn busy(&self) -> bool {
+        let moving = |machine: &Machine| machine.coming || machine.leaving;
+        let active = |group: &Group| group.instances.iter().filter(|one| is_active(one.lifecycle)).count();
+        self.machines.values().any(moving)
+            || self
+                .groups
+                .values()
+                .any(|group| usize::try_from(group.desired).unwrap_or(usize::MAX) != active(group))
+    }
+}
+
+struct Wanted {
+    template: LaunchTemplateRef,
+    types: BTreeSet<String>,
+    spot: bool,
+}
+
+fn is_active(lifecycle: InstanceLifecycle) -> bool {
+    use InstanceLifecycle::{InService, Pending, PendingProceed, PendingWait};
+    matches!(lifecycle, Pending | PendingWait | PendingProceed | InService)
+}
+
+/// Events of the cloud that end a machine. A recommendation ends nothing.
+const ENDINGS: [&str; 3] = ["spot-interruption", "instance-retirement", "instance-stop"];
+
+fn machine(
+    group: &Group,
+    pool: &PoolName,
+    member: &ports::cloud::GroupInstance,
+    instance: Option<&Instance>,
+    wanted: &Wanted,
+) -> Machine {
+    let spot = instance.map_or(wanted.spot, |one| one.market == Market::Spot);
+    let ends = instance.and_then(|one| {
+        let endings = one
+            .scheduled
+            .iter()
+            .filter(|event| ENDINGS.contains(&event.code.as_str()));
+        endings
+            .min_by_key(|event| event.not_before)
+            .map(|event| (event.not_before, event.code.as_str().into()))
+    });
+    let differs = || -> Option<Box<str>> {
+        if member.launch_template.as_ref() != Some(&wanted.template) {
+            let version = |one: &LaunchTemplateRef| format!("{} version {}", one.name, one.version);
+            let old = member.launch_template.as_ref().map_or("none".to_owned(), version);
+            return Some(format!("launch template is {old}, the pool's is {}", version(&wanted.template)).into());
+        }
+        if !wanted.types.is_empty() && !wanted.types.contains(&member.instance_type) {
+            return Some(format!("instance type {} is not the pool's", member.instance_type).into());
+        }
+        let market = |spot| if spot { "spot" } else { "on-demand" };
+        (spot != wanted.spot).then(|| {
+            let (own, pool) = (market(spot), market(wanted.spot));
+            format!("market is {own}, the pool's is {pool}").into()
+        })
+    };
+    Machine {
+        id: member.id.clone(),
+        group: group.name.clone(),
+        pool: pool.clone(),
+        serves: member.healthy && member.lifecycle == InstanceLifecycle::InService,
+        coming: is_active(member.lifecycle) && member.lifecycle != InstanceLifecycle::InService,
+        leaving: !is_active(member.lifecycle),
+        spot,
+        launched: instance.map(|one| one.launched),
+        outdated: differs(),
+        ends,
+    }
+}

@@ -1,0 +1,406 @@
+//! One pass over a pool: marks, capacity, whose turn it is, repair, the end of a rollout.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use disruption::{NodeName, PoolDecision, PoolLimits, PoolName, decide_pool, explain_pool_wait};
+use jiff::{SignedDuration, Timestamp};
+use ports::cloud::{GroupName, GroupSize, Shrink};
+
+use crate::engine::Engine;
+use crate::error::RolloutError;
+use crate::names::AUTOSCALER_TAG;
+use crate::pool::{PoolSpec, Strategy};
+use crate::records::PoolRecord;
+use crate::seen::NodeSeen;
+
+/// The limits that a pool's decision is made under.
+pub(crate) fn limits(engine: &Engine, pool: &PoolSpec) -> PoolLimits {
+    let desired = engine.fleet.desired(&pool.name);
+    let record = engine.records.get(&pool.name);
+    let size = record.map_or(desired, |record| record.size);
+    let mut limits = PoolLimits::new(pool.name.clone(), size, pool.max_size, pool.spot || pool.removed);
+    if pool.removed {
+        (limits.surge, limits.in_flight) = (0, limits.in_flight.max(1));
+    }
+    limits.desired = desired;
+    let failed = record.map_or(0, |record| record.failed.len());
+    limits.failed_replacements = u32::try_from(failed).unwrap_or(u32::MAX);
+    limits
+}
+
+/// What the groups of a pool launch now, in one text.
+fn generation(engine: &Engine, pool: &PoolName) -> String {
+    let groups = engine.fleet.groups_of(pool);
+    let parts = groups.filter_map(|group| {
+        let template = group.launch_template.as_ref()?;
+        Some(format!("{}={}:{}", group.name, template.id, template.version))
+    });
+    parts.collect::<Vec<_>>().join(",")
+}
+
+impl Engine {
+    /// Carries out what the contract decides for a pool.
+    pub(crate) async fn pool_pass(&mut self, pool: &PoolSpec) -> Result<(), RolloutError> {
+        if self.fleet.broken.contains_key(&pool.name) || (pool.max_size == 0 && !pool.removed) {
+            return Ok(());
+        }
+        self.take_back_stale(pool).await?;
+        if pool.removed {
+            self.prepare_removal(pool).await?;
+        }
+        let now = self.hand.now();
+        let decision = decide_pool(&self.picture.view, &pool.policy, &limits(self, pool), now);
+        self.wake(decision.changes_at);
+        if decision.done {
+            return self.finish(pool).await;
+        }
+        if pool.strategy == Strategy::Rolling && !pool.removed {
+            self.open_record(pool, now).await?;
+            self.repair(pool, now).await?;
+            self.hold_new_nodes(pool, true).await?;
+        }
+        self.mark_all(pool, &decision, now).await?;
+        if pool.strategy == Strategy::Mark {
+            return Ok(());
+        }
+        self.add(pool, &decision).await?;
+        for name in &decision.begin {
+            self.begin(name, now).await?;
+        }
+        for wait in &decision.waits {
+            tracing::debug!(pool = %pool.name, wait = explain_pool_wait(wait, now), "pool waits");
+        }
+        Ok(())
+    }
+
+    async fn begin(&mut self, name: &NodeName, now: Timestamp) -> Result<(), RolloutError> {
+        let Some(mut node) = self.picture.nodes.get(name).cloned() else {
+            return Ok(());
+        };
+        let done = self.hand.begin(&mut node, now).await;
+        let text = "the drain of the node has begun";
+        if done.is_ok() {
+            self.speaker.node(&self.hand.access, &node, "Draining", text, now).await;
+        }
+        self.keep_node(node);
+        done
+    }
+
+    /// Marks all outdated nodes, and completes marks that others began.
+    async fn mark_all(&mut self, pool: &PoolSpec, decision: &PoolDecision, now: Timestamp) -> Result<(), RolloutError> {
+        // A node whose machine ends has a mark in the view before it has one in the cluster.
+        let incomplete = self.picture.view.nodes().filter(|state| {
+            let ours = state.pool.as_ref() == Some(&pool.name) && state.outdated.is_some() && state.mark.is_some();
+            let seen = self.picture.nodes.get(&state.name);
+            ours && seen.is_some_and(|node| !node.fully_marked() && node.quarantined.is_none())
+        });
+        let mut names: Vec<NodeName> = decision.mark.clone();
+        names.extend(incomplete.map(|state| state.name.clone()));
+        names.dedup();
+        for name in names {
+            let reason = self.picture.view.node(&name).and_then(|state| state.outdated.clone());
+            let (Some(reason), Some(mut node)) = (reason, self.picture.nodes.get(&name).cloned()) else {
+                continue;
+            };
+            let done = self.hand.mark(&mut node, pool, &reason, now).await;
+            if done.is_ok() {
+                let text = format!("selected for replacement: {reason}");
+                self.speaker
+                    .node(&self.hand.access, &node, "Selected", &text, now)
+                    .await;
+            }
+            self.keep_node(node);
+            done?;
+        }
+        Ok(())
+    }
+
+    /// Brings new nodes: the contract says how many and where, the smallest groups that are not empty get them.
+    async fn add(&mut self, pool: &PoolSpec, decision: &PoolDecision) -> Result<(), RolloutError> {
+        if decision.add.is_empty() {
+            return Ok(());
+        }
+        let mut sizes: BTreeMap<GroupName, u32> = BTreeMap::new();
+        for group in self.fleet.groups_of(&pool.name) {
+            sizes.insert(group.name.clone(), group.desired);
+        }
+        for new in &decision.add {
+            let fits = |name: &GroupName| {
+                let zones = self.fleet.groups.get(name).map(|group| &group.zones);
+                new.zone
+                    .as_ref()
+                    .is_none_or(|zone| zones.is_some_and(|zones| zones.iter().any(|one| one == zone.as_str())))
+            };
+            let mut groups: Vec<disruption::Group> = sizes
+                .iter()
+                .filter(|(name, _)| fits(name))
+                .map(|(name, desired)| disruption::Group {
+                    name: name.as_str().into(),
+                    desired: *desired,
+                })
+                .collect();
+            disruption::grow(&mut groups, 1);
+            sizes.extend(
+                groups
+                    .iter()
+                    .map(|group| (GroupName::from(&*group.name), group.desired)),
+            );
+        }
+        for (name, desired) in sizes {
+            let Some(group) = self.fleet.groups.get(&name).cloned() else {
+                continue;
+            };
+            if desired <= group.desired {
+                continue;
+            }
+            if desired > group.max {
+                self.remember_width(pool, &name, group.max).await?;
+            }
+            let size = GroupSize {
+                min: None,
+                max: (desired > group.max).then_some(desired),
+                desired: Some(desired),
+            };
+            self.hand.may_disrupt().await?;
+            self.cloud_changed();
+            self.hand.cloud.resize_group(&name, size).await?;
+            if let Some(group) = self.fleet.groups.get_mut(&name) {
+                (group.desired, group.max) = (desired, group.max.max(desired));
+            }
+        }
+        Ok(())
+    }
+
+    async fn remember_width(&mut self, pool: &PoolSpec, group: &GroupName, max: u32) -> Result<(), RolloutError> {
+        let Some(mut record) = self.records.get(&pool.name).cloned() else {
+            return Ok(());
+        };
+        if record.widened.contains_key(group.as_str()) {
+            return Ok(());
+        }
+        record.widened.insert(group.to_string(), max);
+        self.put_record(record).await
+    }
+
+    async fn put_record(&mut self, record: PoolRecord) -> Result<(), RolloutError> {
+        self.hand.may_write().await?;
+        self.ledger().put_pool(&record, true).await?;
+        self.records.insert(record.pool.clone(), record);
+        Ok(())
+    }
+
+    /// Remembers the size of the pool before anything is done to it; a new generation begins with a clean record.
+    async fn open_record(&mut self, pool: &PoolSpec, now: Timestamp) -> Result<(), RolloutError> {
+        let generation = generation(self, &pool.name);
+        let old = self.records.get(&pool.name);
+        if old.is_some_and(|record| record.generation == generation) {
+            return Ok(());
+        }
+        let record = PoolRecord {
+            pool: pool.name.clone(),
+            generation,
+            size: old.map_or_else(|| self.fleet.desired(&pool.name), |record| record.size),
+            started: now,
+            failed: BTreeSet::new(),
+            widened: old.map(|record| record.widened.clone()).unwrap_or_default(),
+        };
+        self.put_record(record).await
+    }
+
+    /// New machines that never became ready nodes are replaced, until there are so many that the pool stops. The last one is
+    /// kept for people to look at.
+    async fn repair(&mut self, pool: &PoolSpec, now: Timestamp) -> Result<(), RolloutError> {
+        let Some(record) = self.records.get(&pool.name).cloned() else {
+            return Ok(());
+        };
+        let patience = pool.policy.assumptions.node_at_most.to_std().unwrap_or_default();
+        let patience = SignedDuration::try_from(patience).unwrap_or(SignedDuration::MAX);
+        let most = limits(self, pool).max_failed_replacements;
+        let mut late = Vec::new();
+        let mut wake = None;
+        for machine in self.fleet.machines_of(&pool.name) {
+            let Some(launched) = machine.launched.filter(|at| *at >= record.started) else {
+                continue;
+            };
+            let id: Box<str> = machine.id.as_str().into();
+            if machine.outdated.is_some() || machine.leaving || self.picture.was_ready.contains(&id) {
+                continue;
+            }
+            let due = launched.saturating_add(patience).unwrap_or(Timestamp::MAX);
+            let node = self
+                .picture
+                .nodes
+                .values()
+                .find(|node| node.machine.as_ref() == Some(&id));
+            // One that stopped being ready later is not a replacement that failed.
+            if node.is_some_and(|node| node.ready_since > due) {
+                continue;
+            }
+            if now < due {
+                wake = [wake, Some(due)].into_iter().flatten().min();
+            } else if !record.failed.contains(&*id) {
+                late.push(machine.id.clone());
+            }
+        }
+        self.wake(wake);
+        for id in late {
+            let Some(mut record) = self.records.get(&pool.name).cloned() else {
+                continue;
+            };
+            record.failed.insert(id.to_string());
+            let failed = u32::try_from(record.failed.len()).unwrap_or(u32::MAX);
+            self.hand.may_disrupt().await?;
+            self.put_record(record).await?;
+            tracing::warn!(pool = %pool.name, machine = %id, failed, "new machine did not become a ready node");
+            if failed < most {
+                self.hand.may_disrupt().await?;
+                self.cloud_changed();
+                self.hand.cloud.terminate_in_group(&id, Shrink::No).await?;
+                if let Some(machine) = self.fleet.machines.get_mut(id.as_str()) {
+                    machine.leaving = true;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps the autoscaler from removing the new nodes while the old ones go, or lets it again.
+    async fn hold_new_nodes(&mut self, pool: &PoolSpec, hold: bool) -> Result<(), RolloutError> {
+        let concerned = |node: &&NodeSeen| {
+            let state = self.picture.view.node(&node.name);
+            let ours = state.is_some_and(|state| {
+                state.pool.as_ref() == Some(&pool.name) && (!hold || (state.outdated.is_none() && state.ready))
+            });
+            ours && node.held != hold
+        };
+        if self.fleet.autoscaled(&pool.name).next().is_none() {
+            return Ok(());
+        }
+        let nodes: Vec<NodeSeen> = self.picture.nodes.values().filter(concerned).cloned().collect();
+        for mut node in nodes {
+            self.hand.hold_scale_down(&mut node, hold).await?;
+            self.keep_node(node);
+        }
+        Ok(())
+    }
+
+    /// The last outdated node is gone: groups get their bounds back, the autoscaler its nodes, and the record is closed.
+    async fn finish(&mut self, pool: &PoolSpec) -> Result<(), RolloutError> {
+        let Some(record) = self.records.get(&pool.name).cloned() else {
+            return Ok(());
+        };
+        self.hold_new_nodes(pool, false).await?;
+        for (name, max) in &record.widened {
+            let name = GroupName::from(name.as_str());
+            let Some(group) = self.fleet.groups.get(&name) else {
+                continue;
+            };
+            let max = (*max).max(group.desired);
+            if max < group.max {
+                let size = GroupSize {
+                    max: Some(max),
+                    ..GroupSize::default()
+                };
+                self.hand.may_write().await?;
+                self.hand.cloud.resize_group(&name, size).await?;
+            }
+        }
+        self.hand.may_write().await?;
+        self.ledger().put_pool(&record, false).await?;
+        self.records.remove(&pool.name);
+        Ok(())
+    }
+
+    /// Keeps autoscaler and groups from bringing nodes back to a pool that is removed (fact 64), and says so on its nodes.
+    async fn prepare_removal(&mut self, pool: &PoolSpec) -> Result<(), RolloutError> {
+        let groups: Vec<_> = self.fleet.groups_of(&pool.name).cloned().collect();
+        for group in &groups {
+            if group.tags.contains_key(AUTOSCALER_TAG) {
+                self.hand.may_disrupt().await?;
+                let keys = BTreeSet::from([AUTOSCALER_TAG.to_owned()]);
+                self.hand.cloud.untag_group(&group.name, &keys).await?;
+                if let Some(group) = self.fleet.groups.get_mut(&group.name) {
+                    group.tags.remove(AUTOSCALER_TAG);
+                }
+            }
+        }
+        for group in groups.iter().filter(|group| group.min > 0) {
+            let size = GroupSize {
+                min: Some(0),
+                ..GroupSize::default()
+            };
+            self.hand.may_disrupt().await?;
+            self.hand.cloud.resize_group(&group.name, size).await?;
+            if let Some(group) = self.fleet.groups.get_mut(&group.name) {
+                group.min = 0;
+            }
+        }
+        let view = &self.picture.view;
+        let concerned = |node: &&NodeSeen| {
+            let ours = view.node(&node.name).and_then(|state| state.pool.as_ref()) == Some(&pool.name);
+            ours && node.replace_first
+        };
+        let nodes: Vec<NodeSeen> = self.picture.nodes.values().filter(concerned).cloned().collect();
+        for mut node in nodes {
+            self.hand.no_replacement(&mut node).await?;
+            self.keep_node(node);
+        }
+        Ok(())
+    }
+
+    /// Nodes that we selected and that are not outdated any more, because the definition went back, stay.
+    async fn take_back_stale(&mut self, pool: &PoolSpec) -> Result<(), RolloutError> {
+        let stale = |node: &&NodeSeen| {
+            let machine = node.machine.as_ref().and_then(|id| self.fleet.machines.get(id));
+            // Without the machine nothing is known about its definition.
+            let current = machine.is_some_and(|one| one.pool == pool.name && !one.leaving);
+            let outdated = self
+                .picture
+                .view
+                .node(&node.name)
+                .is_none_or(|state| state.outdated.is_some());
+            current && !outdated && node.selected.is_some() && node.quarantined.is_none()
+        };
+        let nodes: Vec<NodeSeen> = self.picture.nodes.values().filter(stale).cloned().collect();
+        for node in nodes {
+            self.unmark(node, "the node has its pool's definition again").await?;
+        }
+        Ok(())
+    }
+
+    /// While the cluster is blocked no mark of ours stays: pods may come back to the nodes, and every clock starts anew
+    /// afterwards. Machines that end anyway, nodes that were given up, and drains of another controller are left as they are.
+    pub(crate) async fn take_back(&mut self, pool: &PoolSpec) -> Result<(), RolloutError> {
+        let concerned = |node: &&NodeSeen| {
+            let Some(state) = self.picture.view.node(&node.name) else {
+                return false;
+            };
+            let ends = state.mark.as_ref().is_some_and(|mark| mark.machine_ends.is_some());
+            let machine = node.machine.as_ref().and_then(|id| self.fleet.machines.get(id));
+            let theirs = pool.strategy == Strategy::Mark && node.draining.is_some();
+            let marked = node.is_marked() || node.tainted;
+            let leaving = machine.is_some_and(|one| one.leaving);
+            state.pool.as_ref() == Some(&pool.name)
+                && marked
+                && !(ends || theirs || leaving)
+                && node.quarantined.is_none()
+        };
+        let nodes: Vec<NodeSeen> = self.picture.nodes.values().filter(concerned).cloned().collect();
+        for node in nodes {
+            self.unmark(node, "the cluster is blocked").await?;
+        }
+        Ok(())
+    }
+
+    async fn unmark(&mut self, mut node: NodeSeen, why: &str) -> Result<(), RolloutError> {
+        let done = self.hand.unmark(&mut node).await;
+        if done.is_ok() {
+            let (now, text) = (self.hand.now(), format!("no longer selected: {why}"));
+            self.speaker
+                .node(&self.hand.access, &node, "Unselected", &text, now)
+                .await;
+        }
+        self.keep_node(node);
+        done
+    }
+}

@@ -1,0 +1,65 @@
+//! The watches of one cluster: a stream per kind, each with its own projection, told in a fixed order.
+
+use std::sync::Arc;
+
+use futures::FutureExt;
+use futures::future::select_all;
+use kube_access::watch::{WatchEvent, WatchOptions, WatchSet};
+use kube_access::{Access, AccessError, Depth, GroupKind};
+use serde_json::Value;
+
+use crate::seen::{self, Seen};
+
+type Project = fn(&Value) -> Seen;
+
+/// Kinds that decisions rest on, in the order in which their events are taken in.
+const WATCHED: [(&str, &str, Project); 7] = [
+    ("", "Node", seen::node),
+    ("policy", "PodDisruptionBudget", seen::budget),
+    ("", "PersistentVolume", seen::volume),
+    ("", "PersistentVolumeClaim", seen::claim),
+    ("apps", "StatefulSet", seen::stateful_set),
+    ("batch", "Job", seen::job),
+    ("", "Pod", seen::pod),
+];
+
+/// All of them.
+pub(crate) struct Watches {
+    sets: Vec<WatchSet<Seen>>,
+}
+
+impl Watches {
+    /// Begins to watch. A kind that the cluster does not serve is an error: without it decisions would rest on nothing.
+    pub(crate) async fn begin(access: &Access) -> Result<Self, AccessError> {
+        let kinds = access.kinds().await?;
+        let mut sets = Vec::new();
+        for (group, name, project) in WATCHED {
+            let id = GroupKind::new(group, name);
+            let kind = kinds.preferred(&id).cloned().ok_or_else(|| AccessError::NotFound {
+                subject: format!("kind {id}"),
+            })?;
+            let options = WatchOptions {
+                depth: Depth::Full,
+                ..WatchOptions::default()
+            };
+            sets.push(WatchSet::new(access, [(kind, options)], Arc::new(project)));
+        }
+        Ok(Self { sets })
+    }
+
+    /// How many kinds have to be read completely before anything is decided.
+    pub(crate) fn kinds(&self) -> usize {
+        self.sets.len()
+    }
+
+    /// The next event; dropping the wait loses nothing.
+    pub(crate) async fn next(&mut self) -> WatchEvent<Seen> {
+        let waits = self.sets.iter_mut().map(|set| set.next().boxed());
+        select_all(waits).await.0
+    }
+
+    /// The next event if there is one now.
+    pub(crate) fn ready(&mut self) -> Option<WatchEvent<Seen>> {
+        self.sets.iter_mut().find_map(|set| set.next().now_or_never())
+    }
+}
