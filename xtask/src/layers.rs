@@ -25,6 +25,11 @@ const LAYERS: &[(&str, u8, &[&str])] = &[
     ("kube-world", 2, &["model", "ports", "kube-sim"]),
     ("cloud-sim", 2, &["model", "ports", "yaml"]),
     ("kube-access", 2, &["ports", "yaml"]),
+    (
+        "twin",
+        3,
+        &["model", "ports", "kube-sim", "kube-world", "cloud-sim", "yaml"],
+    ),
     ("lifecycle", 3, &["model", "ports", "yaml", "render", "plan", "kube-access"]),
     ("rollout", 3, &["model", "ports", "disruption", "kube-access"]),
     ("service", 3, &["model", "ports"]),

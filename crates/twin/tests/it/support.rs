@@ -1,0 +1,34 @@
+//! Small fleets on a clock that jumps.
+
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use ports::Clock;
+use twin::{ClusterSpec, Fleet, FleetSpec, StepClock};
+
+pub(crate) fn start() -> Timestamp {
+    Timestamp::from_second(1_750_000_020).unwrap()
+}
+
+pub(crate) struct Lab {
+    pub(crate) clock: Arc<StepClock>,
+    pub(crate) fleet: Fleet,
+}
+
+impl Lab {
+    pub(crate) async fn new(seed: u64, clusters: impl IntoIterator<Item = ClusterSpec>) -> Self {
+        let clock = Arc::new(StepClock::at(start()));
+        let mut spec = FleetSpec::new(seed);
+        spec.clusters.extend(clusters);
+        let fleet = Fleet::build(spec, clock.clone()).await.unwrap();
+        Self { clock, fleet }
+    }
+
+    /// Lets time pass and holds every cluster to its laws.
+    pub(crate) async fn pass(&mut self, seconds: i64) -> u64 {
+        let until = self.clock.now() + SignedDuration::from_secs(seconds);
+        let steps = self.fleet.advance_to(&self.clock, until).await;
+        assert_eq!(self.fleet.violations(), []);
+        steps
+    }
+}
