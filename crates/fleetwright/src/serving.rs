@@ -50,6 +50,7 @@ impl Serving {
                 .map_err(|error| Failure::of(&error))?,
         );
         let mut server = Server::new(Arc::clone(&store) as _, clock, Arc::new(SystemIds), shutdown.clone())
+            .ledger(Arc::clone(&store) as _)
             .ready_check("database", Arc::new(DatabaseAnswers(Arc::clone(&store))));
         if let Some(tls) = tls {
             server = server.tls(tls);

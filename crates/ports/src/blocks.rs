@@ -198,14 +198,20 @@ pub async fn lift(
     let held = holding(cluster, &found.config_items, &open, now);
     let wanted = |blocked: &&Blocked| id.is_none() || blocked.id.as_ref() == id;
     let lifted: Vec<Blocked> = held.iter().filter(wanted).cloned().collect();
-    let stays = |blocked: &Blocked| !wanted(&blocked) && blocked.block.scope == BlockScope::All;
-    let keep_item = held.iter().any(stays);
+    let stays = |blocked: &&Blocked| !wanted(blocked) && blocked.block.scope == BlockScope::All;
+    let stays = held.iter().find(stays);
+    let keep_item = stays.is_some();
+    // What stays in force is what the config item must say; a block that is only the item says it already.
+    let item = stays.and_then(|stays| match &stays.id {
+        Some(_) => Some(stays.block.item_value()),
+        None => found.config_items.get(&item_key()).cloned(),
+    });
     let how = Lifted {
         by: context.actor.clone(),
         at: now,
     };
     for blocked in open.iter().filter(wanted) {
-        close(ledger, blocked, how.clone(), keep_item, context).await?;
+        close(ledger, blocked, how.clone(), item.clone(), true, context).await?;
     }
     let only_item = lifted.iter().any(|blocked| blocked.id.is_none());
     if only_item && !keep_item && found.config_items.contains_key(&item_key()) {
@@ -217,21 +223,23 @@ pub async fn lift(
     Ok(lifted)
 }
 
+/// Closes one block. With `own_item` the config item is brought to `item` in the same transaction, or removed.
 async fn close(
     ledger: &dyn Ledger,
     blocked: &Blocked,
     how: Lifted,
-    keep_item: bool,
+    item: Option<String>,
+    own_item: bool,
     context: &WriteContext,
 ) -> Result<(), RegistryError> {
     let Some(id) = blocked.id.clone() else { return Ok(()) };
     let mut block = blocked.block.clone();
     block.lifted = Some(how);
     let items = match block.scope {
-        BlockScope::All if !keep_item => vec![ItemChange {
+        BlockScope::All if own_item => vec![ItemChange {
             cluster: blocked.cluster.clone(),
             key: item_key(),
-            value: None,
+            value: item,
         }],
         _ => Vec::new(),
     };
@@ -264,14 +272,15 @@ pub async fn sweep(
             next = [next, end].into_iter().flatten().min();
             continue;
         }
-        // The item stays if another block of the cluster needs it, or if it is not this block's.
-        let others = held.iter().any(|other| other.block.scope == BlockScope::All);
+        // The item stays if it is not this block's, and says what another block of the cluster needs it to say.
+        let others = held.iter().find(|other| other.block.scope == BlockScope::All);
         let own = items.get(&item_key()) == Some(&blocked.block.item_value());
         let how = Lifted {
             by: String::new(),
             at: now,
         };
-        close(ledger, blocked, how, others || !own, context).await?;
+        let item = others.map(|other| other.block.item_value());
+        close(ledger, blocked, how, item, own, context).await?;
         closed.push(blocked.clone());
     }
     Ok((closed, next))

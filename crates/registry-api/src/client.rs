@@ -13,6 +13,7 @@
 mod calls;
 mod error;
 mod feed;
+mod ledger;
 mod options;
 mod reply;
 mod retry;

@@ -260,10 +260,17 @@ fn kind_of_status(status: u16) -> Option<ErrorKind> {
 
 /// The error type holds names from the program's own text; one that a newer server knows reads `object`.
 fn object_name(name: Option<&str>) -> &'static str {
-    ["cluster", "infrastructure account", "node pool", "config item"]
-        .into_iter()
-        .find(|known| Some(*known) == name)
-        .unwrap_or("object")
+    [
+        "cluster",
+        "infrastructure account",
+        "node pool",
+        "config item",
+        "block",
+        "update",
+    ]
+    .into_iter()
+    .find(|known| Some(*known) == name)
+    .unwrap_or("object")
 }
 
 /// As [`object_name`], for unique fields.

@@ -30,6 +30,7 @@ mod cursor;
 mod error_body;
 mod error_kind;
 mod feed;
+mod ledger;
 mod lists;
 pub mod paths;
 
@@ -40,6 +41,7 @@ pub use error_kind::ErrorKind;
 #[cfg(feature = "openapi")]
 pub use feed::{ActionName, ImportModeName, ObjectKindName};
 pub use feed::{ChangeEvent, ChangeList, FieldChange, HistoryEntry, HistoryList, ImportReport};
+pub use ledger::{BlockDraft, BlockEntry, BlockList, UpdateEntry, UpdateList};
 pub use lists::{AccountList, BriefClusterList, ClusterList, ConfigValue, NodePoolList};
 
 /// Content type of every error body.

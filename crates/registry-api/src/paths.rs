@@ -1,8 +1,9 @@
 //! Paths of the API: templates as the server routes them, and functions that fill them in for callers.
 //!
-//! Ids and names hold only characters that stand for themselves in a path, so nothing needs to be escaped.
+//! Ids and names of the registry hold only characters that stand for themselves in a path; ids of entries are escaped.
 
 use model::{AccountId, ClusterId, ConfigKey, NodePoolName};
+use ports::ledger::EntryId;
 
 /// Accounts: list, create.
 pub const ACCOUNTS: &str = "/infrastructure-accounts";
@@ -30,6 +31,16 @@ pub const HISTORY: &str = "/api/v1/history/{kind}/{id}";
 pub const EXPORT: &str = "/api/v1/export";
 /// Writes a whole document.
 pub const IMPORT: &str = "/api/v1/import";
+/// Blocks: list, set.
+pub const BLOCKS: &str = "/api/v1/blocks";
+/// Blocks of a cluster: lift all.
+pub const BLOCKS_OF_CLUSTER: &str = "/api/v1/blocks/{cluster_id}";
+/// One block: lift.
+pub const BLOCK: &str = "/api/v1/blocks/{cluster_id}/{block_id}";
+/// Updates: list.
+pub const UPDATES: &str = "/api/v1/updates";
+/// One update: get.
+pub const UPDATE: &str = "/api/v1/updates/{update_id}";
 /// The OpenAPI document.
 pub const OPENAPI: &str = "/openapi.json";
 /// The page that shows the OpenAPI document.
@@ -71,6 +82,35 @@ pub fn node_pool_config_item(id: &ClusterId, name: &NodePoolName, key: &ConfigKe
     format!("{CLUSTERS}/{id}/node-pools/{name}/config-items/{key}")
 }
 
+/// Path of the blocks of a cluster, or of one of them.
+#[must_use]
+pub fn blocks(cluster: &ClusterId, id: Option<&EntryId>) -> String {
+    match id {
+        Some(id) => format!("{BLOCKS}/{cluster}/{}", segment(id)),
+        None => format!("{BLOCKS}/{cluster}"),
+    }
+}
+
+/// Path of an update.
+#[must_use]
+pub fn update(id: &EntryId) -> String {
+    format!("{UPDATES}/{}", segment(id))
+}
+
+/// Ids of entries are printable ASCII without slashes; what would mean something in a URL is escaped.
+fn segment(id: &EntryId) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b':' | b'~');
+    let mut text = String::new();
+    for byte in id.as_str().bytes() {
+        if plain(byte) {
+            text.push(char::from(byte));
+        } else {
+            text.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    text
+}
+
 /// Path of the history of an object; `id` is the text of a [`ClusterId`] or [`AccountId`].
 #[must_use]
 pub fn history(kind: ports::registry::ObjectKind, id: &str) -> String {
@@ -89,6 +129,8 @@ mod tests {
             .replace("{config_key}", "a_key")
             .replace("{kind}", "cluster")
             .replace("{id}", "aws:1:r:kube-1")
+            .replace("{block_id}", "b-1")
+            .replace("{update_id}", "a%3Fb:%23")
     }
 
     #[test]
@@ -102,6 +144,9 @@ mod tests {
             (NODE_POOLS, node_pools(&id)),
             (NODE_POOL, node_pool(&id, &pool)),
             (NODE_POOL_CONFIG_ITEM, node_pool_config_item(&id, &pool, &key)),
+            (BLOCKS_OF_CLUSTER, blocks(&id, None)),
+            (BLOCK, blocks(&id, Some(&"b-1".parse().unwrap()))),
+            (UPDATE, update(&"a?b:#".parse().unwrap())),
             (HISTORY, history(ports::registry::ObjectKind::Cluster, id.as_str())),
         ] {
             assert_eq!(path, fill(template));

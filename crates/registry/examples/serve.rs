@@ -37,6 +37,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         None => Access::Open(Loopback::new(address)?),
     };
     let server = Server::new(registry, clock, Arc::new(SystemIds), shutdown)
+        .ledger(store.clone())
         .bind(address, access)
         .await?;
     println!("{}", server.url());

@@ -10,8 +10,10 @@ mod strict;
 pub(crate) use body::{Json, MAX_ITEM_BYTES, content_type, read_text};
 pub(crate) use caller::{AsAdmin, AsOperator, AsReader};
 pub(crate) use conditional::{etag, not_modified};
-pub(crate) use path::{AccountPath, ClusterItemPath, ClusterPath, HistoryPath, PoolItemPath, PoolPath};
+pub(crate) use path::{
+    AccountPath, BlockPath, BlocksPath, ClusterItemPath, ClusterPath, HistoryPath, PoolItemPath, PoolPath, UpdatePath,
+};
 pub(crate) use query::{
-    AccountQuery, ChangesQuery, ClusterListQuery, ClusterQuery, ImportQuery, NoQuery, PageQuery, Query,
+    AccountQuery, ChangesQuery, ClusterListQuery, ClusterQuery, ImportQuery, LedgerQuery, NoQuery, PageQuery, Query,
 };
 pub(crate) use strict::{check_nul, import_document, whole_numbers};

@@ -2,7 +2,8 @@
 //!
 //! The operations are those of the API that the original Cluster Lifecycle Manager speaks, at the same paths, plus paging,
 //! revisions (`ETag`, `If-Match`), a change feed, histories, import and export. Every refusal is a problem document
-//! ([`registry_api::ErrorBody`]). The server stands on any [`ports::Registry`]; it adds what only exists on the wire:
+//! ([`registry_api::ErrorBody`]). The server stands on any [`ports::Registry`] and
+//! [`ports::Ledger`]; it adds what only exists on the wire:
 //! strict reading of requests, who may do what, and the form of answers.
 //!
 //! What this crate deliberately does not do: it stores nothing, opens no database, and decides nothing about clusters. It

@@ -10,8 +10,8 @@ use utoipa::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 
 pub(crate) use refusals::{
-    CreateRefusals, DeleteRefusals, ExportAnswers, FeedAnswers, HistoryRefusals, ImportRefusals, ListRefusals,
-    ReadHeaders, ReadRefusals, Removed, Tagged, WriteHeaders, WriteRefusals,
+    CreateRefusals, DeleteRefusals, ExportAnswers, FeedAnswers, HistoryRefusals, ImportRefusals, LedgerRefusals,
+    LiftRefusals, ListRefusals, ReadHeaders, ReadRefusals, Removed, Tagged, WriteHeaders, WriteRefusals,
 };
 
 /// Where the page finds its script.
@@ -33,6 +33,8 @@ pub(crate) const SCRIPT_PATH: &str = "/docs/page.js";
         (name = "ConfigItems", description = "Config items of clusters and node pools"),
         (name = "NodePools", description = "Groups of equal nodes"),
         (name = "Changes", description = "What happened, as it happens and afterwards"),
+        (name = "Blocks", description = "Refusals to update a cluster"),
+        (name = "Updates", description = "How clusters were brought to their versions"),
         (name = "Transfer", description = "The whole registry as one document")
     ),
     security(("bearer" = [])),
@@ -44,6 +46,8 @@ pub(crate) const SCRIPT_PATH: &str = "/docs/page.js";
         registry_api::ErrorBody, registry_api::FieldError, registry_api::ClusterList, registry_api::AccountList,
         registry_api::NodePoolList, registry_api::ConfigValue, registry_api::ChangeEvent, registry_api::ChangeList,
         registry_api::HistoryList, registry_api::HistoryEntry, registry_api::FieldChange, registry_api::ImportReport,
+        registry_api::BlockEntry, registry_api::BlockList, registry_api::BlockDraft, registry_api::UpdateEntry,
+        registry_api::UpdateList, model::BlockScope, model::Lifted, model::Update, model::UpdateStep, model::Progress,
         registry_api::ObjectKindName, registry_api::ActionName, registry_api::ImportModeName
     ))
 )]

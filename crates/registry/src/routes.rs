@@ -1,6 +1,7 @@
 //! The operations: each reads its request, calls the registry once and answers.
 
 mod accounts;
+mod blocks;
 mod changes;
 mod clusters;
 mod config_items;
@@ -8,6 +9,7 @@ mod history;
 mod node_pools;
 mod reply;
 mod transfer;
+mod updates;
 
 use axum::middleware::from_fn_with_state;
 use axum::response::IntoResponse;
@@ -34,6 +36,11 @@ pub(crate) fn operations() -> OpenApiRouter<AppState> {
         .routes(routes!(config_items::put_of_pool, config_items::delete_of_pool))
         .routes(routes!(changes::read))
         .routes(routes!(history::read))
+        .routes(routes!(blocks::list, blocks::create))
+        .routes(routes!(blocks::lift_all))
+        .routes(routes!(blocks::lift_one))
+        .routes(routes!(updates::list))
+        .routes(routes!(updates::get))
         .routes(routes!(transfer::export))
         .routes(routes!(transfer::import))
 }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
-use ports::{Clock, Ids, Registry};
+use ports::{Clock, Ids, Ledger, Registry};
 use service::{Health, HttpMetrics, ListenError, Listener, ReadyCheck, Shell, Shutdown, Tls};
 use tokio::sync::Semaphore;
 
@@ -15,6 +15,7 @@ use crate::{Access, Limits, error, routes};
 /// A registry server that is not listening yet.
 pub struct Server {
     registry: Arc<dyn Registry>,
+    ledger: Option<Arc<dyn Ledger>>,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn Ids>,
     shutdown: Shutdown,
@@ -42,6 +43,7 @@ impl Server {
     pub fn new(registry: Arc<dyn Registry>, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>, shutdown: Shutdown) -> Self {
         Self {
             registry,
+            ledger: None,
             clock,
             ids,
             health: Health::new(shutdown.clone()),
@@ -51,6 +53,14 @@ impl Server {
             metrics: prometheus_client::registry::Registry::default(),
             extra: Router::new(),
         }
+    }
+
+    /// The same with the ledger of blocks and updates, which should be kept in the same store as the registry: a block and
+    /// its config item are one transaction. Without one the operations on them answer 503.
+    #[must_use]
+    pub fn ledger(mut self, ledger: Arc<dyn Ledger>) -> Self {
+        self.ledger = Some(ledger);
+        self
     }
 
     /// The same with other bounds.
@@ -92,6 +102,8 @@ impl Server {
         let guard = axum::middleware::from_fn_with_state(access.clone(), crate::auth::check_host_bare);
         let state = AppState::new(Inner {
             registry: self.registry,
+            ledger: self.ledger,
+            ids: Arc::clone(&self.ids),
             access,
             clock: Arc::clone(&self.clock),
             limits: self.limits,

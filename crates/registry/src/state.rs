@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ports::{Clock, Registry, RegistryError};
+use ports::{Clock, Ids, Ledger, Registry, RegistryError};
 use service::Shutdown;
 use tokio::sync::Semaphore;
 
@@ -16,6 +16,8 @@ pub(crate) struct AppState(Arc<Inner>);
 
 pub(crate) struct Inner {
     pub(crate) registry: Arc<dyn Registry>,
+    pub(crate) ledger: Option<Arc<dyn Ledger>>,
+    pub(crate) ids: Arc<dyn Ids>,
     pub(crate) access: Access,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) limits: Limits,
@@ -35,6 +37,12 @@ impl std::ops::Deref for AppState {
 impl AppState {
     pub(crate) fn new(inner: Inner) -> Self {
         Self(Arc::new(inner))
+    }
+
+    /// The ledger of blocks and updates.
+    pub(crate) fn ledger(&self) -> Result<&dyn Ledger, RegistryError> {
+        let ledger = self.ledger.as_deref();
+        ledger.ok_or_else(|| RegistryError::Unavailable("this server was started without a ledger".into()))
     }
 
     /// Awaits a call of the registry and measures it.

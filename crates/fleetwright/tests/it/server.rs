@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use model::FileRegistry;
 use ports::registry::ImportMode;
-use ports::{Clock, Registry, SystemClock, SystemIds, WriteContext};
+use ports::{Clock, Ledger, Registry, SystemClock, SystemIds, WriteContext};
 use registry::{Access, Loopback, Server};
 use service::{Shutdown, Tls};
 use store::MemoryRegistry;
@@ -18,6 +18,7 @@ const NOW: i64 = 1_767_323_045_000;
 pub(crate) struct Running {
     pub(crate) url: String,
     pub(crate) registry: Arc<dyn Registry>,
+    pub(crate) ledger: Arc<dyn Ledger>,
     shutdown: Shutdown,
 }
 
@@ -48,16 +49,21 @@ pub(crate) async fn empty() -> Running {
 }
 
 /// A server over `registry`, whose own timers run on the machine's clock.
-pub(crate) async fn serve(registry: Arc<dyn Registry>, access: Option<Access>, tls: Option<Tls>) -> Running {
+pub(crate) async fn serve<R: Registry + Ledger + 'static>(
+    registry: Arc<R>,
+    access: Option<Access>,
+    tls: Option<Tls>,
+) -> Running {
     let address: SocketAddr = "127.0.0.1:0".parse().unwrap();
     let shutdown = Shutdown::new();
     let access = access.unwrap_or_else(|| Access::Open(Loopback::new(address).unwrap()));
     let mut server = Server::new(
-        Arc::clone(&registry),
+        Arc::clone(&registry) as _,
         Arc::new(SystemClock),
         Arc::new(SystemIds),
         shutdown.clone(),
-    );
+    )
+    .ledger(Arc::clone(&registry) as _);
     if let Some(tls) = tls {
         server = server.tls(tls);
     }
@@ -66,6 +72,7 @@ pub(crate) async fn serve(registry: Arc<dyn Registry>, access: Option<Access>, t
     tokio::spawn(bound.run());
     Running {
         url,
+        ledger: Arc::clone(&registry) as _,
         registry,
         shutdown,
     }

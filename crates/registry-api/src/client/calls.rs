@@ -52,7 +52,7 @@ impl<T> From<VersionedList<T>> for Page<Versioned<T>> {
 }
 
 /// Adds the members of a page request.
-fn paged(call: Call, page: &PageRequest) -> Call {
+pub(super) fn paged(call: Call, page: &PageRequest) -> Call {
     call.query("limit", page.limit).query("continue", page.after.as_deref())
 }
 

@@ -8,7 +8,7 @@ use model::{
     Cluster, ClusterUpdate, InfrastructureAccount, InfrastructureAccountUpdate, Invalid, NodePool, NodePoolUpdate,
     Validate,
 };
-use registry_api::{ConfigValue, ErrorKind};
+use registry_api::{BlockDraft, ConfigValue, ErrorKind};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -57,6 +57,13 @@ impl Incoming for ConfigValue {
     const WHOLE: bool = false;
 
     fn check(&self, _: &mut Vec<Invalid>) {}
+}
+
+impl Incoming for BlockDraft {
+    fn check(&self, problems: &mut Vec<Invalid>) {
+        // Whoever sets it is known and sound; an owner that is not named is the caller.
+        self.block("caller").check(problems);
+    }
 }
 
 /// A JSON body, read strictly.

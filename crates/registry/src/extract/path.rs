@@ -5,6 +5,7 @@ use std::str::FromStr;
 use axum::extract::{FromRequestParts, RawPathParams};
 use http::request::Parts;
 use model::{AccountId, ClusterId, ConfigKey, Invalid, NodePoolName};
+use ports::ledger::EntryId;
 use ports::registry::ObjectKind;
 use registry_api::ErrorKind;
 use utoipa::IntoParams;
@@ -112,6 +113,32 @@ path_type!(
         node_pool_name: NodePoolName,
         /// Key of the config item.
         config_key: ConfigKey
+    }
+);
+
+path_type!(
+    /// Names a cluster whose blocks are meant.
+    BlocksPath {
+        /// Id of the cluster.
+        cluster_id: ClusterId
+    }
+);
+path_type!(
+    /// Names a block.
+    BlockPath {
+        /// Id of the cluster.
+        cluster_id: ClusterId,
+        /// Id of the block.
+        #[param(value_type = String, pattern = "^[!-.0-~]{1,200}$")]
+        block_id: EntryId
+    }
+);
+path_type!(
+    /// Names an update.
+    UpdatePath {
+        /// Id of the update.
+        #[param(value_type = String, pattern = "^[!-.0-~]{1,200}$")]
+        update_id: EntryId
     }
 );
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use axum::extract::FromRequestParts;
 use http::request::Parts;
-use model::{AccountLifecycle, Invalid, LifecycleStatus};
+use model::{AccountLifecycle, ClusterId, Invalid, LifecycleStatus};
 use percent_encoding::percent_decode_str;
 use ports::registry::{AccountFilter, ClusterFilter, Detail, ImportMode, PageRequest};
 use registry_api::{ErrorKind, MAX_LIMIT, decode_cursor};
@@ -351,6 +351,45 @@ impl FromParams for AccountQuery {
                 kind: params.text("type"),
                 cost_center: params.text("cost_center"),
             },
+            page: params.page(),
+        }
+    }
+}
+
+/// Filters over entries of the ledger.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "the fields stand for the parameters in the OpenAPI document")]
+pub(crate) struct LedgerFilterParams {
+    /// By id of the cluster.
+    #[param(inline = false)]
+    cluster_id: Option<ClusterId>,
+    /// Those that go on, or those that are over; both when absent.
+    open: Option<bool>,
+}
+
+/// Which blocks or updates are asked for.
+pub(crate) struct LedgerQuery {
+    pub(crate) cluster: Option<ClusterId>,
+    pub(crate) open: Option<bool>,
+    pub(crate) page: PageRequest,
+}
+
+impl IntoParams for LedgerQuery {
+    fn into_params(
+        parameter_in_provider: impl Fn() -> Option<utoipa::openapi::path::ParameterIn>,
+    ) -> Vec<utoipa::openapi::path::Parameter> {
+        let mut params = LedgerFilterParams::into_params(&parameter_in_provider);
+        params.extend(PageParams::into_params(&parameter_in_provider));
+        params
+    }
+}
+
+impl FromParams for LedgerQuery {
+    fn take(params: &mut Params) -> Self {
+        Self {
+            cluster: params.parsed("cluster_id", "must be the id of a cluster", |text| text.parse().ok()),
+            open: params.flag("open"),
             page: params.page(),
         }
     }

@@ -138,6 +138,14 @@ refusals_type!(
     DeleteRefusals = &[ErrorKind::NotFound, ErrorKind::FenceLost, ErrorKind::WrongRevision]
 );
 refusals_type!(
+    /// Of the operation that sets a block.
+    LedgerRefusals = BODY, &[ErrorKind::NotFound, ErrorKind::FenceLost]
+);
+refusals_type!(
+    /// Of operations that lift blocks.
+    LiftRefusals = &[ErrorKind::NotFound, ErrorKind::FenceLost]
+);
+refusals_type!(
     /// Of the operation that reads a history.
     HistoryRefusals = &[ErrorKind::NotFound]
 );

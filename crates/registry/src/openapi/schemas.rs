@@ -25,6 +25,10 @@ pub(crate) fn tighten(document: &mut Value) {
             "/NodePool/properties/instance_types/items",
             json!({"minLength": 1, "maxLength": 1024, "pattern": LINE}),
         );
+        for member in ["reason", "owner", "ticket"] {
+            let line = json!({"minLength": 1, "maxLength": 1024, "pattern": LINE});
+            set(schemas, &format!("/BlockDraft/properties/{member}"), line);
+        }
         for (update, whole) in [
             ("ClusterUpdate", "Cluster"),
             ("NodePoolUpdate", "NodePool"),
@@ -50,6 +54,7 @@ pub(crate) fn tighten(document: &mut Value) {
             "InfrastructureAccount",
             "InfrastructureAccountUpdate",
             "ConfigValue",
+            "BlockDraft",
             "FileRegistry",
             "FileCluster",
         ] {

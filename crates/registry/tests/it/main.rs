@@ -6,6 +6,7 @@ mod conditions;
 mod connections;
 mod document;
 mod feed;
+mod ledger;
 mod operations;
 mod refusals;
 mod support;

@@ -19,6 +19,7 @@ use crate::document;
 pub(crate) struct App {
     pub(crate) router: Router,
     pub(crate) clock: Arc<SimClock>,
+    pub(crate) store: Arc<MemoryRegistry>,
     pub(crate) shutdown: Shutdown,
     pub(crate) token: Option<&'static str>,
 }
@@ -52,10 +53,18 @@ impl App {
         let clock = Arc::new(SimClock::starting_at(Timestamp::from_second(1_700_000_000).unwrap()));
         let shutdown = Shutdown::new();
         let store = Arc::new(MemoryRegistry::new(clock.clone()));
-        let server = Server::new(store, clock.clone(), Arc::new(SeededIds::new(1)), shutdown.clone()).limits(limits);
+        let server = Server::new(
+            store.clone(),
+            clock.clone(),
+            Arc::new(SeededIds::new(1)),
+            shutdown.clone(),
+        )
+        .ledger(store.clone())
+        .limits(limits);
         Self {
             router: server.router(access(clock.clone())),
             clock,
+            store,
             shutdown,
             token: None,
         }
@@ -66,6 +75,7 @@ impl App {
         Self {
             router: self.router.clone(),
             clock: Arc::clone(&self.clock),
+            store: Arc::clone(&self.store),
             shutdown: self.shutdown.clone(),
             token: Some(token),
         }
