@@ -281,10 +281,9 @@ async fn live(seed: u64, rules: Rules) -> Seen {
                     .unwrap();
                 blocked.insert(alias, (fleet.clock.now(), fleet.writes[alias].lock().unwrap().len()));
             }
-            5 => {
-                if blocked.remove(alias).is_some() {
-                    lift(&fleet, alias).await;
-                }
+            5 if blocked.contains_key(alias) => {
+                blocked.remove(alias);
+                lift(&fleet, alias).await;
             }
             6 => {
                 if let Some((task, _)) = manager.take() {
