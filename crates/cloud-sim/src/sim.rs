@@ -6,8 +6,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use ports::Clock;
 use ports::cloud::{
-    Architecture, Certificate, CloudError, ControlPlane, Image, Instance, InstanceId, InstanceState, LaunchTemplateRef,
-    LoadBalancer, Market, NetworkInterface, Volume,
+    Architecture, Certificate, CloudError, ControlPlane, Group, GroupName, Image, Instance, InstanceId, InstanceState,
+    InstanceType, LaunchTemplateRef, LoadBalancer, Market, NetworkInterface, Volume,
 };
 use sha2::{Digest, Sha256};
 
@@ -228,6 +228,35 @@ impl CloudSim {
     #[must_use]
     pub fn instance(&self, id: &InstanceId) -> Option<Instance> {
         self.lock().state.instances.get(id).map(|record| record.view.clone())
+    }
+
+    /// All groups as they are now, in name order, past throttling and faults.
+    #[must_use]
+    pub fn groups_now(&self) -> Vec<Group> {
+        self.lock().state.groups.values().map(|record| record.view()).collect()
+    }
+
+    /// A group as it is now, past throttling and faults.
+    #[must_use]
+    pub fn group_now(&self, name: &GroupName) -> Option<Group> {
+        self.lock().state.groups.get(name).map(|record| record.view())
+    }
+
+    /// All instances as they are now, in id order, past throttling and faults.
+    #[must_use]
+    pub fn instances_now(&self) -> Vec<Instance> {
+        self.lock()
+            .state
+            .instances
+            .values()
+            .map(|record| record.view.clone())
+            .collect()
+    }
+
+    /// What machines of an instance type are like.
+    #[must_use]
+    pub fn machine_type(&self, name: &str) -> Option<InstanceType> {
+        crate::catalogue::instance_types().remove(name)
     }
 
     /// True for an instance whose node shall never become ready.

@@ -1,19 +1,23 @@
 //! One cluster of a fleet: its API, the world around it, and what goes wrong in front of it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use cloud_sim::CloudSim;
 use jiff::Timestamp;
 use kube_sim::{ApiServer, FaultyApi};
 use kube_world::invariants::{Memory, Violation};
 use kube_world::scheduler::KubeScheduler;
-use kube_world::{World, controllers};
+use kube_world::{NodeSpec, World, controllers};
+use ports::cloud::InstanceId;
 use ports::{Clock, Ids, SeededIds};
 
+use crate::bridge::{CloudAutoscaler, Drains, Ending, NodeChange, SharedScheduler};
 use crate::error::TwinError;
 use crate::log::FleetLog;
 use crate::profiles;
 use crate::settle;
-use crate::spec::ClusterSpec;
+use crate::spec::{ClusterSpec, NodeSource};
 
 /// A cluster that lives.
 #[derive(Debug)]
@@ -24,6 +28,13 @@ pub struct Cluster {
     api: FaultyApi<ApiServer>,
     log: FleetLog,
     memory: Memory,
+    scheduler: SharedScheduler,
+    /// The account that its instances are in.
+    cloud: Option<CloudSim>,
+    autoscaler: Option<CloudAutoscaler>,
+    drains: Drains,
+    /// Nodes whose instances wait to hear that they are ready.
+    booting: BTreeMap<String, InstanceId>,
 }
 
 /// The seed of a cluster: its own, or one that follows from the fleet's and its id.
@@ -33,26 +44,34 @@ pub(crate) fn seed_of(fleet: u64, spec: &ClusterSpec) -> u64 {
 }
 
 impl Cluster {
-    /// Makes a cluster with its direct nodes, and settles its workloads.
-    pub(crate) async fn start(
-        spec: ClusterSpec,
-        fleet_seed: u64,
-        clock: &Arc<dyn Clock>,
-        log: &FleetLog,
-    ) -> Result<Self, TwinError> {
-        let mut cluster = Self::bare(spec, fleet_seed, clock, log, |_| Ok(()))?;
-        for pool in &cluster.spec.pools {
-            for number in 0..pool.size {
-                cluster.world.add_node(pool.node(&cluster.spec, number));
+    /// Gives a new cluster its nodes, which are ready at once, and settles its workloads.
+    pub(crate) async fn fill(&mut self, from_cloud: Vec<NodeSpec>) -> Result<(), TwinError> {
+        for node in from_cloud {
+            self.world.add_node(node);
+        }
+        if self.spec.nodes_from == NodeSource::Given {
+            for pool in &self.spec.pools {
+                for number in 0..pool.size {
+                    self.world.add_node(pool.node(&self.spec, number));
+                }
             }
         }
-        cluster.world.settle().await;
-        if let Some(profile) = cluster.spec.profile {
-            let manifests = profiles::manifests(profile, &cluster.spec, cluster.seed)?;
-            settle::settle(&mut cluster.world, manifests, cluster.seed);
+        self.world.settle().await;
+        if let Some(profile) = self.spec.profile {
+            let manifests = profiles::manifests(profile, &self.spec, self.seed)?;
+            settle::settle(&mut self.world, manifests, self.seed);
         }
-        cluster.turn().await;
-        Ok(cluster)
+        self.turn().await;
+        Ok(())
+    }
+
+    /// Tells the cluster which account its instances are in.
+    pub(crate) fn set_cloud(&mut self, sim: &CloudSim) {
+        self.cloud = Some(sim.clone());
+        self.autoscaler = self.spec.autoscaler.clone().map(|options| {
+            let (id, region) = (&self.spec.id, &self.spec.region);
+            CloudAutoscaler::new(options, self.scheduler.clone(), sim.clone(), id, region)
+        });
     }
 
     /// A cluster without nodes, around a server that `prepare` may fill.
@@ -68,10 +87,11 @@ impl Cluster {
         prepare(&server)?;
         let (place, lines) = (spec.id.clone(), log.clone());
         let scheduler = KubeScheduler::new(Arc::new(SeededIds::child(seed, "scheduler")));
+        let scheduler = SharedScheduler::new(scheduler);
         let world = World::builder(server.clone())
             .seed(seed)
             .controllers(controllers())
-            .scheduler(Box::new(scheduler))
+            .scheduler(Box::new(scheduler.clone()))
             .log_sink(Box::new(move |line| lines.write(&place, line)))
             .build();
         Ok(Self {
@@ -81,6 +101,11 @@ impl Cluster {
             world,
             log: log.clone(),
             memory: Memory::default(),
+            scheduler,
+            cloud: None,
+            autoscaler: None,
+            drains: Drains::default(),
+            booting: BTreeMap::new(),
         })
     }
 
@@ -133,13 +158,71 @@ impl Cluster {
 
     /// When something is due here.
     pub(crate) fn next_due(&self) -> Option<Timestamp> {
-        self.world.next_due()
+        let autoscaler = self.autoscaler.as_ref().and_then(CloudAutoscaler::next_due);
+        [self.world.next_due(), self.drains.next_due(), autoscaler]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
-    /// Does all that is due.
+    /// Does all that is due and returns how many plans it took.
     pub(crate) async fn turn(&mut self) -> u64 {
         self.note_faults();
-        self.world.settle().await
+        let now = self.world.server().now();
+        let mut steps = self.world.settle().await;
+        let (place, log) = (&self.spec.id, &self.log);
+        if let Some(autoscaler) = &mut self.autoscaler {
+            if steps > 0 {
+                autoscaler.wake(now);
+            }
+            autoscaler
+                .turn(&mut self.world, &mut self.drains, now, place, log)
+                .await;
+        }
+        let cloud = self.cloud.as_ref();
+        if self.drains.turn(&mut self.world, cloud, now, place, log).await {
+            steps += self.world.settle().await;
+        }
+        self.report_ready();
+        steps
+    }
+
+    /// Does to a node what happened to its instance.
+    pub(crate) fn node_changed(&mut self, change: NodeChange) {
+        let now = self.world.server().now();
+        match change {
+            NodeChange::Boots(node, instance) => {
+                self.booting.insert(node.name.clone(), instance);
+                self.world.add_node(*node);
+            }
+            NodeChange::Leaves { node, instance, held } => {
+                let ending = if held { Ending::Release(instance) } else { Ending::None };
+                self.drains.begin(&node, ending, now);
+            }
+            NodeChange::Stops(node) => {
+                self.booting.remove(&node);
+                self.drains.forget(&node);
+                self.world.kill_node(&node);
+            }
+            NodeChange::Gone(node) => {
+                self.booting.remove(&node);
+                self.drains.forget(&node);
+                self.world.remove_node(&node);
+            }
+        }
+    }
+
+    /// Tells the cloud which instances have become ready nodes.
+    fn report_ready(&mut self) {
+        let Some(cloud) = &self.cloud else { return };
+        let view = self.world.view();
+        self.booting.retain(|node, instance| {
+            let ready = view.node(node).is_some_and(|node| node.is_ready());
+            if ready {
+                cloud.agent_ready(instance);
+            }
+            !ready
+        });
     }
 
     fn note_faults(&self) {

@@ -34,6 +34,7 @@
 //! # }
 //! ```
 
+mod bridge;
 mod clock;
 mod cluster;
 mod error;
@@ -43,6 +44,7 @@ mod place;
 mod profiles;
 mod settle;
 mod shared;
+mod snapshot;
 mod spec;
 mod tree;
 
@@ -54,4 +56,5 @@ pub use kube_world::StepClock;
 pub use log::{FleetLog, LogSink};
 pub use profiles::{Profile, manifests};
 pub use shared::{Hold, SharedFleet};
-pub use spec::{ClusterSpec, FleetSpec, PoolSpec, Shape};
+pub use snapshot::{ClusterSnapshot, FleetSnapshot};
+pub use spec::{ClusterSpec, FleetSpec, NodeSource, PoolSpec, Shape};

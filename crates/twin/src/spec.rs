@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use cloud_sim::WorldOptions;
 use kube_sim::FaultPlan;
 use kube_world::NodeSpec;
+use kube_world::autoscaler::Options;
 use model::quantity::Quantity;
 
 use crate::error::TwinError;
@@ -184,6 +186,20 @@ pub struct ClusterSpec {
     pub pods_per_node: u32,
     /// What goes wrong between its API and the API's users.
     pub faults: FaultPlan,
+    /// Where its nodes come from.
+    pub nodes_from: NodeSource,
+    /// A cluster autoscaler with these settings; it works on groups of the cloud.
+    pub autoscaler: Option<Options>,
+}
+
+/// Where the nodes of a cluster come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum NodeSource {
+    /// They are given: one machine for each node of the pools.
+    #[default]
+    Given,
+    /// Each pool is a node group of the simulated cloud, whose instances become nodes.
+    Cloud,
 }
 
 impl ClusterSpec {
@@ -200,7 +216,23 @@ impl ClusterSpec {
             profile: None,
             pods_per_node: 12,
             faults: FaultPlan::new(0),
+            nodes_from: NodeSource::Given,
+            autoscaler: None,
         }
+    }
+
+    /// Makes each pool a node group of the simulated cloud.
+    #[must_use]
+    pub fn on_cloud(mut self) -> Self {
+        self.nodes_from = NodeSource::Cloud;
+        self
+    }
+
+    /// Runs a cluster autoscaler on the node groups of the cloud.
+    #[must_use]
+    pub fn autoscaler(mut self, options: Options) -> Self {
+        self.autoscaler = Some(options);
+        self.on_cloud()
     }
 
     /// Sets the alias.
@@ -265,6 +297,10 @@ pub struct FleetSpec {
     pub seed: u64,
     /// The clusters, in the order in which they have their turn when they are due at the same time.
     pub clusters: Vec<ClusterSpec>,
+    /// What goes wrong in every account of the cloud.
+    pub cloud_faults: cloud_sim::FaultPlan,
+    /// What accounts are like: their pace, limits and so on. Number, region, seed and start are set by the fleet.
+    pub cloud: Option<WorldOptions>,
     /// Takes the lines of the log.
     pub sink: Option<LogSink>,
 }
@@ -292,6 +328,13 @@ impl FleetSpec {
     #[must_use]
     pub fn cluster(mut self, cluster: ClusterSpec) -> Self {
         self.clusters.push(cluster);
+        self
+    }
+
+    /// Sets what goes wrong in every account of the cloud.
+    #[must_use]
+    pub fn cloud_faults(mut self, plan: cloud_sim::FaultPlan) -> Self {
+        self.cloud_faults = plan;
         self
     }
 

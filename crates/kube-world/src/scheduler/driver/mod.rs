@@ -75,6 +75,11 @@ impl KubeScheduler {
         &self.scheduler
     }
 
+    /// The same for planners that ask what would happen if; they leave it as it was.
+    pub fn scheduler_mut(&mut self) -> &mut Scheduler {
+        &mut self.scheduler
+    }
+
     /// Plans for the next pod: one that can be bound by now, or the next of the queue.
     fn next(&mut self, now: Timestamp, objects: &dyn Objects) -> Vec<Action> {
         self.give_up_waiting(now);
