@@ -173,7 +173,12 @@ fn status(view: &View<'_>, pod: &PodView) -> Option<&'static str> {
     }
 }
 
+/// A pod whose owner is gone and that nobody has begun to delete. One that ends outlives its owner where the owner was
+/// deleted in the background, for as long as its kubelet is silent.
 fn orphan(view: &View<'_>, pod: &PodView) -> Option<Violation> {
+    if pod.deleting_by.is_some() {
+        return None;
+    }
     let owner = pod.controller.as_ref()?;
     let kind = Kind::named(&owner.api_version, &owner.kind)?;
     let there = view.stored(kind, &pod.namespace, &owner.name);

@@ -80,6 +80,13 @@ impl Settling<'_> {
             "StatefulSet" => self.with_stored(Kind::STATEFUL_SET, manifest, Self::stateful_set),
             "DaemonSet" => self.with_stored(Kind::DAEMON_SET, manifest, Self::daemon_set),
             "Job" => self.job(manifest),
+            "Namespace" => {
+                // The server makes the account of a namespace that is created; this one was there before.
+                let namespace = text(&manifest, "/metadata/name").to_owned();
+                self.put(manifest);
+                self.put(json!({"apiVersion": "v1", "kind": "ServiceAccount",
+                    "metadata": {"name": "default", "namespace": namespace}}));
+            }
             _ => self.put(manifest),
         }
     }

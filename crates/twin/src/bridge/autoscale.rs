@@ -20,6 +20,8 @@ use crate::tree::{list, text};
 
 /// How far apart looks are at least (`--scan-interval`).
 const SCAN: SignedDuration = SignedDuration::from_secs(10);
+/// A node that is not ready so soon after its launch is still coming, as the original counts it.
+const COMING: SignedDuration = SignedDuration::from_mins(15);
 
 /// The scheduler of a cluster, which its autoscaler asks as well.
 #[derive(Debug, Clone)]
@@ -169,7 +171,12 @@ impl CloudAutoscaler {
                 continue;
             };
             if let Some(node) = world.server().read("", "nodes", "", &instance.private_dns) {
-                members.push(Member::from_json(&node, group.as_str()));
+                let member = Member::from_json(&node, group.as_str());
+                let age = world.server().now().duration_since(instance.launched);
+                if !member.ready && age < COMING {
+                    continue;
+                }
+                members.push(member);
                 instances.insert(instance.private_dns.clone(), instance.id.clone());
             }
         }

@@ -1,5 +1,10 @@
 //! Fleets as their users see them.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+mod cloud;
+mod driver;
+mod repeat;
+mod seeds;
 mod settled;
+mod snapshots;
 mod support;
