@@ -1,7 +1,11 @@
 //! What fleets cost: start, memory, idleness, and a day of churn.
 //!
 //! Memory is the resident set of the process as `/proc/self/statm` tells it, printed beside the times.
-#![allow(clippy::unwrap_used, reason = "a benchmark may stop")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a benchmark may stop, and prints figures"
+)]
 
 use std::sync::Arc;
 
