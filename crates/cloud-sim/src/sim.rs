@@ -1,6 +1,6 @@
 //! The handle that callers hold: the state machine behind a lock, on a clock, with faults in front.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -27,6 +27,17 @@ pub struct CloudSim {
     clock: Arc<dyn Clock>,
     account: Arc<str>,
     region: Arc<str>,
+    listener: Arc<Listener>,
+}
+
+/// Who wants to hear of calls that write.
+#[derive(Default)]
+struct Listener(OnceLock<Box<dyn Fn() + Send + Sync>>);
+
+impl std::fmt::Debug for Listener {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Listener").field(&self.0.get().is_some()).finish()
+    }
 }
 
 impl CloudSim {
@@ -41,7 +52,15 @@ impl CloudSim {
             clock,
             account,
             region,
+            listener: Arc::default(),
         }
+    }
+
+    /// Calls this after every call through [`ports::cloud::Cloud`] that writes, so that who sleeps until [`CloudSim::next_due`]
+    /// can look again. The first listener stays.
+    pub fn on_write(&self, listener: impl Fn() + Send + Sync + 'static) {
+        // A second one is dropped, as the contract says.
+        let _ = self.listener.0.set(Box::new(listener));
     }
 
     pub(crate) fn place(&self) -> (&str, &str) {
@@ -409,6 +428,10 @@ impl CloudSim {
         let outcome = result.as_ref().map_or_else(class, |_| "ok");
         let subject = subject.to_owned();
         world.log(What::Call { call, subject, outcome });
+        drop(world);
+        if let Some(listener) = self.listener.0.get() {
+            listener();
+        }
         match fault {
             Some(CallFault::LoseAnswer) => Err(CloudError::OutcomeUnknown { call }),
             _ => result,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use cloud_sim::{SimClouds, WorldOptions};
+use cloud_sim::{CloudSim, SimClouds, WorldOptions};
 use jiff::{SignedDuration, Timestamp};
 use kube_world::invariants::Violation;
 use kube_world::{NodeSpec, StepClock};
@@ -188,6 +188,11 @@ impl Fleet {
             .into_iter()
             .map(|(cluster, nodes)| (cluster, nodes.into_values().collect()))
             .collect()
+    }
+
+    /// The accounts of the clusters.
+    pub(crate) fn accounts(&self) -> impl Iterator<Item = &CloudSim> {
+        self.accounts.iter().map(|account| &account.sim)
     }
 
     /// The simulated cloud of the fleet, for stacks and groups.

@@ -63,11 +63,15 @@ impl SharedFleet {
         }
     }
 
-    /// Lets the fleet live on its clock, for ever: sleeps until somebody writes to an API or reaches into the fleet, or
-    /// something is due. Drop the future to stop it.
+    /// Lets the fleet live on its clock, for ever: sleeps until somebody writes to an API or to the cloud or reaches into
+    /// the fleet, or something is due. Drop the future to stop it.
     pub async fn run(&self) {
         let (clock, mut taps) = {
             let fleet = self.fleet.lock().await;
+            for account in fleet.accounts() {
+                let touched = self.touched.clone();
+                account.on_write(move || touched.notify_one());
+            }
             let taps: Vec<Tap> = fleet.clusters().iter().map(|cluster| cluster.server().tap()).collect();
             (fleet.clock().clone(), taps)
         };

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kube_sim::{Place, UserInfo};
+use ports::cloud::{GroupName, GroupSize, NodeGroups};
 use ports::{Clock, SimClock};
 use serde_json::json;
 use twin::{ClusterSpec, Fleet, FleetSpec, PoolSpec, Profile, ScaledClock, SharedFleet};
@@ -52,5 +53,38 @@ async fn a_fleet_lives_beside_its_users_and_rests_when_nothing_is_due() {
     let before = steps(&*fleet.hold().await);
     clock.sleep(Duration::from_secs(12 * 3600)).await;
     assert_eq!(steps(&*fleet.hold().await), before);
+    driver.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_to_the_cloud_wakes_the_driver() {
+    let clock: Arc<dyn Clock> = Arc::new(SimClock::starting_at(start()));
+    let cluster = ClusterSpec::new("kube-1")
+        .pool(PoolSpec::new("workers", 2).bounds(2, 5))
+        .on_cloud();
+    let fleet = Fleet::build(FleetSpec::new(6).cluster(cluster), clock.clone())
+        .await
+        .unwrap();
+    let sim = fleet.clouds().sim("123456789012", "eu-central-1");
+    let fleet = SharedFleet::new(fleet);
+    let driver = fleet.clone();
+    let driver = tokio::spawn(async move { driver.run().await });
+    clock.sleep(Duration::from_secs(3600)).await;
+    let size = GroupSize {
+        desired: Some(4),
+        ..GroupSize::default()
+    };
+    sim.resize_group(&GroupName::from("kube-1-workers"), size)
+        .await
+        .unwrap();
+    clock.sleep(Duration::from_secs(600)).await;
+    let held = fleet.hold().await;
+    let ready = held.clusters()[0]
+        .world()
+        .view()
+        .nodes()
+        .filter(|node| node.is_ready())
+        .count();
+    assert_eq!(ready, 4);
     driver.abort();
 }
