@@ -13,7 +13,7 @@ use twin::{Cluster, ClusterSpec, PoolSpec, Profile};
 use crate::support::Lab;
 
 /// So many seeds run in the usual test run; `FLEETWRIGHT_SEEDS=1000` runs a thousand.
-const SEEDS: u64 = 12;
+const SEEDS: u64 = 8;
 
 fn specs(seed: u64) -> [ClusterSpec; 2] {
     let profile = |at: u64| Profile::ALL[usize::try_from((seed + at) % 4).unwrap()];
