@@ -24,6 +24,14 @@ pub enum DescribeCommand {
   fleetwright describe cluster aws:123456789012:eu-central-1:kube-1"
     )]
     Cluster(DescribeClusterArgs),
+    /// Show an update: what it does, how far each step is, what it waits for
+    ///
+    /// Steps that are done are told in one line; those that fail or wait are told to the last.
+    #[command(after_help = "Examples:
+  # By id, as \"get updates\" shows it; the newest one of a cluster
+  fleetwright describe update 018d5b6e-1f2a-7c3d-8e4f-5a6b7c8d9e0f
+  fleetwright describe update kube-1")]
+    Update(DescribeUpdateArgs),
 }
 
 /// Which cluster to describe.
@@ -31,5 +39,13 @@ pub enum DescribeCommand {
 pub struct DescribeClusterArgs {
     /// Ids or aliases
     #[arg(value_name = "NAME", required = true)]
+    pub names: Vec<String>,
+}
+
+/// Which update to describe.
+#[derive(Debug, Args)]
+pub struct DescribeUpdateArgs {
+    /// Ids of updates, or clusters whose newest update is meant
+    #[arg(value_name = "ID|CLUSTER", required = true)]
     pub names: Vec<String>,
 }

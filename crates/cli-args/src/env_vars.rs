@@ -101,10 +101,16 @@ pub const XDG_CACHE_HOME: EnvVar = EnvVar {
     help: "where mirrors of git repositories are kept, instead of ~/.cache",
     flag: Some("--cache-dir"),
 };
+/// Kubeconfigs.
+pub const KUBECONFIG: EnvVar = EnvVar {
+    name: "KUBECONFIG",
+    help: "where \"cluster-update\" finds the current cluster, instead of ~/.kube/config",
+    flag: None,
+};
 /// Home directory.
 pub const HOME: EnvVar = EnvVar {
     name: "HOME",
-    help: "the home directory, base of the three above",
+    help: "the home directory, base of the four above",
     flag: None,
 };
 
@@ -125,5 +131,6 @@ pub const ALL: &[EnvVar] = &[
     XDG_CONFIG_HOME,
     XDG_DATA_HOME,
     XDG_CACHE_HOME,
+    KUBECONFIG,
     HOME,
 ];

@@ -28,13 +28,20 @@ pub enum Kind {
         alias = "infrastructure-account"
     )]
     Accounts,
+    /// Blocks that hold
+    #[value(name = "blocks", alias = "block")]
+    Blocks,
+    /// Updates
+    #[value(name = "updates", alias = "update", alias = "up")]
+    Updates,
 }
 
-/// Show clusters, node pools or accounts
+/// Show clusters, node pools, accounts, blocks or updates
 ///
 /// Prints a table of the objects, of all of them or of those that are named. A cluster is named by its id or by its
 /// alias. Selectors look at fields: channel=beta, environment!=test, "region in (eu-central-1, eu-west-1)",
-/// config_items.key=value, status.next_version!= (not empty). Several, separated by commas, must all hold.
+/// config_items.key=value, status.next_version!= (not empty). Several, separated by commas, must all hold. Blocks and updates
+/// are named by their clusters; of updates the newest 200 are shown.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   # All clusters
@@ -53,14 +60,18 @@ pub enum Kind {
   fleetwright get nodepools --cluster kube-1
   fleetwright get nodepools
 
+  # Who blocks what; how updates of a cluster go, a line for each step that they make
+  fleetwright get blocks
+  fleetwright get updates kube-1 --watch
+
   # Columns of one's own
   fleetwright get clusters -o custom-columns=ALIAS:.alias,BLOCK:.config_items.cluster_update_block")]
 pub struct GetArgs {
-    /// What to show: clusters (cl), nodepools (np) or accounts (ac); singular works too
+    /// What to show: clusters (cl), nodepools (np), accounts (ac), blocks or updates; singular works too
     #[arg(value_enum, value_name = "KIND")]
     pub kind: Kind,
 
-    /// Names of objects; for clusters ids or aliases
+    /// Names of objects; for clusters, blocks and updates ids or aliases of clusters
     #[arg(value_name = "NAME")]
     pub names: Vec<String>,
 

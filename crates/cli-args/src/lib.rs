@@ -22,6 +22,8 @@
 
 mod apply;
 mod assignment;
+mod block;
+mod cluster_update;
 mod completion;
 mod config;
 mod create;
@@ -39,6 +41,7 @@ mod history;
 mod import;
 mod lint;
 mod output;
+mod plan;
 mod registry;
 mod render;
 mod set;
@@ -49,11 +52,15 @@ mod version;
 
 pub use apply::ApplyArgs;
 pub use assignment::ItemAssignment;
+pub use block::{BlockArgs, ScopeName, UnblockArgs};
+pub use cluster_update::{
+    ClusterUpdateArgs, ClusterUpdateBlockArgs, ClusterUpdateCommand, ClusterUpdateStatusArgs, ClusterUpdateUnblockArgs,
+};
 pub use completion::{CompletionArgs, ShellName};
 pub use config::{ConfigArgs, ConfigCommand, GetContextsArgs, SetContextArgs, UseContextArgs, ViewArgs};
 pub use create::CreateArgs;
 pub use delete::DeleteArgs;
-pub use describe::{DescribeArgs, DescribeClusterArgs, DescribeCommand};
+pub use describe::{DescribeArgs, DescribeClusterArgs, DescribeCommand, DescribeUpdateArgs};
 pub use diff::{DiffArgs, ReportFormat};
 pub use explain::{ExplainArgs, ExplainCommand, ExplainConfigItemArgs};
 pub use export::{DocumentFormat, ExportArgs};
@@ -65,6 +72,7 @@ pub use history::{HistoryArgs, HistoryCommand, HistoryObjectArgs};
 pub use import::{ImportArgs, ImportModeName};
 pub use lint::LintArgs;
 pub use output::Output;
+pub use plan::{PlanArgs, PlanFormat};
 pub use registry::{LogFormat, RegistryArgs, RegistryCommand, ServeArgs};
 pub use render::RenderArgs;
 pub use set::{SetArgs, SetCommand, SetConfigItemArgs};
@@ -101,7 +109,7 @@ pub struct Cli {
 /// Everything below the list of commands, made from the declarations so that it cannot go stale.
 static TOP_HELP: std::sync::LazyLock<String> = std::sync::LazyLock::new(|| {
     let mut text = String::from(
-        "Exit codes:\n  0    success\n  1    the command failed; the reason is on standard error\n  2    the command line is wrong; of \"diff\": an error, where 1 means that something differs\n\nEnvironment variables:\n",
+        "Exit codes:\n  0    success\n  1    the command failed; the reason is on standard error\n  2    the command line is wrong; of \"diff\": an error, where 1 means that something differs;\n     of \"plan --detailed-exitcode\": something changes\n\nEnvironment variables:\n",
     );
     for variable in env_vars::ALL {
         text.push_str(&format!("  {:<36} {}\n", variable.name, variable.help));
@@ -115,7 +123,7 @@ static TOP_HELP: std::sync::LazyLock<String> = std::sync::LazyLock::new(|| {
 pub enum Command {
     /// Start everything here: a registry with an example fleet
     Up(UpArgs),
-    /// Show clusters, node pools or accounts
+    /// Show clusters, node pools, accounts, blocks or updates
     Get(GetArgs),
     /// Show one object in detail
     Describe(DescribeArgs),
@@ -129,6 +137,12 @@ pub enum Command {
     Set(SetArgs),
     /// Remove config items
     Unset(UnsetArgs),
+    /// Refuse updates of clusters for a while
+    Block(BlockArgs),
+    /// Allow updates of clusters again
+    Unblock(UnblockArgs),
+    /// Block and unblock updates of the cluster that one works with
+    ClusterUpdate(ClusterUpdateArgs),
     /// Show who changed an object, when, and what
     History(HistoryArgs),
     /// Write a whole registry document in one transaction
@@ -139,6 +153,8 @@ pub enum Command {
     Render(RenderArgs),
     /// Compare what two versions of the configuration want clusters to be
     Diff(DiffArgs),
+    /// Say what an update would do, before anything is done
+    Plan(PlanArgs),
     /// Say where a value comes from
     Explain(ExplainArgs),
     /// Look for mistakes in configuration and registry

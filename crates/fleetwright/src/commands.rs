@@ -1,6 +1,8 @@
 //! The commands, a module each.
 
 mod apply;
+mod block;
+mod cluster_update;
 mod completion;
 mod config;
 mod create;
@@ -13,6 +15,7 @@ mod get;
 mod history;
 mod import;
 mod lint;
+mod plan;
 mod registry;
 mod render;
 mod set;
@@ -44,6 +47,9 @@ pub(crate) fn run(cli: Cli, env: &Env, console: &mut Console) -> Result<(), Fail
         Command::Delete(args) => client(delete::run(args, &settings()?, console)),
         Command::Set(args) => client(set::run(args, &settings()?, console)),
         Command::Unset(args) => client(unset::run(args, &settings()?, console)),
+        Command::Block(args) => client(block::run(args, &settings()?, console)),
+        Command::Unblock(args) => client(block::unblock(args, &settings()?, console)),
+        Command::ClusterUpdate(args) => client(cluster_update::run(args, &settings()?, env, console)),
         Command::History(args) => client(history::run(args, &settings()?, console)),
         Command::Import(args) => client(import::run(args, &settings()?, console)),
         Command::Export(args) => client(export::run(args, &settings()?, console)),
@@ -51,6 +57,7 @@ pub(crate) fn run(cli: Cli, env: &Env, console: &mut Console) -> Result<(), Fail
         Command::Diff(args) => {
             trouble(settings().and_then(|settings| servers(diff::run(args, settings, env, console))))
         }
+        Command::Plan(args) => servers(plan::run(args, settings()?, env, console)),
         Command::Explain(args) => servers(explain::run(args, settings()?, env, console)),
         Command::Lint(args) => servers(lint::run(args, settings()?, env, console)),
         Command::Registry(args) => servers(registry::run(args, cli.global.token_file.as_deref(), env, console)),

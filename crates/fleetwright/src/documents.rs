@@ -67,6 +67,12 @@ impl Given {
         })
     }
 
+    /// For kinds that are made by commands of their own.
+    pub(crate) fn not_of_files(&self) -> Failure {
+        self.failure("blocks and updates are not made from files")
+            .hint("\"fleetwright block\" sets a block")
+    }
+
     /// A failure that names the object's place.
     pub(crate) fn failure(&self, why: impl std::fmt::Display) -> Failure {
         Failure::new(format!("{}: {why}", self.place))
@@ -88,7 +94,7 @@ pub(crate) fn read_objects(files: &[PathBuf]) -> Result<Vec<Given>, Failure> {
     objects.sort_by_key(|given: &Given| match given.kind {
         Kind::Accounts => 0,
         Kind::Clusters => 1,
-        Kind::NodePools => 2,
+        Kind::NodePools | Kind::Blocks | Kind::Updates => 2,
     });
     Ok(objects)
 }

@@ -19,6 +19,8 @@ pub(crate) enum Failure {
     AlreadySaid,
     /// Two things that were compared differ, which is an answer and not a failure; it has its own exit code.
     Differs,
+    /// A plan changes something, which is an answer as well; `--detailed-exitcode` asks for it.
+    Changes,
     /// A failure of a command whose exit code 1 is an answer.
     Trouble(Box<Failure>),
     /// The reader of standard output has gone; nobody wants to hear about it.
@@ -31,7 +33,7 @@ impl Failure {
         match self {
             Self::BrokenPipe => 0,
             Self::Said { .. } | Self::AlreadySaid | Self::Differs => 1,
-            Self::Trouble(_) => 2,
+            Self::Trouble(_) | Self::Changes => 2,
         }
     }
 

@@ -267,6 +267,11 @@ pub(crate) struct Problems {
 }
 
 impl Problems {
+    /// What keeps the cluster from being rendered whole.
+    pub(crate) fn errors(&self) -> &[String] {
+        &self.errors
+    }
+
     pub(crate) fn of(outcome: &Rendered) -> Self {
         match outcome {
             Ok(outcome) => {

@@ -3,11 +3,13 @@
 use cli_args::Kind;
 use jiff::Timestamp;
 use model::{Cluster, ClusterVersion, InfrastructureAccount, NodePool};
+use registry_api::{BlockEntry, UpdateEntry};
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::age::age;
 use crate::failure::Failure;
+use crate::ledger::{self, Entry};
 use crate::table::or_none;
 
 /// Key of the config item whose presence keeps a cluster from being updated.
@@ -68,6 +70,10 @@ pub(crate) enum Object {
     Pool(String, NodePool),
     /// An account.
     Account(InfrastructureAccount),
+    /// A block.
+    Block(Box<Entry<BlockEntry>>),
+    /// An update.
+    Update(Box<Entry<UpdateEntry>>),
 }
 
 /// A node pool as it is printed: what `create` and `apply` need to find its cluster again.
@@ -85,6 +91,8 @@ impl Object {
             Self::Cluster(cluster) => serde_json::to_value(cluster),
             Self::Pool(cluster, pool) => serde_json::to_value(PoolWithCluster { cluster, pool }),
             Self::Account(account) => serde_json::to_value(account),
+            Self::Block(block) => ledger::value(block),
+            Self::Update(update) => ledger::value(update),
         }
         .map_err(|error| Failure::of(&error))
     }
@@ -95,6 +103,8 @@ impl Object {
             Self::Cluster(cluster) => cluster_name(cluster),
             Self::Pool(cluster, pool) => pool_name(cluster, pool.name.as_str()),
             Self::Account(account) => account_name(account.id.as_str()),
+            Self::Block(block) => format!("block/{}", block.cluster),
+            Self::Update(update) => format!("update/{}", update.entry.id),
         }
     }
 
@@ -104,6 +114,8 @@ impl Object {
             Self::Cluster(cluster) => cluster_row(cluster, wide, now),
             Self::Pool(cluster, pool) => pool_row(cluster, pool, wide),
             Self::Account(account) => account_row(account, wide),
+            Self::Block(block) => ledger::block_row(block, wide, now),
+            Self::Update(update) => ledger::update_row(update, wide, now),
         }
     }
 }
@@ -129,6 +141,8 @@ pub(crate) fn fields(kind: Kind) -> &'static [&'static str] {
         Kind::Clusters => CLUSTER_FIELDS,
         Kind::NodePools => POOL_FIELDS,
         Kind::Accounts => ACCOUNT_FIELDS,
+        Kind::Blocks => ledger::BLOCK_FIELDS,
+        Kind::Updates => ledger::UPDATE_FIELDS,
     }
 }
 
@@ -155,6 +169,7 @@ pub(crate) fn header(kind: Kind, wide: bool) -> Vec<&'static str> {
             &["ID", "NAME", "TYPE", "OWNER", "ENVIRONMENT", "STATUS"],
             &["COST-CENTER", "EXTERNAL-ID", "CRITICALITY"],
         ),
+        kind @ (Kind::Blocks | Kind::Updates) => ledger::header(kind),
     };
     let more = if wide { more } else { &[] };
     narrow.iter().chain(more).copied().collect()

@@ -62,6 +62,11 @@ fn targets(args: &DeleteArgs) -> Result<Vec<Target>, Failure> {
         }
         (Some(Kind::NodePools), None) => return Err(Failure::new("--cluster must name the cluster of the node pools")),
         (Some(Kind::Accounts), _) => return Err(accounts_stay()),
+        (Some(Kind::Blocks), _) => {
+            return Err(Failure::new("blocks are lifted, and stay in the history")
+                .hint("\"fleetwright unblock CLUSTER\" lifts those of a cluster"));
+        }
+        (Some(Kind::Updates), _) => return Err(Failure::new("updates stay in the history")),
         (None, _) => {
             // Node pools first: they are gone with their cluster otherwise.
             for given in read_objects(&args.files)?.into_iter().rev() {
@@ -72,6 +77,7 @@ fn targets(args: &DeleteArgs) -> Result<Vec<Target>, Failure> {
                         name: given.text("name")?.to_owned(),
                     },
                     Kind::Accounts => return Err(accounts_stay()),
+                    Kind::Blocks | Kind::Updates => return Err(given.not_of_files()),
                 });
             }
         }

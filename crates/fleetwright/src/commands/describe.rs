@@ -1,6 +1,8 @@
 //! `describe`.
 
-use cli_args::{DescribeArgs, DescribeCommand};
+mod update;
+
+use cli_args::{DescribeArgs, DescribeClusterArgs, DescribeCommand, DescribeUpdateArgs};
 use jiff::Timestamp;
 use model::{Cluster, ConfigItems, NodePool, secrets};
 use ports::Registry as _;
@@ -23,7 +25,27 @@ const SHOWN_VALUE: usize = 100;
 const SHOWN_CHANGES: usize = 5;
 
 pub(super) async fn run(args: DescribeArgs, settings: &Settings, console: &mut Console) -> Result<(), Failure> {
-    let DescribeCommand::Cluster(args) = args.command;
+    match args.command {
+        DescribeCommand::Cluster(args) => clusters(args, settings, console).await,
+        DescribeCommand::Update(args) => updates(args, settings, console).await,
+    }
+}
+
+async fn updates(args: DescribeUpdateArgs, settings: &Settings, console: &mut Console) -> Result<(), Failure> {
+    let session = Session::new(settings)?;
+    for (i, name) in args.names.iter().enumerate() {
+        let entry = update::find(&session, name).await?;
+        if i > 0 {
+            console.line("")?;
+        }
+        let mut text = Text::default();
+        update::tell(&entry, session.clock.now(), &mut text);
+        console.write(text.0.as_bytes())?;
+    }
+    Ok(())
+}
+
+async fn clusters(args: DescribeClusterArgs, settings: &Settings, console: &mut Console) -> Result<(), Failure> {
     let session = Session::new(settings)?;
     for (i, name) in args.names.iter().enumerate() {
         let cluster = session.cluster(name).await?;

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use crate::console::Console;
 use crate::failure::Failure;
+use crate::ledger;
 use crate::objects::{self, Object};
 use crate::print::{self, Format};
 use crate::selector::Selector;
@@ -96,6 +97,7 @@ async fn fetch(session: &Session, query: &Query) -> Result<(Vec<(Object, Value)>
             found.extend(page.items.into_iter().map(|c| Object::Cluster(Box::new(c.object))));
         }
         Kind::NodePools => found = pools(session, query, &mut missing).await?,
+        Kind::Blocks | Kind::Updates => found = ledger::fetch(session, query.kind, &query.names, &mut missing).await?,
         Kind::Accounts => {
             let page = session
                 .client
@@ -278,14 +280,13 @@ async fn watch(
     position: i64,
     console: &mut Console,
 ) -> Result<(), Failure> {
-    let of_accounts = query.kind == Kind::Accounts;
     let mut changes = session.client.watch(position).await?;
     while let Some(change) = changes.next().await {
         let change = change?;
         let wanted = match change.kind {
-            ObjectKind::Cluster => !of_accounts,
-            ObjectKind::InfrastructureAccount => of_accounts,
-            ObjectKind::Entry => false,
+            ObjectKind::Cluster => matches!(query.kind, Kind::Clusters | Kind::NodePools),
+            ObjectKind::InfrastructureAccount => query.kind == Kind::Accounts,
+            ObjectKind::Entry => matches!(query.kind, Kind::Blocks | Kind::Updates),
         };
         if !wanted {
             continue;
@@ -320,6 +321,10 @@ async fn changed(session: &Session, query: &Query, change: &Change) -> Result<Ve
                 .into_iter()
                 .collect()
         }
+        Kind::Blocks | Kind::Updates => ledger::changed(session, query.kind, &change.id)
+            .await?
+            .into_iter()
+            .collect(),
         kind => {
             let cluster = gone_is_none(session.client.get_cluster(&change.id.parse()?, Detail::Full).await)?;
             match (kind, cluster.map(|cluster| cluster.object)) {
@@ -341,6 +346,8 @@ async fn changed(session: &Session, query: &Query, change: &Change) -> Result<Ve
                 Object::Cluster(cluster) => is_called(cluster, name),
                 Object::Pool(_, pool) => pool.name.as_str() == name,
                 Object::Account(account) => account.id.as_str() == name,
+                Object::Block(block) => is_of(&block.cluster, Some(&block.entry.cluster_id), name),
+                Object::Update(update) => is_of(&update.cluster, update.entry.cluster_id.as_ref(), name),
             });
         let value = object.value()?;
         if named && query.selector.matches(&value) {
@@ -348,6 +355,12 @@ async fn changed(session: &Session, query: &Query, change: &Change) -> Result<Ve
         }
     }
     Ok(asked)
+}
+
+/// Whether an entry is about the cluster with this id or alias.
+fn is_of(alias: &str, id: Option<&model::ClusterId>, name: &str) -> bool {
+    let name = name.strip_prefix("cluster/").unwrap_or(name);
+    alias == name || id.is_some_and(|id| id.as_str() == name)
 }
 
 fn is_called(cluster: &model::Cluster, name: &str) -> bool {

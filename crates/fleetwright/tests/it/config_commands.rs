@@ -444,3 +444,80 @@ fn secrets_inside_of_encoded_files_are_masked() {
         "{shown}"
     );
 }
+
+/// Exit codes are terraform's where they are asked for.
+#[test]
+fn exit_codes_and_formats_of_plan() {
+    let shell = shell("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: m, namespace: x}\ndata: {k: a}\n");
+    tree(
+        &shell,
+        "other",
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: m, namespace: x}\ndata: {k: b}\n",
+    );
+    let other = ["plan", "--all", "--to-config-source", "main:dir:other"];
+    let detailed = ["--detailed-exitcode"];
+    let same = run(&shell, &["plan", "--all", "--detailed-exitcode"]);
+    assert!(same.contains("No changes. ") && !same.contains("= Some"), "{same}");
+    let text = run(&shell, &other);
+    assert!(text.contains("  ~ ConfigMap x/m    2 clusters (one, two)\n"), "{text}");
+    assert!(text.contains("data.k: \"a\" -> \"b\"\n") && !text.contains("= Some"), "{text}");
+    let changes = run(&shell, &[&other[..], &detailed[..]].concat());
+    assert!(changes.ends_with("= Some(2)\n"), "{changes}");
+    let missing = run(&shell, &["plan", "--cluster", "three", "--detailed-exitcode"]);
+    assert!(missing.ends_with("= Some(1)\n"), "{missing}");
+    let wide = run(&shell, &[&other[..], &["-o", "wide"]].concat());
+    assert!(
+        wide.contains("CLUSTER   KIND        NAME   ACTION   MESSAGE\none       ConfigMap   x/m    change   data.k\n"),
+        "{wide}"
+    );
+    let markdown = run(&shell, &[&other[..], &["-o", "markdown"]].concat());
+    assert!(
+        markdown.contains("<!-- fleetwright-plan -->\n### 2 of 2 clusters change"),
+        "{markdown}"
+    );
+    run(&shell, &[&other[..], &["--out", "plan.json"]].concat());
+    let saved = std::fs::read_to_string(shell.path("plan.json")).unwrap();
+    let json = run(&shell, &[&other[..], &["-o", "json"]].concat());
+    let id = serde_json::from_str::<serde_json::Value>(&saved).unwrap()["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    assert!(json.contains(&id) && text.contains(&id), "{id} in {json}");
+    // Bound to its inputs: other facts, another plan.
+    shell.file("facts.yaml", "defaults: {vpc_id: vpc-1}\n");
+    let moved = run(&shell, &[&other[..], &["--facts", "facts.yaml"]].concat());
+    assert!(!moved.contains(&id), "{moved}");
+}
+
+#[test]
+fn a_plan_holds_no_secret_and_names_clusters_that_fail() {
+    let shell = shell(MANIFEST);
+    tree(&shell, "other", &MANIFEST.replace("plain:", "renamed:"));
+    let other = [
+        "plan",
+        "--all",
+        "--to-config-source",
+        "main:dir:other",
+        "--out",
+        "plan.json",
+    ];
+    let text = run(&shell, &other);
+    let saved = std::fs::read_to_string(shell.path("plan.json")).unwrap();
+    for secret in [
+        "correct-horse-battery",
+        "another-long-secret",
+        "Y29ycmVjdC1ob3JzZS1iYXR0ZXJ5",
+    ] {
+        assert!(!text.contains(secret) && !saved.contains(secret), "{text}{saved}");
+    }
+    assert!(
+        text.contains("~ Secret d/s") && saved.contains("<masked>"),
+        "{text}{saved}"
+    );
+    tree(&shell, "other", &MANIFEST.replace("api_password", "nobody_has"));
+    let text = run(&shell, &other);
+    assert!(
+        text.contains("2 clusters could not be planned.") && text.ends_with("= Some(1)\n"),
+        "{text}"
+    );
+}

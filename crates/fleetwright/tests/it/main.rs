@@ -8,6 +8,7 @@
 )]
 
 mod access;
+mod blocking;
 mod changing;
 mod client;
 mod config_commands;

@@ -1,0 +1,73 @@
+//! `plan`.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use crate::{SelectionArgs, SourceArgs};
+
+/// Say what an update would do, before anything is done
+///
+/// Renders every selected cluster twice, as "diff" does, and tells what bringing it from one version to the other would create,
+/// change, replace and delete, and which nodes would be drained and why. What is lost comes first; what is the same in many
+/// clusters is printed once. No cluster is asked, so numbers of nodes are the bounds of the registry. Secrets are masked. The
+/// id of a plan is bound to the versions and facts that it was made from.
+///
+/// The exit code is 0 when the plan could be made, and 1 when it could not, for whichever cluster. With --detailed-exitcode it
+/// is 2 when the plan could be made and something changes.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  # What merging dev into alpha would do
+  fleetwright plan --config-source main:git:https://example.org/config.git --from alpha --to dev -l channel=alpha
+
+  # A comment for a pull request, and the whole plan beside it
+  fleetwright plan --config-source main:git:. --to HEAD --all -o markdown --out plan.json
+
+  # A row per cluster and change
+  fleetwright plan --config-source main:git:. --to-config-source main:dir:. --registry registry.yaml --all -o wide")]
+pub struct PlanArgs {
+    /// Which clusters.
+    #[command(flatten)]
+    pub selection: SelectionArgs,
+
+    /// Where things come from.
+    #[command(flatten)]
+    pub sources: SourceArgs,
+
+    /// Channel or commit to start from [default: each cluster's own channel]
+    #[arg(long, value_name = "COMMIT")]
+    pub from: Option<String>,
+
+    /// Channel or commit to go to [default: each cluster's own channel]
+    #[arg(long, value_name = "COMMIT")]
+    pub to: Option<String>,
+
+    /// Sources of the version to go to, where they differ from --config-source
+    #[arg(long = "to-config-source", value_name = "SOURCE")]
+    pub to_config_sources: Vec<String>,
+
+    /// Output format
+    #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t = PlanFormat::Text)]
+    pub output: PlanFormat,
+
+    /// Also save the plan as JSON
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+
+    /// Exit with 2 when something changes
+    #[arg(long)]
+    pub detailed_exitcode: bool,
+}
+
+/// Formats of a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum PlanFormat {
+    /// For people
+    Text,
+    /// A row per cluster and change
+    Wide,
+    /// The saved form, for programs
+    Json,
+    /// A comment on a pull request, of at most 65536 bytes
+    Markdown,
+}
