@@ -59,7 +59,7 @@ mod view;
 
 pub use bounds::{Basis, Bound, Expected, Unbounded, expected, gone_at_latest};
 pub use budget::{Amount, AmountError, Budget, Limit, UnhealthyPods};
-pub use decide::{decide_cluster, decide_node, decide_pod, leaving};
+pub use decide::{decide_cluster, decide_going, decide_node, decide_pod, leaving};
 pub use decision::{Leave, NodeDecision, NodeStep, PodDecision, PrimarySignal, Reason, Unknown, Verdict, Wait};
 pub use evidence::{BudgetReading, Cause, Evidence, RuleReading};
 pub use forecast::{Forecast, NodeForecast, OwnerShare, Refusal, forecast_pool, with_outdated};

@@ -1,7 +1,7 @@
 //! Carrying out the decisions on nodes: evictions, forced terminations with evidence, quarantine, termination.
 
 use disruption::{
-    Evidence, NodeDecision, NodeStep, PodDecision, PodKey, PrimarySignal, Reason, Verdict, decide_cluster, explain_pod,
+    Evidence, NodeDecision, NodeStep, PodDecision, PodKey, PrimarySignal, Reason, Verdict, decide_going, explain_pod,
 };
 use jiff::Timestamp;
 use kube_access::AccessError;
@@ -14,14 +14,14 @@ use crate::pool::{PoolSpec, Strategy};
 use crate::records::Outcome;
 
 impl Engine {
-    /// Decides for all marked nodes of pools that we drain, and carries it out. Pools under the same policy are decided
+    /// Decides for all nodes on their way out of pools that we drain, and carries it out. Pools under the same policy are decided
     /// together; those under another one see what was done before them in the view.
     pub(crate) async fn drain_pass(&mut self, pools: &[PoolSpec]) -> Result<(), RolloutError> {
         let mut left: Vec<&PoolSpec> = pools.iter().filter(|pool| pool.strategy == Strategy::Rolling).collect();
         while let Some(first) = left.first().copied() {
             let (same, others): (Vec<_>, Vec<_>) = left.into_iter().partition(|pool| pool.policy == first.policy);
             left = others;
-            let decisions = decide_cluster(&self.picture.view, &first.policy, self.hand.now());
+            let decisions = decide_going(&self.picture.view, &first.policy, self.hand.now());
             for decision in &decisions {
                 let state = self.picture.view.node(&decision.node);
                 let name = state.and_then(|state| state.pool.clone());

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use disruption::{NodeName, PoolDecision, PoolLimits, PoolName, decide_pool, explain_pool_wait};
 use jiff::{SignedDuration, Timestamp};
-use ports::cloud::{GroupName, GroupSize, Shrink};
+use ports::cloud::{GroupName, GroupSize, Process, Shrink};
 
 use crate::engine::Engine;
 use crate::error::RolloutError;
@@ -56,6 +56,11 @@ impl Engine {
         }
         if pool.strategy == Strategy::Rolling && !pool.removed {
             self.open_record(pool, now).await?;
+        }
+        if pool.strategy == Strategy::Rolling {
+            self.still(pool).await?;
+        }
+        if pool.strategy == Strategy::Rolling && !pool.removed {
             self.repair(pool, now).await?;
             self.hold_new_nodes(pool, true).await?;
         }
@@ -203,6 +208,7 @@ impl Engine {
             started: now,
             failed: BTreeSet::new(),
             widened: old.map(|record| record.widened.clone()).unwrap_or_default(),
+            stilled: old.map(|record| record.stilled.clone()).unwrap_or_default(),
         };
         self.put_record(record).await
     }
@@ -284,6 +290,28 @@ impl Engine {
         Ok(())
     }
 
+    /// Keeps groups from evening out their zones: with old and new machines side by side they would end some that are not
+    /// drained. What we suspended is remembered before it is done.
+    async fn still(&mut self, pool: &PoolSpec) -> Result<(), RolloutError> {
+        let moving = self.fleet.groups_of(&pool.name);
+        let moving = moving.filter(|group| group.zones.len() > 1 && !group.suspended.contains(&Process::AzRebalance));
+        let names: Vec<GroupName> = moving.map(|group| group.name.clone()).collect();
+        for name in names {
+            if let Some(mut record) = self.records.get(&pool.name).cloned()
+                && record.stilled.insert(name.to_string())
+            {
+                self.put_record(record).await?;
+            }
+            self.hand.may_disrupt().await?;
+            let processes = BTreeSet::from([Process::AzRebalance]);
+            self.hand.cloud.suspend_processes(&name, &processes).await?;
+            if let Some(group) = self.fleet.groups.get_mut(&name) {
+                group.suspended.extend(processes);
+            }
+        }
+        Ok(())
+    }
+
     /// The last outdated node is gone: groups get their bounds back, the autoscaler its nodes, and the record is closed.
     async fn finish(&mut self, pool: &PoolSpec) -> Result<(), RolloutError> {
         let Some(record) = self.records.get(&pool.name).cloned() else {
@@ -303,6 +331,22 @@ impl Engine {
                 };
                 self.hand.may_write().await?;
                 self.hand.cloud.resize_group(&name, size).await?;
+            }
+        }
+        for name in &record.stilled {
+            let name = GroupName::from(name.as_str());
+            if self
+                .fleet
+                .groups
+                .get(&name)
+                .is_some_and(|group| group.suspended.contains(&Process::AzRebalance))
+            {
+                let processes = BTreeSet::from([Process::AzRebalance]);
+                self.hand.may_write().await?;
+                self.hand.cloud.resume_processes(&name, &processes).await?;
+                if let Some(group) = self.fleet.groups.get_mut(&name) {
+                    group.suspended.remove(&Process::AzRebalance);
+                }
             }
         }
         self.hand.may_write().await?;

@@ -33,6 +33,9 @@ pub struct PoolRecord {
     pub failed: BTreeSet<String>,
     /// Largest sizes of groups before we raised them.
     pub widened: BTreeMap<String, u32>,
+    /// Groups whose evening out of zones we suspended: it would end old machines without a drain.
+    #[serde(default)]
+    pub stilled: BTreeSet<String>,
 }
 
 /// How a forced termination went.

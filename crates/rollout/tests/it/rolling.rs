@@ -20,7 +20,7 @@ async fn a_pool_rolls_under_a_budget_and_ends_at_its_size() {
     let end = lab.end_state("workers").await;
     assert_eq!(
         end,
-        "desired 5 max 5 instances 5 nodes 5 ready 5 held 0 open 0 workload {\"\\\"cart\\\"\": Number(10)}"
+        "desired 5 max 5 instances 5 nodes 5 ready 5 held 0 open 0 suspended {} workload {\"\\\"cart\\\"\": Number(10)}"
     );
     assert!(*lab.most_draining.lock().unwrap() <= 3);
     assert_eq!(lab.ledger.evidence(), []);
@@ -95,7 +95,7 @@ async fn a_budget_that_allows_nothing_is_waited_out_and_then_forced_with_evidenc
     );
     let end = lab.end_state("workers").await;
     assert!(
-        end.starts_with("desired 2 max 2 instances 2 nodes 2 ready 2 held 0 open 0"),
+        end.starts_with("desired 2 max 2 instances 2 nodes 2 ready 2 held 0 open 0 suspended {}"),
         "{end}"
     );
 }
@@ -144,7 +144,7 @@ async fn a_removed_pool_is_drained_away_without_replacement() {
     let end = lab.end_state("old").await;
     assert_eq!(
         end,
-        "desired 0 max 3 instances 0 nodes 3 ready 3 held 0 open 0 workload {\"\\\"cart\\\"\": Number(6)}"
+        "desired 0 max 3 instances 0 nodes 3 ready 3 held 0 open 0 suspended {AzRebalance} workload {\"\\\"cart\\\"\": Number(6)}"
     );
 }
 

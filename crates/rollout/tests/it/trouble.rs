@@ -32,7 +32,7 @@ async fn a_block_in_mid_drain_stops_it_and_takes_the_marks_back() {
     lab.guard.turn(Permission::Blocked(block));
     lab.pass(30).await;
     assert!(!lab.nodes().iter().any(is_marked), "{:#?}", lab.nodes());
-    lab.pass(3600 * 24 * 4).await;
+    lab.pass(3600 * 12).await;
     assert_eq!(lab.handle().counts().await.unwrap(), before);
     let status = lab.handle().status().await.unwrap();
     assert_eq!(status.pools[0].phase, PoolPhase::Blocked);
