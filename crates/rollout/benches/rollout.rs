@@ -4,8 +4,7 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    dead_code,
-    reason = "the lab of the tests, not all of it"
+    reason = "the lab of the tests"
 )]
 
 #[path = "../tests/it/guard.rs"]

@@ -7,9 +7,9 @@ use rollout::{MayDisrupt, Permission};
 use tokio::sync::Notify;
 
 pub(crate) struct TestGuard {
-    permission: Mutex<Permission>,
-    turned: Notify,
-    asked: Mutex<u64>,
+    pub(crate) permission: Mutex<Permission>,
+    pub(crate) turned: Notify,
+    pub(crate) asked: Mutex<u64>,
     /// The question that is never answered; whoever asks it hangs until the engine is dropped.
     cut: Option<u64>,
     pub(crate) dead: Notify,
@@ -24,15 +24,6 @@ impl TestGuard {
             cut,
             dead: Notify::new(),
         }
-    }
-
-    pub(crate) fn turn(&self, permission: Permission) {
-        *self.permission.lock().unwrap() = permission;
-        self.turned.notify_one();
-    }
-
-    pub(crate) fn asked(&self) -> u64 {
-        *self.asked.lock().unwrap()
     }
 }
 

@@ -7,12 +7,11 @@ use async_trait::async_trait;
 use ports::ledger::{Entry, EntryDraft, EntryFilter, EntryId, EntryKind};
 use ports::registry::{Page, PageRequest, Revision};
 use ports::{Clock, Ledger, RegistryError, WriteContext};
-use rollout::{EVIDENCE_KIND, EvidenceRecord};
 
 pub(crate) struct TestLedger {
     clock: Arc<dyn Clock>,
     entries: Mutex<BTreeMap<(EntryKind, EntryId), Entry>>,
-    log: Mutex<String>,
+    pub(crate) log: Mutex<String>,
 }
 
 impl TestLedger {
@@ -24,24 +23,12 @@ impl TestLedger {
         }
     }
 
-    pub(crate) fn log(&self) -> String {
-        self.log.lock().unwrap().clone()
-    }
-
     pub(crate) fn all(&self, kind: &str) -> Vec<Entry> {
         let entries = self.entries.lock().unwrap();
         entries
             .values()
             .filter(|entry| entry.kind.as_str() == kind)
             .cloned()
-            .collect()
-    }
-
-    pub(crate) fn evidence(&self) -> Vec<EvidenceRecord> {
-        let entries = self.all(EVIDENCE_KIND);
-        entries
-            .into_iter()
-            .map(|entry| serde_json::from_value(entry.body).unwrap())
             .collect()
     }
 }
