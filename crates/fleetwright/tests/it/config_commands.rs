@@ -460,7 +460,10 @@ fn exit_codes_and_formats_of_plan() {
     assert!(same.contains("No changes. ") && !same.contains("= Some"), "{same}");
     let text = run(&shell, &other);
     assert!(text.contains("  ~ ConfigMap x/m    2 clusters (one, two)\n"), "{text}");
-    assert!(text.contains("data.k: \"a\" -> \"b\"\n") && !text.contains("= Some"), "{text}");
+    assert!(
+        text.contains("data.k: \"a\" -> \"b\"\n") && !text.contains("= Some"),
+        "{text}"
+    );
     let changes = run(&shell, &[&other[..], &detailed[..]].concat());
     assert!(changes.ends_with("= Some(2)\n"), "{changes}");
     let missing = run(&shell, &["plan", "--cluster", "three", "--detailed-exitcode"]);
