@@ -4,7 +4,8 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    reason = "the lab of the tests"
+    clippy::print_stdout,
+    reason = "the lab of the tests, and figures for people"
 )]
 
 #[path = "../tests/it/guard.rs"]

@@ -33,8 +33,8 @@ async fn a_kill_before_any_write_changes_nothing_at_the_end() {
         whole.starts_with("desired 2 max 2 instances 2 nodes 2 ready 2 held 0 open 0"),
         "{whole}"
     );
-    // Each write is asked for twice, by the step and by the handle of the cluster. Every question takes a minute or two in an
-    // unoptimised build, so by default some of them, spread over all kinds of writes, have to do.
+    // Each write is asked for twice, by the step and by the handle of the cluster. Trying every
+    // question takes a minute in an unoptimised build, so by default some, spread over all kinds of writes, have to do.
     let all = std::env::var("ROLLOUT_KILLS").is_ok_and(|kills| kills == "all");
     let stride = if all { 1 } else { 7 };
     let (mut n, mut kills) = (1, 0);
