@@ -107,10 +107,22 @@ pub const KUBECONFIG: EnvVar = EnvVar {
     help: "where \"cluster-update\" finds the current cluster, instead of ~/.kube/config",
     flag: None,
 };
+/// Base of the place where running simulations are noted.
+pub const XDG_RUNTIME_DIR: EnvVar = EnvVar {
+    name: "XDG_RUNTIME_DIR",
+    help: "where \"sim up\" notes that it runs, instead of XDG_STATE_HOME",
+    flag: None,
+};
+/// Base of the same place where there is no runtime directory.
+pub const XDG_STATE_HOME: EnvVar = EnvVar {
+    name: "XDG_STATE_HOME",
+    help: "where \"sim up\" notes that it runs, instead of ~/.local/state",
+    flag: None,
+};
 /// Home directory.
 pub const HOME: EnvVar = EnvVar {
     name: "HOME",
-    help: "the home directory, base of the four above",
+    help: "the home directory, base of the places above",
     flag: None,
 };
 
@@ -132,5 +144,7 @@ pub const ALL: &[EnvVar] = &[
     XDG_DATA_HOME,
     XDG_CACHE_HOME,
     KUBECONFIG,
+    XDG_RUNTIME_DIR,
+    XDG_STATE_HOME,
     HOME,
 ];

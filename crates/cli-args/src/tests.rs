@@ -64,6 +64,19 @@ fn lines_are_taken_or_refused() {
         ("create", false),
         ("history cluster kube-1 --limit 0", false),
         ("up --port 0", true),
+        ("sim up --clusters 3 --nodes 5 --profile shop --speed 60x --seed 7", true),
+        ("sim up --profile nothing", false),
+        ("sim up --speed 0", false),
+        ("sim up --clusters 0", false),
+        ("sim list", true),
+        ("sim fault kill-node n -c sim-1 --simulation 12", true),
+        ("sim fault kill-node", false),
+        ("sim fault api 429=2 --verb list --verb get --chance 0.5 --for 1m", true),
+        ("sim fault api 429 --chance 0.5 --every 2", false),
+        ("sim fault api 404", false),
+        ("sim fault clear", true),
+        ("sim snapshot -c sim-1 -f x.yaml", true),
+        ("sim load", false),
     ] {
         assert_eq!(parse(line).is_ok(), taken, "{line}");
     }

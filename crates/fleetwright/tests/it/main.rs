@@ -19,4 +19,5 @@ mod processes;
 mod refusals;
 mod remote;
 mod server;
+mod sim;
 mod transcript;

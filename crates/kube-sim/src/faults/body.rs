@@ -25,8 +25,8 @@ pub struct FaultyBody<B> {
     slow: Option<Duration>,
     /// How many bytes are left, with the fault that counts them.
     left: Option<(u64, String, Fault)>,
-    /// When the server dies.
-    death: Option<(BoxFuture<'static, ()>, String)>,
+    /// Ends when the server dies, with the name of the rule that lets it.
+    death: Option<BoxFuture<'static, String>>,
     judge: Option<(Arc<Judge>, Subject)>,
     broken: bool,
 }
@@ -86,11 +86,23 @@ impl<B> FaultyBody<B> {
         }
     }
 
-    /// Breaks it after this much time, when the server dies.
-    pub(super) fn dies_in(&mut self, time: Duration, rule: String) {
-        if let Some((judge, _)) = &self.judge {
-            self.death = Some((sleep(judge.clock(), time), rule));
-        }
+    /// Breaks it when the server dies: after this much time, if that is known already, or by a new plan.
+    pub(super) fn dies_in(&mut self, known: Option<(Duration, String)>) {
+        let Some((judge, _)) = &self.judge else { return };
+        let by_plan = judge.death();
+        self.death = Some(match known {
+            None => by_plan,
+            Some((time, rule)) => {
+                let end = sleep(judge.clock(), time);
+                Box::pin(async move {
+                    tokio::select! {
+                        biased;
+                        () = end => rule,
+                        rule = by_plan => rule,
+                    }
+                })
+            }
+        });
     }
 
     fn breaks(&mut self, rule: &str, fault: &Fault) -> io::Error {
@@ -135,10 +147,9 @@ where
         if this.broken {
             return Poll::Ready(None);
         }
-        if let Some((death, rule)) = &mut this.death
-            && death.as_mut().poll(context).is_ready()
+        if let Some(death) = &mut this.death
+            && let Poll::Ready(rule) = death.as_mut().poll(context)
         {
-            let rule = std::mem::take(rule);
             this.death = None;
             return Poll::Ready(Some(Err(this.breaks(&rule, &Fault::Dead).into())));
         }

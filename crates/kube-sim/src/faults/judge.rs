@@ -3,8 +3,11 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use futures::future::BoxFuture;
 use jiff::Timestamp;
 use ports::{Clock, Ids, SeededIds};
+
+use tokio::sync::Notify;
 
 use super::plan::{Calls, Fault, FaultPlan, FaultRule, resource_name};
 use crate::request::RequestInfo;
@@ -47,6 +50,16 @@ struct RuleState {
     random: SeededIds,
 }
 
+impl RuleState {
+    fn new(seed: u64, rule: FaultRule) -> Self {
+        Self {
+            fitted: 0,
+            random: SeededIds::child(seed, &rule.name),
+            rule,
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Book {
     rules: Vec<RuleState>,
@@ -59,6 +72,8 @@ struct Book {
 pub(super) struct Judge {
     clock: Arc<dyn Clock>,
     book: Mutex<Book>,
+    /// Told when a new plan lets the server die now, so that watches opened before it are cut.
+    died: Arc<Notify>,
 }
 
 /// A request as the record names it.
@@ -81,11 +96,7 @@ pub(super) struct Sentence {
 impl Judge {
     pub(super) fn new(clock: Arc<dyn Clock>, plan: FaultPlan) -> Self {
         let seed = plan.seed;
-        let rules = plan.rules.into_iter().map(|rule| RuleState {
-            fitted: 0,
-            random: SeededIds::child(seed, &rule.name),
-            rule,
-        });
+        let rules = plan.rules.into_iter().map(|rule| RuleState::new(seed, rule));
         Self {
             clock,
             book: Mutex::new(Book {
@@ -93,7 +104,42 @@ impl Judge {
                 calls: 0,
                 events: Vec::new(),
             }),
+            died: Arc::default(),
         }
+    }
+
+    /// Follows another plan from now on; rules that are in both go on where they are.
+    pub(super) fn set_plan(&self, plan: FaultPlan) {
+        let now = self.clock.now();
+        let mut book = self.book();
+        let mut known = std::mem::take(&mut book.rules);
+        let mut dies = false;
+        for rule in plan.rules {
+            let place = known.iter().position(|state| state.rule == rule);
+            let state = place.map(|place| known.swap_remove(place));
+            dies |= state.is_none() && rule.fault == Fault::Dead && rule.is_on(now);
+            book.rules
+                .push(state.unwrap_or_else(|| RuleState::new(plan.seed, rule)));
+        }
+        drop(book);
+        if dies {
+            self.died.notify_waiters();
+        }
+    }
+
+    /// Ends when a new plan lets the server die, with the name of the rule.
+    pub(super) fn death(self: &Arc<Self>) -> BoxFuture<'static, String> {
+        // Made here and not inside the future: what happens before its first turn counts as well.
+        let died = self.died.clone().notified_owned();
+        let judge = self.clone();
+        Box::pin(async move {
+            died.await;
+            let now = judge.clock.now();
+            let book = judge.book();
+            let deadly = |state: &&RuleState| state.rule.fault == Fault::Dead && state.rule.is_on(now);
+            let rule = book.rules.iter().find(deadly);
+            rule.map(|state| state.rule.name.clone()).unwrap_or_default()
+        })
     }
 
     /// The lock is never held across an await.

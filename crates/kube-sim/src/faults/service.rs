@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use http::{HeaderValue, Request, Response, StatusCode, Uri, header};
+use jiff::Timestamp;
 use ports::Clock;
 use tower::Service;
 
@@ -67,6 +68,12 @@ impl<S> FaultyApi<S> {
             judge: Arc::new(Judge::new(clock, plan)),
             versions: None,
         }
+    }
+
+    /// Follows another plan from now on. Rules that are in both plans keep their counts and their chance; a new
+    /// [`Fault::Dead`] that is on now cuts the watches that are open.
+    pub fn set_plan(&self, plan: FaultPlan) {
+        self.judge.set_plan(plan);
     }
 
     /// The faults done since the last call, in order.
@@ -174,9 +181,9 @@ where
         }
         body.suffer(rule, fault);
     }
-    if let Some((when, rule)) = dies.filter(|_| info.verb == "watch") {
-        let left = when.duration_since(judge.clock().now());
-        body.dies_in(Duration::try_from(left).unwrap_or_default(), rule);
+    if info.verb == "watch" {
+        let left = |when: Timestamp| Duration::try_from(when.duration_since(judge.clock().now())).unwrap_or_default();
+        body.dies_in(dies.map(|(when, rule)| (left(when), rule)));
     }
     Ok(response)
 }

@@ -306,3 +306,23 @@ async fn faults_are_met_over_http() {
     assert_eq!(faulty.take_events().len(), 3);
     task.abort();
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_plan_can_change_while_clients_are_there() {
+    let (server, faulty, maps) = with(FaultRule::new("second", Fault::Conflict).verbs(&["create"]).nth(2));
+    create(&maps, "a").await.unwrap();
+    let mut events = Box::pin(watcher(maps.clone(), Config::default()));
+    while !matches!(events.next().await.unwrap().unwrap(), Event::InitDone) {}
+    // The rule that stays has counted one request already.
+    let kept = FaultRule::new("second", Fault::Conflict).verbs(&["create"]).nth(2);
+    faulty.set_plan(FaultPlan::new(1).rule(kept));
+    assert!(create(&maps, "b").await.is_err());
+    let before = server.now();
+    faulty.set_plan(FaultPlan::new(1).rule(FaultRule::new("outage", Fault::Dead)));
+    assert!(events.next().await.unwrap().is_err(), "the watch is cut");
+    assert_eq!(server.now(), before, "and at once");
+    assert!(create(&maps, "c").await.is_err());
+    faulty.set_plan(FaultPlan::new(1));
+    create(&maps, "c").await.unwrap();
+    assert_eq!(until(&mut events, "c").await, ["c"]);
+}

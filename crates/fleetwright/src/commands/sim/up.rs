@@ -1,0 +1,205 @@
+//! `sim up`.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+
+use cli_args::{SimProfile, SimUpArgs};
+use ports::{Clock as _, Ids as _, SystemClock, SystemIds};
+use service::Shutdown;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+use super::control::{self, Facts, SimulationInfo};
+use super::living::{Beginning, Living};
+use super::note::{self, Note};
+use super::pace::PacedClock;
+use super::kubeconfig;
+use crate::console::Console;
+use crate::documents::read_text;
+use crate::failure::Failure;
+use crate::settings::Env;
+
+/// Exit code after a second interrupt, as shells give it.
+const INTERRUPTED: i32 = 130;
+
+pub(super) async fn run(args: SimUpArgs, env: &Env, console: &mut Console) -> Result<(), Failure> {
+    if !args.listen.ip().is_loopback() {
+        let message = format!(
+            "--listen {}: must be a loopback address, since everybody may do everything",
+            args.listen
+        );
+        return Err(Failure::new(message).hint("127.0.0.1:0 takes a free port"));
+    }
+    let file = kubeconfig::path(&args, env)?;
+    kubeconfig::check_ours(&file)?;
+    let notes = note::folder(env)?;
+    let objects = args.load.as_deref().map(read_text).transpose()?;
+    let seed = args.seed.unwrap_or_else(|| SystemIds.next_u64() >> 32);
+    let started = SystemClock.now();
+    let clock = Arc::new(PacedClock::at(Living::beginning(started), args.speed));
+    let listeners = bind_all(args.listen, args.clusters).await?;
+    let control = bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await?;
+
+    let mut clusters = Vec::new();
+    for (number, (_, address)) in (1..=args.clusters).zip(&listeners) {
+        let beginning = Beginning {
+            nodes: args.nodes,
+            seed,
+            objects: objects.as_ref().map(|(_, text)| text.as_str()),
+        };
+        let living = Living::begin(&format!("sim-{number}"), &clock, beginning).await;
+        let living = living.map_err(|error| {
+            let name = objects.as_ref().map(|(name, _)| name.as_str()).unwrap_or_default();
+            Failure::of(&error).while_doing(format!("--load {name}"))
+        })?;
+        clusters.push((living, format!("http://{address}")));
+    }
+    let contexts: Vec<(String, SocketAddr)> = clusters
+        .iter()
+        .zip(&listeners)
+        .map(|((living, _), (_, address))| (living.name().to_owned(), *address))
+        .collect();
+    kubeconfig::write(&file, &contexts)?;
+    let pid = std::process::id();
+    let token = SystemIds.uuid();
+    let address = control.local_addr().map_err(|error| Failure::of(&error))?;
+    let facts = Arc::new(Facts {
+        clusters: Arc::new(clusters),
+        info: SimulationInfo {
+            pid,
+            profile: profile(&args).name().to_owned(),
+            speed: args.speed,
+            seed,
+            started: kube_world::seconds(started),
+            time: String::new(),
+            kubeconfig: file.display().to_string(),
+            clusters: Vec::new(),
+        },
+        token: token.clone(),
+    });
+    let note = Note {
+        pid,
+        control: format!("http://{address}/sim/v1"),
+        token,
+    };
+    let posted = note::post(&notes, &note)?;
+    welcome(&facts, &file, console)?;
+    let served = serve(facts, clock, listeners, control).await;
+    drop(posted);
+    served
+}
+
+fn profile(args: &SimUpArgs) -> SimProfile {
+    let default = if args.load.is_some() {
+        SimProfile::Empty
+    } else {
+        SimProfile::Shop
+    };
+    args.profile.unwrap_or(default)
+}
+
+/// Says where the clusters are and what to try.
+fn welcome(facts: &Facts, file: &Path, console: &mut Console) -> Result<(), Failure> {
+    for (living, server) in facts.clusters.iter() {
+        let counts = living.counts();
+        console.line(&format!(
+            "{:<8} {server}   {} of {} nodes and {} of {} pods ready",
+            living.name(),
+            counts.ready_nodes,
+            counts.nodes,
+            counts.ready_pods,
+            counts.pods
+        ))?;
+    }
+    console.line(&format!("\nexport KUBECONFIG={}", file.display()))?;
+    console.line("kubectl get nodes")?;
+    console.line("kubectl create deployment web --image=nginx --replicas=6 && kubectl rollout status deployment web")?;
+    if let Some((first, _)) = facts.clusters.first() {
+        let name = first.name();
+        console.line(&format!("fleetwright sim fault kill-node {name}-node-1 --cluster {name}"))?;
+    }
+    console.flush()?;
+    let (seed, speed) = (facts.info.seed, facts.info.speed);
+    console.say(&format!(
+        "seed {seed}, speed {speed}x; Ctrl-C stops the clusters; what is in them is gone then"
+    ));
+    Ok(())
+}
+
+/// Lets the clusters live and serves them until a signal comes. The kubeconfig stays; the next run overwrites it.
+async fn serve(
+    facts: Arc<Facts>,
+    clock: Arc<PacedClock>,
+    listeners: Vec<(TcpListener, SocketAddr)>,
+    control: TcpListener,
+) -> Result<(), Failure> {
+    let shutdown = Shutdown::new();
+    shutdown
+        .on_signals()
+        .map_err(|error| Failure::of(&error).while_doing("listening to signals"))?;
+    let again = shutdown.clone();
+    tokio::spawn(async move {
+        again.begun().await;
+        if tokio::signal::ctrl_c().await.is_ok() {
+            std::process::exit(INTERRUPTED);
+        }
+    });
+    clock.run();
+    let mut worlds = JoinSet::new();
+    let mut servers = JoinSet::new();
+    for (place, (listener, _)) in listeners.into_iter().enumerate() {
+        let (facts, clock, shutdown) = (facts.clone(), clock.clone(), shutdown.clone());
+        let Some(api) = facts.clusters.get(place).map(|(living, _)| living.api()) else {
+            continue;
+        };
+        worlds.spawn(async move {
+            if let Some((living, _)) = facts.clusters.get(place) {
+                living.live(&*clock).await;
+            }
+        });
+        servers.spawn(async move { kube_sim::serve(api, listener, None, async move { shutdown.begun().await }).await });
+    }
+    let app = control::router(facts);
+    let end = shutdown.clone();
+    servers.spawn(async move {
+        axum::serve(control, app)
+            .with_graceful_shutdown(async move { end.begun().await })
+            .await
+    });
+    let mut result = Ok(());
+    while let Some(ended) = servers.join_next().await {
+        if let Ok(Err(error)) = ended {
+            // One that cannot serve any more takes the others with it, rather than leaving half a simulation.
+            shutdown.begin();
+            result = Err(Failure::of(&error).while_doing("serving"));
+        }
+    }
+    worlds.shutdown().await;
+    result
+}
+
+/// Takes the ports of all clusters.
+async fn bind_all(first: SocketAddr, clusters: u16) -> Result<Vec<(TcpListener, SocketAddr)>, Failure> {
+    let mut listeners = Vec::new();
+    for number in 0..clusters {
+        let mut address = first;
+        if first.port() != 0 {
+            let port = first.port().checked_add(number);
+            let port =
+                port.ok_or_else(|| Failure::new(format!("--listen {first}: there are not enough ports after it")))?;
+            address.set_port(port);
+        }
+        let listener = bind(address).await?;
+        let address = listener.local_addr().map_err(|error| Failure::of(&error))?;
+        listeners.push((listener, address));
+    }
+    Ok(listeners)
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
+    let failed = |error: std::io::Error| {
+        Failure::new(format!("{address}: {error}")).hint("--listen takes another address, port 0 a free port")
+    };
+    TcpListener::bind(address).await.map_err(failed)
+}

@@ -1,0 +1,245 @@
+//! Stories told by kubectl: what a person sees on a real cluster is what they see here.
+//!
+//! Simulated time runs many times faster, so that a story takes seconds; kubectl's own waiting is the only waiting.
+
+use std::process::Command;
+
+use super::{Sim, run};
+
+/// A simulated cluster with kubectl at it; nothing where kubectl is not installed.
+struct Kubectl {
+    sim: Sim,
+}
+
+/// A speed at which a node's death and what follows take a few seconds.
+const SPEED: &str = "50";
+
+impl Kubectl {
+    fn of(nodes: &str) -> Option<Self> {
+        let there = Command::new("kubectl").args(["version", "--client"]).output();
+        if !there.is_ok_and(|output| output.status.success()) {
+            println!("kubectl is not installed: passed over");
+            return None;
+        }
+        let sim = Sim::up(&["--nodes", nodes, "--profile", "empty", "--speed", SPEED]);
+        Some(Self { sim })
+    }
+
+    /// Runs kubectl: whether it went well, and what it said.
+    fn try_run(&self, line: &str) -> (bool, String) {
+        let mut command = Command::new("kubectl");
+        command
+            .env_remove("KUBECONFIG")
+            .env("HOME", self.sim.home.path())
+            .current_dir(self.sim.home.path())
+            .arg("--kubeconfig=kubeconfig")
+            .args(line.split(' '));
+        run(&mut command)
+    }
+
+    /// The same for what has to go well.
+    fn run(&self, line: &str) -> String {
+        let (well, text) = self.try_run(line);
+        assert!(well, "kubectl {line}:\n{text}");
+        text
+    }
+
+    fn apply(&self, manifest: &str) {
+        std::fs::write(self.sim.path("manifest.yaml"), manifest).unwrap();
+        self.run("apply -f manifest.yaml");
+    }
+
+    /// Words of a JSONPath.
+    fn words(&self, line: &str, path: &str) -> Vec<String> {
+        let text = self.run(&format!("{line} -o jsonpath={path}"));
+        text.split_whitespace().map(str::to_owned).collect()
+    }
+
+    /// The nodes of the pods of an app that are there to stay.
+    fn places(&self, app: &str) -> Vec<String> {
+        self.words(&format!("get pods -l app={app}"), "{.items[*].spec.nodeName}")
+    }
+}
+
+/// A Deployment whose pods are spread over the nodes.
+fn deployment(name: &str, replicas: u32, rest: &str) -> String {
+    format!(
+        "apiVersion: apps/v1
+kind: Deployment
+metadata: {{name: {name}}}
+spec:
+  replicas: {replicas}
+  selector: {{matchLabels: {{app: {name}}}}}
+  template:
+    metadata: {{labels: {{app: {name}}}}}
+    spec:
+      topologySpreadConstraints:
+      - {{maxSkew: 1, topologyKey: kubernetes.io/hostname, whenUnsatisfiable: ScheduleAnyway, labelSelector: {{matchLabels: {{app: {name}}}}}}}
+{rest}      containers:
+      - name: main
+        image: example.org/{name}:1
+        readinessProbe: {{httpGet: {{path: /, port: 80}}}}
+"
+    )
+}
+
+#[test]
+fn a_deployment_rolls_is_undone_and_scales() {
+    let Some(kubectl) = Kubectl::of("3") else { return };
+    kubectl.apply(&deployment("web", 4, ""));
+    let text = kubectl.run("rollout status deployment/web --timeout=20s");
+    assert!(text.ends_with("deployment \"web\" successfully rolled out\n"), "{text}");
+    kubectl.run("set image deployment/web main=example.org/web:2");
+    let text = kubectl.run("rollout status deployment/web --timeout=20s");
+    assert!(
+        text.starts_with("Waiting for deployment \"web\" rollout to finish: "),
+        "{text}"
+    );
+    let images = || kubectl.words("get pods -l app=web", "{.items[*].spec.containers[0].image}");
+    kubectl.run("wait pods -l app=web,pod-template-hash --for=condition=Ready --timeout=20s");
+    let history = kubectl.run("rollout history deployment/web");
+    assert!(history.contains("\n1 ") && history.contains("\n2 "), "{history}");
+
+    // A version that never comes up stops the roll and leaves the old pods; undo ends it.
+    kubectl.run(
+        "patch deployment web -p {\"spec\":{\"progressDeadlineSeconds\":60,\"template\":{\"metadata\":{\"annotations\":{\"sim.fleetwright.dev/never-ready\":\"true\"}}}}}",
+    );
+    let (well, text) = kubectl.try_run("rollout status deployment/web --timeout=20s");
+    assert!(!well && text.contains("exceeded its progress deadline"), "{text}");
+    assert_eq!(
+        kubectl.words("get deployment web", "{.status.availableReplicas}"),
+        ["3"],
+        "a quarter of four may be missing"
+    );
+    assert!(kubectl.run("rollout undo deployment/web").contains("rolled back"));
+    kubectl.run("rollout status deployment/web --timeout=20s");
+    kubectl.run("rollout undo deployment/web --to-revision=1");
+    kubectl.run("rollout status deployment/web --timeout=20s");
+    assert_eq!(
+        kubectl.words("get deployment web", "{.spec.template.spec.containers[0].image}"),
+        ["example.org/web:1"]
+    );
+
+    kubectl.run("scale deployment/web --replicas=9");
+    kubectl.run("wait deployment/web --for=jsonpath={.status.readyReplicas}=9 --timeout=20s");
+    kubectl.run("scale deployment/web --replicas=2");
+    kubectl.run("wait deployment/web --for=jsonpath={.status.replicas}=2 --timeout=20s");
+    // Pods that are being stopped still count as there; what is left runs the first version.
+    assert!(images().iter().all(|image| image == "example.org/web:1"), "{:?}", images());
+}
+
+#[test]
+fn a_drain_waits_for_the_budget_and_a_taint_evicts() {
+    let Some(kubectl) = Kubectl::of("3") else { return };
+    kubectl.apply(&deployment("web", 6, ""));
+    let patient = "      tolerations:\n      - {key: maintenance, operator: Exists}\n";
+    kubectl.apply(&deployment("patient", 3, patient));
+    kubectl.run("create pdb web --selector=app=web --min-available=6");
+    kubectl.run("rollout status deployment/web --timeout=20s");
+    kubectl.run("rollout status deployment/patient --timeout=20s");
+    kubectl.run("wait pdb/web --for=jsonpath={.status.currentHealthy}=6 --timeout=20s");
+    assert!(kubectl.run("cordon sim-1-node-1").contains("node/sim-1-node-1 cordoned"));
+    let nodes = kubectl.run("get nodes");
+    assert!(nodes.contains("Ready,SchedulingDisabled"), "{nodes}");
+
+    let (well, text) = kubectl.try_run("drain sim-1-node-1 --ignore-daemonsets --timeout=2s");
+    assert!(
+        !well && text.contains("Cannot evict pod as it would violate the pod's disruption budget."),
+        "{text}"
+    );
+    let here = |app: &str, node: &str| kubectl.places(app).iter().filter(|place| *place == node).count();
+    assert_eq!(here("web", "sim-1-node-1"), 2, "the budget kept them");
+    kubectl.run("patch pdb web -p {\"spec\":{\"minAvailable\":4}}");
+    kubectl.run("wait pdb/web --for=jsonpath={.status.disruptionsAllowed}=2 --timeout=20s");
+    let text = kubectl.run("drain sim-1-node-1 --ignore-daemonsets --timeout=20s");
+    assert!(text.ends_with("node/sim-1-node-1 drained\n"), "{text}");
+    assert_eq!((here("web", "sim-1-node-1"), here("patient", "sim-1-node-1")), (0, 0));
+    kubectl.run("wait deployment/web --for=jsonpath={.status.readyReplicas}=6 --timeout=20s");
+    kubectl.run("uncordon sim-1-node-1");
+
+    // The taint does not ask the budget; who tolerates it stays.
+    let before = here("patient", "sim-1-node-2");
+    kubectl.run("taint nodes sim-1-node-2 maintenance=now:NoExecute");
+    kubectl.run("wait pods -l app=web --field-selector spec.nodeName=sim-1-node-2 --for=delete --timeout=20s");
+    assert_eq!(here("web", "sim-1-node-2"), 0);
+    assert_eq!(here("patient", "sim-1-node-2"), before);
+    kubectl.run("wait deployment/web --for=jsonpath={.status.readyReplicas}=6 --timeout=20s");
+}
+
+#[test]
+fn a_node_dies_and_its_pods_are_replaced() {
+    let Some(kubectl) = Kubectl::of("3") else { return };
+    let hasty = "      tolerations:
+      - {key: node.kubernetes.io/unreachable, operator: Exists, effect: NoExecute, tolerationSeconds: 30}
+      - {key: node.kubernetes.io/not-ready, operator: Exists, effect: NoExecute, tolerationSeconds: 30}
+";
+    kubectl.apply(&deployment("web", 6, hasty));
+    kubectl.run("rollout status deployment/web --timeout=20s");
+    let text = kubectl.sim.ok(&["sim", "fault", "kill-node", "sim-1-node-3"]);
+    assert_eq!(text, "machine/sim-1-node-3 killed\n");
+    kubectl.run("wait node/sim-1-node-3 --for=condition=Ready=Unknown --timeout=20s");
+    let nodes = kubectl.run("get nodes");
+    assert!(nodes.contains(" NotReady "), "{nodes}");
+    let taints = kubectl.words("get node sim-1-node-3", "{.spec.taints[*].key}");
+    assert!(taints.contains(&"node.kubernetes.io/unreachable".to_owned()), "{taints:?}");
+
+    // First the lost pods count as not ready, then they are evicted and others come; they stay Terminating, for nobody is
+    // there who could end them.
+    kubectl.run("wait deployment/web --for=jsonpath={.status.readyReplicas}=4 --timeout=20s");
+    kubectl.run("wait deployment/web --for=jsonpath={.status.readyReplicas}=6 --timeout=20s");
+    let pods = kubectl.run("get pods -o wide");
+    let lost = pods
+        .lines()
+        .filter(|line| line.contains("Terminating") && line.contains("sim-1-node-3"));
+    assert_eq!(lost.count(), 2, "{pods}");
+    kubectl.run("delete node sim-1-node-3");
+    kubectl.run("wait pods --field-selector spec.nodeName=sim-1-node-3 --for=delete --timeout=20s");
+
+    kubectl.sim.ok(&["sim", "fault", "revive-node", "sim-1-node-3"]);
+    kubectl.run("wait node/sim-1-node-3 --for=create --timeout=20s");
+    kubectl.run("wait node/sim-1-node-3 --for=condition=Ready --timeout=20s");
+}
+
+#[test]
+fn a_stateful_set_moves_in_order() {
+    let Some(kubectl) = Kubectl::of("3") else { return };
+    kubectl.apply(
+        "apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: db}
+spec:
+  replicas: 3
+  serviceName: db
+  selector: {matchLabels: {app: db}}
+  template:
+    metadata: {labels: {app: db}}
+    spec:
+      containers:
+      - name: main
+        image: example.org/db:1
+        readinessProbe: {httpGet: {path: /, port: 80}}
+",
+    );
+    let order = || {
+        kubectl.words(
+            "get pods -l app=db --sort-by=.metadata.creationTimestamp",
+            "{.items[*].metadata.name}",
+        )
+    };
+    let text = kubectl.run("rollout status statefulset/db --timeout=20s");
+    assert!(text.contains("Waiting for"), "{text}");
+    assert_eq!(order(), ["db-0", "db-1", "db-2"], "up from the first");
+    kubectl.run("set image statefulset/db main=example.org/db:2");
+    let text = kubectl.run("rollout status statefulset/db --timeout=20s");
+    assert!(text.contains("statefulset rolling update complete 3 pods"), "{text}");
+    assert_eq!(order(), ["db-2", "db-1", "db-0"], "down from the last");
+    kubectl.run("scale statefulset/db --replicas=1");
+    kubectl.run("wait pod/db-1 pod/db-2 --for=delete --timeout=20s");
+    assert_eq!(order(), ["db-0"]);
+    kubectl.run("rollout undo statefulset/db");
+    kubectl.run("rollout status statefulset/db --timeout=20s");
+    assert_eq!(
+        kubectl.words("get pod db-0", "{.spec.containers[0].image}"),
+        ["example.org/db:1"]
+    );
+}
