@@ -77,8 +77,8 @@ pub use registry::{LogFormat, RegistryArgs, RegistryCommand, ServeArgs};
 pub use render::RenderArgs;
 pub use set::{SetArgs, SetCommand, SetConfigItemArgs};
 pub use sim::{
-    ApiFault, ApiFaultArgs, ClearFaultsArgs, ClusterArgs, FaultArgs, FaultCommand, ListFaultsArgs, NodeFaultArgs, SimArgs,
-    SimCommand, SimListArgs, SimLoadArgs, SimProfile, SimSnapshotArgs, SimUpArgs, SimulationArgs,
+    ApiFault, ApiFaultArgs, ClearFaultsArgs, ClusterArgs, FaultArgs, FaultCommand, ListFaultsArgs, NodeFaultArgs,
+    SimArgs, SimCommand, SimListArgs, SimLoadArgs, SimProfile, SimSnapshotArgs, SimUpArgs, SimulationArgs,
 };
 pub use unset::{UnsetArgs, UnsetCommand, UnsetConfigItemArgs};
 pub use up::UpArgs;

@@ -64,7 +64,10 @@ fn lines_are_taken_or_refused() {
         ("create", false),
         ("history cluster kube-1 --limit 0", false),
         ("up --port 0", true),
-        ("sim up --clusters 3 --nodes 5 --profile shop --speed 60x --seed 7", true),
+        (
+            "sim up --clusters 3 --nodes 5 --profile shop --speed 60x --seed 7",
+            true,
+        ),
         ("sim up --profile nothing", false),
         ("sim up --speed 0", false),
         ("sim up --clusters 0", false),

@@ -301,8 +301,8 @@ impl Collector<'_> {
             if resource.is() == crd::RESOURCE {
                 crd::register(self.state, &object.value());
             }
-            if resource.is() == ("", "namespaces") && self.core.config.service_accounts {
-                self.give_service_account(&key.name);
+            if resource.is() == ("", "namespaces") {
+                give_service_account(self.core, self.state, &key.name);
             }
             if owners_changed && self.core.config.collect_garbage && self.is_abandoned(key, object) {
                 let request = DeleteRequest {
@@ -574,23 +574,23 @@ impl Collector<'_> {
         }
         keys(self.state).is_empty()
     }
+}
 
-    /// Every namespace has a `default` ServiceAccount.
-    fn give_service_account(&mut self, namespace: &str) {
-        let Some(resource) = crate::registry::builtin("", "serviceaccounts") else {
-            return;
-        };
-        let key = Key::new(namespace, "default");
-        if self.state.get(&resource.stored_as, &key).is_some() {
-            return;
-        }
-        let metadata = json!({
-            "name": "default", "namespace": namespace, "uid": self.core.ids.uuid(),
-            "creationTimestamp": self.core.now_text()});
-        self.state.put(
-            &resource,
-            &key,
-            json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}),
-        );
+/// Every namespace has a `default` ServiceAccount, unless the server was told to leave that to others.
+pub(crate) fn give_service_account(core: &Core, state: &mut State, namespace: &str) {
+    let Some(resource) = crate::registry::builtin("", "serviceaccounts").filter(|_| core.config.service_accounts)
+    else {
+        return;
+    };
+    let key = Key::new(namespace, "default");
+    if state.get(&resource.stored_as, &key).is_some() {
+        return;
     }
+    let metadata = json!({
+        "name": "default", "namespace": namespace, "uid": core.ids.uuid(), "creationTimestamp": core.now_text()});
+    state.put(
+        &resource,
+        &key,
+        json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}),
+    );
 }

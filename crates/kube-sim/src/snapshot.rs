@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use crate::gc::give_service_account;
 use crate::registry::{Resource, split_api_version};
 use crate::server::{ApiServer, Core};
 use crate::store::{Key, State};
@@ -98,8 +99,19 @@ impl ApiServer {
         } else {
             BTreeMap::new()
         };
+        let is_namespace = |object: &&Value| value::text(object, &["kind"]) == Some("Namespace");
+        let namespaces: Vec<Value> = objects
+            .iter()
+            .map(|(_, object)| object)
+            .filter(is_namespace)
+            .cloned()
+            .collect();
         for (_, object) in objects {
             place_object(&self.core, &mut state, object, identity, &uids);
+        }
+        // Last, so that an account that the stream brings is the one that stays.
+        for namespace in namespaces {
+            give_service_account(&self.core, &mut state, value::name(&namespace));
         }
         state.compact();
         Ok(count)
@@ -176,7 +188,14 @@ pub(crate) fn place_one(core: &Core, state: &mut State, mut object: Value) -> Op
     };
     let key = Key::new(namespace, value::name(&object));
     place_object(core, state, object, Identity::Reassign, &BTreeMap::new());
+    if is_namespace(&resource) {
+        give_service_account(core, state, &key.name);
+    }
     Some((resource, key))
+}
+
+fn is_namespace(resource: &Resource) -> bool {
+    resource.is() == ("", "namespaces")
 }
 
 fn place_object(core: &Core, state: &mut State, object: Value, identity: Identity, uids: &BTreeMap<String, String>) {
@@ -201,6 +220,13 @@ fn place_object(core: &Core, state: &mut State, object: Value, identity: Identit
         .and_then(Value::as_str)
         .and_then(|text| text.parse::<u64>().ok());
     strategy::defaults(&resource, &mut object);
+    if is_namespace(&resource) {
+        // A manifest says nothing of these, and nobody comes to fill them in.
+        let status = map_at(&mut object, &["status"]);
+        status.entry("phase").or_insert_with(|| json!("Active"));
+        let spec = map_at(&mut object, &["spec"]);
+        spec.entry("finalizers").or_insert_with(|| json!(["kubernetes"]));
+    }
     if resource.is() == crd::RESOURCE {
         crd::accept(core, state, &mut object);
     }

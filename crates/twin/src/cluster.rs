@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use cloud_sim::CloudSim;
 use jiff::Timestamp;
-use kube_sim::{ApiServer, FaultyApi};
+use kube_sim::{ApiServer, FaultyApi, LoopbackWebhooks};
 use kube_world::invariants::{Memory, Violation};
 use kube_world::scheduler::KubeScheduler;
 use kube_world::{NodeSpec, World, controllers};
@@ -83,13 +83,18 @@ impl Cluster {
         prepare: impl FnOnce(&ApiServer) -> Result<(), TwinError>,
     ) -> Result<Self, TwinError> {
         let seed = seed_of(fleet_seed, &spec);
-        let server = ApiServer::new(clock.clone(), Arc::new(SeededIds::child(seed, "api")));
+        let mut builder = ApiServer::builder(clock.clone(), Arc::new(SeededIds::child(seed, "api")));
+        if spec.webhooks {
+            builder = builder.webhooks(Arc::new(LoopbackWebhooks::new()));
+        }
+        let server = builder.build();
         prepare(&server)?;
         let (place, lines) = (spec.id.clone(), log.clone());
         let scheduler = KubeScheduler::new(Arc::new(SeededIds::child(seed, "scheduler")));
         let scheduler = SharedScheduler::new(scheduler);
         let world = World::builder(server.clone())
             .seed(seed)
+            .profile(spec.kubelets.clone())
             .controllers(controllers())
             .scheduler(Box::new(scheduler.clone()))
             .log_sink(Box::new(move |line| lines.write(&place, line)))

@@ -22,6 +22,7 @@ const POD_AGE: SignedDuration = SignedDuration::from_hours(1);
 /// Puts manifests and what follows from them into a world.
 pub(crate) fn settle(world: &mut World, manifests: Vec<Value>, seed: u64) {
     let now = world.server().now();
+    age_nodes(world, before(now, AGE));
     let mut settling = Settling {
         ids: SeededIds::child(seed, "settled"),
         places: Places::of(&world.view()),
@@ -33,6 +34,19 @@ pub(crate) fn settle(world: &mut World, manifests: Vec<Value>, seed: u64) {
     settling.put(storage_class());
     for manifest in manifests {
         settling.apply(manifest);
+    }
+}
+
+/// Nodes have been there, and ready, for as long as what runs on them.
+fn age_nodes(world: &mut World, since: Timestamp) {
+    let since = kube_world::seconds(since);
+    for mut node in world.server().read_all("", "nodes", "") {
+        set(&mut node, &["metadata", "creationTimestamp"], since.as_str());
+        let conditions = node.pointer_mut("/status/conditions").and_then(Value::as_array_mut);
+        for condition in conditions.into_iter().flatten() {
+            set(condition, &["lastTransitionTime"], since.as_str());
+        }
+        world.start_settled([node]);
     }
 }
 

@@ -190,6 +190,10 @@ pub struct ClusterSpec {
     pub nodes_from: NodeSource,
     /// A cluster autoscaler with these settings; it works on groups of the cloud.
     pub autoscaler: Option<Options>,
+    /// How long its kubelets take for what they do, and what they tell.
+    pub kubelets: kube_world::Profile,
+    /// Whether admission webhooks on the loopback interface are called; such a cluster does not replay.
+    pub webhooks: bool,
 }
 
 /// Where the nodes of a cluster come from.
@@ -218,6 +222,8 @@ impl ClusterSpec {
             faults: FaultPlan::new(0),
             nodes_from: NodeSource::Given,
             autoscaler: None,
+            kubelets: kube_world::Profile::default(),
+            webhooks: false,
         }
     }
 
@@ -281,6 +287,20 @@ impl ClusterSpec {
     #[must_use]
     pub fn faults(mut self, plan: FaultPlan) -> Self {
         self.faults = plan;
+        self
+    }
+
+    /// Sets how long its kubelets take for what they do, and what they tell.
+    #[must_use]
+    pub fn kubelets(mut self, profile: kube_world::Profile) -> Self {
+        self.kubelets = profile;
+        self
+    }
+
+    /// Calls admission webhooks on the loopback interface. Their answers are not in the seed: such a cluster does not replay.
+    #[must_use]
+    pub fn webhooks(mut self) -> Self {
+        self.webhooks = true;
         self
     }
 

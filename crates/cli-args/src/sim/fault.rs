@@ -26,15 +26,15 @@ pub enum FaultCommand {
     /// The node turns NotReady 40 simulated seconds after its last sign of life, its pods are evicted when their
     /// tolerations have run out, and stay Terminating until the Node object goes or the machine comes back.
     #[command(after_help = "Examples:
-  fleetwright sim fault kill-node sim-1-node-2 --cluster sim-1")]
+  fleetwright sim fault kill-node worker-2 --cluster sim-1")]
     KillNode(NodeFaultArgs),
     /// Bring a machine back that was killed
     #[command(after_help = "Examples:
-  fleetwright sim fault revive-node sim-1-node-2 --cluster sim-1")]
+  fleetwright sim fault revive-node worker-2 --cluster sim-1")]
     ReviveNode(NodeFaultArgs),
     /// Take a machine away for good, as a terminated instance goes
     #[command(after_help = "Examples:
-  fleetwright sim fault remove-node sim-1-node-2 --cluster sim-1")]
+  fleetwright sim fault remove-node worker-2 --cluster sim-1")]
     RemoveNode(NodeFaultArgs),
     /// Make the API refuse, dawdle, forget or cut
     ///
@@ -271,7 +271,11 @@ mod tests {
             ("", None),
         ] {
             let read = text.parse::<ApiFault>();
-            assert_eq!(read.as_ref().ok().map(ToString::to_string).as_deref(), printed, "{text}");
+            assert_eq!(
+                read.as_ref().ok().map(ToString::to_string).as_deref(),
+                printed,
+                "{text}"
+            );
             if let Ok(fault) = read {
                 assert_eq!(fault.to_string().parse(), Ok(fault), "{text}");
             }

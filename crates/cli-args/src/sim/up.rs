@@ -46,9 +46,9 @@ pub struct SimUpArgs {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub clusters: u16,
 
-    /// Number of nodes of each cluster
-    #[arg(long, value_name = "M", default_value_t = 3, value_parser = clap::value_parser!(u16).range(0..=5000))]
-    pub nodes: u16,
+    /// Number of nodes of each cluster, besides those of --load [default: 3, or 0 with --load]
+    #[arg(long, value_name = "M", value_parser = clap::value_parser!(u16).range(0..=5000))]
+    pub nodes: Option<u16>,
 
     /// What the clusters are filled with [default: shop, or empty with --load]
     #[arg(long, value_name = "PROFILE")]

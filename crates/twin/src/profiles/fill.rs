@@ -146,7 +146,10 @@ impl Filler {
     /// The template of an application's pods.
     pub(super) fn template(&mut self, app: &App, port: u16) -> Value {
         let version = format!("v{}", self.draw(1, 40));
-        json!({"metadata": {"labels": {"application": app.name, "team": team(&app.namespace), "version": version}},
+        // What is measured of it, for autoscalers: what they aim at, so that they have nothing to do at first.
+        let used = json!({"sim.fleetwright.dev/cpu": format!("{}m", self.millicores(app.weight) * 60 / 100)});
+        json!({"metadata": {"labels": {"application": app.name, "team": team(&app.namespace), "version": version},
+                "annotations": used},
             "spec": {"containers": [{
                 "name": app.name, "image": format!("registry.example.org/{}/{}:{version}", team(&app.namespace), app.name),
                 "ports": [{"name": "main", "containerPort": port}],
@@ -155,9 +158,13 @@ impl Filler {
                 "resources": self.resources(app.weight)}]}})
     }
 
+    fn millicores(&self, weight: i64) -> i64 {
+        (self.millicores * weight / 100).max(1)
+    }
+
     /// Requests in percent of the usual.
     pub(super) fn resources(&self, weight: i64) -> Value {
-        let cpu = (self.millicores * weight / 100).max(1);
+        let cpu = self.millicores(weight);
         let memory = (self.mebibytes * weight / 100).max(1);
         json!({"requests": {"cpu": format!("{cpu}m"), "memory": format!("{memory}Mi")},
             "limits": {"memory": format!("{memory}Mi")}})

@@ -1,8 +1,6 @@
 //! `sim fault`.
 
-use cli_args::{
-    ApiFaultArgs, ClearFaultsArgs, ClusterArgs, FaultArgs, FaultCommand, ListFaultsArgs, NodeFaultArgs,
-};
+use cli_args::{ApiFaultArgs, ClearFaultsArgs, ClusterArgs, FaultArgs, FaultCommand, ListFaultsArgs, NodeFaultArgs};
 
 use super::control::{Cleared, FaultInfo, FaultRequest, NodeAction, NodeRequest, Target};
 use crate::console::Console;
@@ -11,12 +9,7 @@ use crate::print::{Format, list};
 use crate::settings::{Env, Settings};
 use crate::table::Table;
 
-pub(super) async fn run(
-    args: FaultArgs,
-    settings: &Settings,
-    env: &Env,
-    console: &mut Console,
-) -> Result<(), Failure> {
+pub(super) async fn run(args: FaultArgs, settings: &Settings, env: &Env, console: &mut Console) -> Result<(), Failure> {
     match args.command {
         FaultCommand::KillNode(args) => node(&args, NodeAction::Kill, "killed", env, console).await,
         FaultCommand::ReviveNode(args) => node(&args, NodeAction::Revive, "revived", env, console).await,
@@ -57,15 +50,13 @@ async fn api(args: ApiFaultArgs, env: &Env, console: &mut Console) -> Result<(),
     };
     let fault: FaultInfo = target.post(&["faults"], &request).await?;
     let until = fault.until.map_or_else(String::new, |until| format!(" until {until}"));
-    console.line(&format!("fault/{}: {} for {}{until}", fault.name, fault.fault, fault.requests))
+    console.line(&format!(
+        "fault/{}: {} for {}{until}",
+        fault.name, fault.fault, fault.requests
+    ))
 }
 
-async fn show(
-    args: &ListFaultsArgs,
-    settings: &Settings,
-    env: &Env,
-    console: &mut Console,
-) -> Result<(), Failure> {
+async fn show(args: &ListFaultsArgs, settings: &Settings, env: &Env, console: &mut Console) -> Result<(), Failure> {
     let format = Format::whole(&settings.output_or(args.output.as_ref()), "sim fault list")?;
     let target = target(&args.cluster, env).await?;
     let faults: Vec<FaultInfo> = target.get(&["faults"]).await?;
@@ -79,7 +70,9 @@ async fn show(
     }
     let mut table = Table::with_header(["NAME", "FAULT", "REQUESTS", "LEFT"]);
     for fault in faults {
-        let left = fault.seconds_left.map_or_else(|| "for ever".to_owned(), |seconds| format!("{seconds}s"));
+        let left = fault
+            .seconds_left
+            .map_or_else(|| "for ever".to_owned(), |seconds| format!("{seconds}s"));
         table.push(vec![fault.name, fault.fault, fault.requests, left]);
     }
     console.write(table.take_text().as_bytes())

@@ -49,7 +49,9 @@ fn text(clusters: &[(String, SocketAddr)]) -> String {
     }
     text.push_str("users:\n- name: sim\n  user: {}\ncontexts:\n");
     for (name, _) in clusters {
-        text.push_str(&format!("- name: {name}\n  context:\n    cluster: {name}\n    user: sim\n"));
+        text.push_str(&format!(
+            "- name: {name}\n  context:\n    cluster: {name}\n    user: sim\n"
+        ));
     }
     text
 }

@@ -1,27 +1,28 @@
-//! Clusters that live: an API each, the world around it, and the faults in front of it.
+//! Clusters that live, with the faults in front of their APIs.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use jiff::{SignedDuration, Timestamp};
-use kube_sim::{ApiServer, FaultPlan, FaultRule, FaultyApi, Identity, LoopbackWebhooks, SnapshotError};
-use kube_world::scheduler::KubeScheduler;
-use kube_world::{EventDetail, NodeSpec, Profile, SharedWorld, World, controllers};
-use ports::{Clock, SeededIds};
+use cli_args::SimProfile;
+use jiff::Timestamp;
+use kube_sim::{ApiServer, FaultPlan, FaultRule, FaultyApi, Identity, SnapshotError};
+use kube_world::{EventDetail, NodeSpec, World};
+use ports::Clock;
 use serde_json::Value;
+use twin::{ClusterSpec, Fleet, FleetSpec, PoolSpec, SharedFleet, TwinError};
 
-use super::pace::PacedClock;
+/// The pool of the nodes, which their names begin with.
+const POOL: &str = "worker";
 
-/// How long the clusters have lived when their users first see them.
-const HISTORY: SignedDuration = SignedDuration::from_mins(10);
-/// The zones that nodes are spread over.
-const ZONES: [&str; 3] = ["sim-a", "sim-b", "sim-c"];
-
-/// What a cluster begins with.
+/// What clusters begin with.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Beginning<'a> {
-    /// How many nodes.
+    /// How many clusters.
+    pub(super) clusters: u16,
+    /// How many nodes each.
     pub(super) nodes: u16,
+    /// What runs in them.
+    pub(super) profile: SimProfile,
     /// Everything random follows from it.
     pub(super) seed: u64,
     /// Objects that are there from the start, as YAML.
@@ -34,7 +35,7 @@ pub(super) struct Living {
     name: String,
     server: ApiServer,
     api: FaultyApi<ApiServer>,
-    world: SharedWorld,
+    fleet: SharedFleet,
     faults: Mutex<Faults>,
 }
 
@@ -54,60 +55,81 @@ pub(super) struct Counts {
     pub(super) ready_pods: usize,
 }
 
-impl Living {
-    /// Makes a cluster and lets it live through its first minutes on a clock that stands at its beginning.
-    ///
-    /// # Errors
-    /// When the objects cannot be loaded.
-    pub(super) async fn begin(
-        name: &str,
-        clock: &Arc<PacedClock>,
-        beginning: Beginning<'_>,
-    ) -> Result<Self, SnapshotError> {
-        let seed = beginning.seed;
-        let child = |purpose: &str| Arc::new(SeededIds::child(seed, &format!("{name}/{purpose}")));
-        let server = ApiServer::builder(clock.clone(), child("api"))
-            .webhooks(Arc::new(LoopbackWebhooks::new()))
-            .build();
-        if let Some(text) = beginning.objects {
-            server.load(text, Identity::Reassign)?;
-        }
-        let profile = Profile {
+/// Makes clusters `sim-1`, `sim-2`, ... whose nodes are ready and whose workloads run, and what drives them.
+///
+/// # Errors
+/// When the objects to begin with cannot be loaded.
+pub(super) async fn begin(
+    beginning: Beginning<'_>,
+    clock: Arc<dyn Clock>,
+) -> Result<(SharedFleet, Vec<Living>), TwinError> {
+    let mut spec = FleetSpec::new(beginning.seed);
+    for number in 1..=beginning.clusters {
+        let kubelets = kube_world::Profile {
             events: EventDetail::Everything,
-            ..Profile::default()
+            ..kube_world::Profile::default()
         };
-        let mut world = World::builder(server.clone())
-            .seed(seed)
-            .profile(profile)
-            .controllers(controllers())
-            .scheduler(Box::new(KubeScheduler::new(child("scheduler"))))
-            .build();
-        add_missing_machines(&mut world);
-        for (number, zone) in (1..=beginning.nodes).zip(ZONES.iter().cycle()) {
-            world.add_node(
-                NodeSpec::new(&format!("{name}-node-{number}"))
-                    .label("topology.kubernetes.io/zone", zone)
-                    .label("node.kubernetes.io/instance-type", "sim.xlarge"),
-            );
+        let mut cluster = ClusterSpec::new(&format!("sim-{number}")).kubelets(kubelets).webhooks();
+        if beginning.nodes > 0 {
+            cluster = cluster.pool(PoolSpec::new(POOL, beginning.nodes.into()));
         }
-        let now = clock.now();
-        let born = now.saturating_add(HISTORY).unwrap_or(now);
-        world.advance_to(clock.steps(), born).await;
-        let plan = FaultPlan::new(seed);
-        Ok(Self {
-            name: name.to_owned(),
-            api: FaultyApi::over(server.clone(), plan.clone()),
-            server,
-            world: SharedWorld::new(world),
-            faults: Mutex::new(Faults { plan, made: 0 }),
+        cluster.profile = twin_profile(beginning.profile);
+        spec = spec.cluster(cluster);
+    }
+    let mut fleet = Fleet::build(spec, clock).await?;
+    if let Some(text) = beginning.objects {
+        for number in 1..=beginning.clusters {
+            let name = format!("sim-{number}");
+            let loaded = fleet.with(&name, |cluster| load_into(cluster.world_mut(), text))?;
+            loaded.map_err(|source| TwinError::Objects { cluster: name, source })?;
+        }
+        fleet.settle().await;
+    }
+    let parts: Vec<_> = fleet
+        .clusters()
+        .iter()
+        .map(|cluster| {
+            (
+                cluster.id().to_owned(),
+                cluster.server().clone(),
+                cluster.api(),
+                cluster.seed(),
+            )
         })
-    }
+        .collect();
+    let fleet = SharedFleet::new(fleet);
+    let living = parts.into_iter().map(|(name, server, api, seed)| Living {
+        name,
+        server,
+        api,
+        fleet: fleet.clone(),
+        faults: Mutex::new(Faults {
+            plan: FaultPlan::new(seed),
+            made: 0,
+        }),
+    });
+    let living = living.collect();
+    Ok((fleet, living))
+}
 
-    /// When a cluster has to begin to be known to its users at a time.
-    pub(super) fn beginning(seen: Timestamp) -> Timestamp {
-        seen.saturating_sub(HISTORY).unwrap_or(seen)
+fn twin_profile(profile: SimProfile) -> Option<twin::Profile> {
+    match profile {
+        SimProfile::Empty => None,
+        SimProfile::Shop => Some(twin::Profile::Shop),
+        SimProfile::Stateful => Some(twin::Profile::Stateful),
+        SimProfile::Batch => Some(twin::Profile::Batch),
+        SimProfile::Zalando => Some(twin::Profile::Zalando),
     }
+}
 
+/// Puts objects into a world; returns how many.
+fn load_into(world: &mut World, text: &str) -> Result<usize, SnapshotError> {
+    let count = world.server().load(text, Identity::Reassign)?;
+    add_missing_machines(world);
+    Ok(count)
+}
+
+impl Living {
     /// Its name, which is also that of its context.
     pub(super) fn name(&self) -> &str {
         &self.name
@@ -116,11 +138,6 @@ impl Living {
     /// The API that clients see, faults included.
     pub(super) fn api(&self) -> FaultyApi<ApiServer> {
         self.api.clone()
-    }
-
-    /// Lets it live, for ever.
-    pub(super) async fn live(&self, clock: &dyn Clock) {
-        self.world.run(clock).await;
     }
 
     /// The time on its clock.
@@ -143,17 +160,25 @@ impl Living {
 
     /// Cuts a machine off; false if there is none of that name.
     pub(super) async fn kill_node(&self, node: &str) -> bool {
-        self.world.hold().await.kill_node(node)
+        self.with_world(|world| world.kill_node(node)).await
     }
 
     /// Brings a machine back; false if there is none of that name.
     pub(super) async fn revive_node(&self, node: &str) -> bool {
-        self.world.hold().await.revive_node(node)
+        self.with_world(|world| world.revive_node(node)).await
     }
 
     /// Takes a machine away; false if there is none of that name.
     pub(super) async fn remove_node(&self, node: &str) -> bool {
-        self.world.hold().await.remove_node(node)
+        self.with_world(|world| world.remove_node(node)).await
+    }
+
+    /// Reaches into the world; it answers nothing only if the cluster is not in the fleet.
+    async fn with_world<R: Default>(&self, act: impl FnOnce(&mut World) -> R) -> R {
+        let mut fleet = self.fleet.hold().await;
+        fleet
+            .with(&self.name, |cluster| act(cluster.world_mut()))
+            .unwrap_or_default()
     }
 
     /// All objects as YAML.
@@ -164,13 +189,14 @@ impl Living {
     /// Puts objects in; returns how many.
     ///
     /// # Errors
-    /// When the text is not a stream of objects that are served; nothing is loaded then.
-    pub(super) async fn load(&self, text: &str) -> Result<usize, SnapshotError> {
-        let mut world = self.world.hold().await;
-        let count = self.server.load(text, Identity::Reassign)?;
-        world.settle().await;
-        add_missing_machines(&mut world);
-        Ok(count)
+    /// When the text is not a stream of objects that are served, or there is no such cluster; nothing is loaded then.
+    pub(super) async fn load(&self, text: &str) -> Result<usize, TwinError> {
+        let mut fleet = self.fleet.hold().await;
+        let loaded = fleet.with(&self.name, |cluster| load_into(cluster.world_mut(), text))?;
+        loaded.map_err(|source| TwinError::Objects {
+            cluster: self.name.clone(),
+            source,
+        })
     }
 
     fn faults(&self) -> MutexGuard<'_, Faults> {
@@ -219,7 +245,9 @@ impl Living {
 
 impl Faults {
     fn drop_past(&mut self, now: Timestamp) {
-        self.plan.rules.retain(|rule| rule.span.is_none_or(|(_, end)| end > now));
+        self.plan
+            .rules
+            .retain(|rule| rule.span.is_none_or(|(_, end)| end > now));
     }
 }
 

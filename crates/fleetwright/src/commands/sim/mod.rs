@@ -1,6 +1,6 @@
 //! `sim`: clusters that live in this process, and the commands that reach into them from another.
 //!
-//! `sim up` ([`up`]) makes the clusters ([`living`]) on a clock of its own ([`pace`]), writes a kubeconfig and opens a
+//! `sim up` ([`up`]) makes the clusters ([`living`]) on a clock of its own, writes a kubeconfig and opens a
 //! control endpoint ([`control`]); a note in the user's runtime directory ([`note`]) tells the other commands where it is.
 
 mod control;
@@ -10,7 +10,6 @@ mod list;
 mod living;
 mod note;
 mod objects;
-mod pace;
 mod up;
 
 use cli_args::{SimArgs, SimCommand};

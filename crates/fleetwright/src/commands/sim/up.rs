@@ -9,12 +9,12 @@ use ports::{Clock as _, Ids as _, SystemClock, SystemIds};
 use service::Shutdown;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
+use twin::{ScaledClock, SharedFleet};
 
 use super::control::{self, Facts, SimulationInfo};
-use super::living::{Beginning, Living};
-use super::note::{self, Note};
-use super::pace::PacedClock;
 use super::kubeconfig;
+use super::living::{self, Beginning, Living};
+use super::note::{self, Note};
 use crate::console::Console;
 use crate::documents::read_text;
 use crate::failure::Failure;
@@ -22,6 +22,8 @@ use crate::settings::Env;
 
 /// Exit code after a second interrupt, as shells give it.
 const INTERRUPTED: i32 = 130;
+/// Nodes of a cluster where nobody says how many.
+const DEFAULT_NODES: u16 = 3;
 
 pub(super) async fn run(args: SimUpArgs, env: &Env, console: &mut Console) -> Result<(), Failure> {
     if !args.listen.ip().is_loopback() {
@@ -37,24 +39,28 @@ pub(super) async fn run(args: SimUpArgs, env: &Env, console: &mut Console) -> Re
     let objects = args.load.as_deref().map(read_text).transpose()?;
     let seed = args.seed.unwrap_or_else(|| SystemIds.next_u64() >> 32);
     let started = SystemClock.now();
-    let clock = Arc::new(PacedClock::at(Living::beginning(started), args.speed));
     let listeners = bind_all(args.listen, args.clusters).await?;
     let control = bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await?;
-
-    let mut clusters = Vec::new();
-    for (number, (_, address)) in (1..=args.clusters).zip(&listeners) {
-        let beginning = Beginning {
-            nodes: args.nodes,
-            seed,
-            objects: objects.as_ref().map(|(_, text)| text.as_str()),
-        };
-        let living = Living::begin(&format!("sim-{number}"), &clock, beginning).await;
-        let living = living.map_err(|error| {
-            let name = objects.as_ref().map(|(name, _)| name.as_str()).unwrap_or_default();
-            Failure::of(&error).while_doing(format!("--load {name}"))
-        })?;
-        clusters.push((living, format!("http://{address}")));
-    }
+    let beginning = Beginning {
+        clusters: args.clusters,
+        nodes: nodes(&args),
+        profile: profile(&args),
+        seed,
+        objects: objects.as_ref().map(|(_, text)| text.as_str()),
+    };
+    let clock = Arc::new(ScaledClock::new(Arc::new(SystemClock), started, args.speed));
+    let (fleet, living) = living::begin(beginning, clock).await.map_err(|error| {
+        let failure = Failure::of(&error);
+        match &objects {
+            Some((name, _)) => failure.while_doing(format!("--load {name}")),
+            None => failure,
+        }
+    })?;
+    let clusters: Vec<(Living, String)> = living
+        .into_iter()
+        .zip(&listeners)
+        .map(|(living, (_, address))| (living, format!("http://{address}")))
+        .collect();
     let contexts: Vec<(String, SocketAddr)> = clusters
         .iter()
         .zip(&listeners)
@@ -65,7 +71,7 @@ pub(super) async fn run(args: SimUpArgs, env: &Env, console: &mut Console) -> Re
     let token = SystemIds.uuid();
     let address = control.local_addr().map_err(|error| Failure::of(&error))?;
     let facts = Arc::new(Facts {
-        clusters: Arc::new(clusters),
+        clusters,
         info: SimulationInfo {
             pid,
             profile: profile(&args).name().to_owned(),
@@ -85,9 +91,15 @@ pub(super) async fn run(args: SimUpArgs, env: &Env, console: &mut Console) -> Re
     };
     let posted = note::post(&notes, &note)?;
     welcome(&facts, &file, console)?;
-    let served = serve(facts, clock, listeners, control).await;
+    let served = serve(facts, fleet, listeners, control).await;
     drop(posted);
     served
+}
+
+/// A file to load brings its own nodes.
+fn nodes(args: &SimUpArgs) -> u16 {
+    let default = if args.load.is_some() { 0 } else { DEFAULT_NODES };
+    args.nodes.unwrap_or(default)
 }
 
 fn profile(args: &SimUpArgs) -> SimProfile {
@@ -114,10 +126,11 @@ fn welcome(facts: &Facts, file: &Path, console: &mut Console) -> Result<(), Fail
     }
     console.line(&format!("\nexport KUBECONFIG={}", file.display()))?;
     console.line("kubectl get nodes")?;
-    console.line("kubectl create deployment web --image=nginx --replicas=6 && kubectl rollout status deployment web")?;
+    console
+        .line("kubectl create deployment web --image=nginx --replicas=6 && kubectl rollout status deployment web")?;
     if let Some((first, _)) = facts.clusters.first() {
         let name = first.name();
-        console.line(&format!("fleetwright sim fault kill-node {name}-node-1 --cluster {name}"))?;
+        console.line(&format!("fleetwright sim fault kill-node worker-0 --cluster {name}"))?;
     }
     console.flush()?;
     let (seed, speed) = (facts.info.seed, facts.info.speed);
@@ -130,7 +143,7 @@ fn welcome(facts: &Facts, file: &Path, console: &mut Console) -> Result<(), Fail
 /// Lets the clusters live and serves them until a signal comes. The kubeconfig stays; the next run overwrites it.
 async fn serve(
     facts: Arc<Facts>,
-    clock: Arc<PacedClock>,
+    fleet: SharedFleet,
     listeners: Vec<(TcpListener, SocketAddr)>,
     control: TcpListener,
 ) -> Result<(), Failure> {
@@ -145,20 +158,11 @@ async fn serve(
             std::process::exit(INTERRUPTED);
         }
     });
-    clock.run();
-    let mut worlds = JoinSet::new();
+    let life = tokio::spawn(async move { fleet.run().await });
     let mut servers = JoinSet::new();
-    for (place, (listener, _)) in listeners.into_iter().enumerate() {
-        let (facts, clock, shutdown) = (facts.clone(), clock.clone(), shutdown.clone());
-        let Some(api) = facts.clusters.get(place).map(|(living, _)| living.api()) else {
-            continue;
-        };
-        worlds.spawn(async move {
-            if let Some((living, _)) = facts.clusters.get(place) {
-                living.live(&*clock).await;
-            }
-        });
-        servers.spawn(async move { kube_sim::serve(api, listener, None, async move { shutdown.begun().await }).await });
+    for ((living, _), (listener, _)) in facts.clusters.iter().zip(listeners) {
+        let (api, end) = (living.api(), shutdown.clone());
+        servers.spawn(async move { kube_sim::serve(api, listener, None, async move { end.begun().await }).await });
     }
     let app = control::router(facts);
     let end = shutdown.clone();
@@ -175,7 +179,7 @@ async fn serve(
             result = Err(Failure::of(&error).while_doing("serving"));
         }
     }
-    worlds.shutdown().await;
+    life.abort();
     result
 }
 

@@ -9,7 +9,10 @@ fn json(sim: &Sim, args: &[&str]) -> serde_json::Value {
 
 /// The code with which an API answers.
 fn code(url: &str) -> Option<u16> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let answer = runtime.block_on(client.get(url).send());
     answer.ok().map(|response| response.status().as_u16())
@@ -100,7 +103,10 @@ fn a_snapshot_of_one_cluster_makes_another() {
     let other = Sim::up(&["--nodes", "0", "--profile", "empty"]);
     assert_eq!(pods(&other), 0);
     let (well, text) = other.fleetwright(&["sim", "load", "-f", "kubeconfig"]);
-    assert!(!well && text.contains("document 1: kind \"Config\" in \"v1\" is not served"), "{text}");
+    assert!(
+        !well && text.contains("document 1: kind \"Config\" in \"v1\" is not served"),
+        "{text}"
+    );
     let loaded = other.ok(&["sim", "load", "-f", file.to_str().unwrap()]);
     assert!(loaded.ends_with("objects loaded into sim-1\n"), "{loaded}");
     assert!(pods(&other) > 5);

@@ -125,7 +125,11 @@ fn a_deployment_rolls_is_undone_and_scales() {
     kubectl.run("scale deployment/web --replicas=2");
     kubectl.run("wait deployment/web --for=jsonpath={.status.replicas}=2 --timeout=20s");
     // Pods that are being stopped still count as there; what is left runs the first version.
-    assert!(images().iter().all(|image| image == "example.org/web:1"), "{:?}", images());
+    assert!(
+        images().iter().all(|image| image == "example.org/web:1"),
+        "{:?}",
+        images()
+    );
 }
 
 #[test]
@@ -138,31 +142,31 @@ fn a_drain_waits_for_the_budget_and_a_taint_evicts() {
     kubectl.run("rollout status deployment/web --timeout=20s");
     kubectl.run("rollout status deployment/patient --timeout=20s");
     kubectl.run("wait pdb/web --for=jsonpath={.status.currentHealthy}=6 --timeout=20s");
-    assert!(kubectl.run("cordon sim-1-node-1").contains("node/sim-1-node-1 cordoned"));
+    assert!(kubectl.run("cordon worker-1").contains("node/worker-1 cordoned"));
     let nodes = kubectl.run("get nodes");
     assert!(nodes.contains("Ready,SchedulingDisabled"), "{nodes}");
 
-    let (well, text) = kubectl.try_run("drain sim-1-node-1 --ignore-daemonsets --timeout=2s");
+    let (well, text) = kubectl.try_run("drain worker-1 --ignore-daemonsets --timeout=2s");
     assert!(
         !well && text.contains("Cannot evict pod as it would violate the pod's disruption budget."),
         "{text}"
     );
     let here = |app: &str, node: &str| kubectl.places(app).iter().filter(|place| *place == node).count();
-    assert_eq!(here("web", "sim-1-node-1"), 2, "the budget kept them");
+    assert_eq!(here("web", "worker-1"), 2, "the budget kept them");
     kubectl.run("patch pdb web -p {\"spec\":{\"minAvailable\":4}}");
     kubectl.run("wait pdb/web --for=jsonpath={.status.disruptionsAllowed}=2 --timeout=20s");
-    let text = kubectl.run("drain sim-1-node-1 --ignore-daemonsets --timeout=20s");
-    assert!(text.ends_with("node/sim-1-node-1 drained\n"), "{text}");
-    assert_eq!((here("web", "sim-1-node-1"), here("patient", "sim-1-node-1")), (0, 0));
+    let text = kubectl.run("drain worker-1 --ignore-daemonsets --timeout=20s");
+    assert!(text.ends_with("node/worker-1 drained\n"), "{text}");
+    assert_eq!((here("web", "worker-1"), here("patient", "worker-1")), (0, 0));
     kubectl.run("wait deployment/web --for=jsonpath={.status.readyReplicas}=6 --timeout=20s");
-    kubectl.run("uncordon sim-1-node-1");
+    kubectl.run("uncordon worker-1");
 
     // The taint does not ask the budget; who tolerates it stays.
-    let before = here("patient", "sim-1-node-2");
-    kubectl.run("taint nodes sim-1-node-2 maintenance=now:NoExecute");
-    kubectl.run("wait pods -l app=web --field-selector spec.nodeName=sim-1-node-2 --for=delete --timeout=20s");
-    assert_eq!(here("web", "sim-1-node-2"), 0);
-    assert_eq!(here("patient", "sim-1-node-2"), before);
+    let before = here("patient", "worker-2");
+    kubectl.run("taint nodes worker-2 maintenance=now:NoExecute");
+    kubectl.run("wait pods -l app=web --field-selector spec.nodeName=worker-2 --for=delete --timeout=20s");
+    assert_eq!(here("web", "worker-2"), 0);
+    assert_eq!(here("patient", "worker-2"), before);
     kubectl.run("wait deployment/web --for=jsonpath={.status.readyReplicas}=6 --timeout=20s");
 }
 
@@ -175,13 +179,16 @@ fn a_node_dies_and_its_pods_are_replaced() {
 ";
     kubectl.apply(&deployment("web", 6, hasty));
     kubectl.run("rollout status deployment/web --timeout=20s");
-    let text = kubectl.sim.ok(&["sim", "fault", "kill-node", "sim-1-node-3"]);
-    assert_eq!(text, "machine/sim-1-node-3 killed\n");
-    kubectl.run("wait node/sim-1-node-3 --for=condition=Ready=Unknown --timeout=20s");
+    let text = kubectl.sim.ok(&["sim", "fault", "kill-node", "worker-0"]);
+    assert_eq!(text, "machine/worker-0 killed\n");
+    kubectl.run("wait node/worker-0 --for=condition=Ready=Unknown --timeout=20s");
     let nodes = kubectl.run("get nodes");
     assert!(nodes.contains(" NotReady "), "{nodes}");
-    let taints = kubectl.words("get node sim-1-node-3", "{.spec.taints[*].key}");
-    assert!(taints.contains(&"node.kubernetes.io/unreachable".to_owned()), "{taints:?}");
+    let taints = kubectl.words("get node worker-0", "{.spec.taints[*].key}");
+    assert!(
+        taints.contains(&"node.kubernetes.io/unreachable".to_owned()),
+        "{taints:?}"
+    );
 
     // First the lost pods count as not ready, then they are evicted and others come; they stay Terminating, for nobody is
     // there who could end them.
@@ -190,14 +197,14 @@ fn a_node_dies_and_its_pods_are_replaced() {
     let pods = kubectl.run("get pods -o wide");
     let lost = pods
         .lines()
-        .filter(|line| line.contains("Terminating") && line.contains("sim-1-node-3"));
+        .filter(|line| line.contains("Terminating") && line.contains("worker-0"));
     assert_eq!(lost.count(), 2, "{pods}");
-    kubectl.run("delete node sim-1-node-3");
-    kubectl.run("wait pods --field-selector spec.nodeName=sim-1-node-3 --for=delete --timeout=20s");
+    kubectl.run("delete node worker-0");
+    kubectl.run("wait pods --field-selector spec.nodeName=worker-0 --for=delete --timeout=20s");
 
-    kubectl.sim.ok(&["sim", "fault", "revive-node", "sim-1-node-3"]);
-    kubectl.run("wait node/sim-1-node-3 --for=create --timeout=20s");
-    kubectl.run("wait node/sim-1-node-3 --for=condition=Ready --timeout=20s");
+    kubectl.sim.ok(&["sim", "fault", "revive-node", "worker-0"]);
+    kubectl.run("wait node/worker-0 --for=create --timeout=20s");
+    kubectl.run("wait node/worker-0 --for=condition=Ready --timeout=20s");
 }
 
 #[test]
@@ -231,7 +238,10 @@ spec:
     assert_eq!(order(), ["db-0", "db-1", "db-2"], "up from the first");
     kubectl.run("set image statefulset/db main=example.org/db:2");
     let text = kubectl.run("rollout status statefulset/db --timeout=20s");
-    assert!(text.contains("statefulset rolling update complete 3 pods"), "{text}");
+    assert!(
+        text.contains("roll out complete: 3 new pods have been updated"),
+        "{text}"
+    );
     assert_eq!(order(), ["db-2", "db-1", "db-0"], "down from the last");
     kubectl.run("scale statefulset/db --replicas=1");
     kubectl.run("wait pod/db-1 pod/db-2 --for=delete --timeout=20s");

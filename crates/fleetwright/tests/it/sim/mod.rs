@@ -36,7 +36,9 @@ impl Sim {
     /// Starts one in a home that is there already.
     pub(crate) fn up_in(home: tempfile::TempDir, args: &[&str]) -> Self {
         let mut command = command(home.path());
-        command.args(["sim", "up", "--kubeconfig", "kubeconfig", "--seed", "7"]).args(args);
+        command
+            .args(["sim", "up", "--kubeconfig", "kubeconfig", "--seed", "7"])
+            .args(args);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let out = BufReader::new(child.stdout.take().unwrap());
         // Owned by its guard from the first moment, so that a failing test leaves no process behind.

@@ -98,7 +98,15 @@ impl Controller for ReplicaSets {
     fn failed(&self, view: &View<'_>, key: &Key, action: &Action, error: &ApiError) -> Vec<Action> {
         match (action, view.object(key)) {
             (Action::Create { .. }, Some(set)) => {
-                plan::refused(self.kind, &set, &error.message, view.now).into_actions()
+                let input = plan::Input {
+                    kind: self.kind,
+                    set: &set,
+                    pods: &claimable(view, &set, &key.namespace),
+                    related: &[],
+                    deletion_cost: &|_| 0,
+                    now: view.now,
+                };
+                plan::refused(&input, &error.message).into_actions()
             }
             _ => Vec::new(),
         }

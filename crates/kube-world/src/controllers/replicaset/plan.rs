@@ -160,7 +160,25 @@ const HABIT: Habit = Habit {
 };
 
 fn tell_status(input: &Input<'_>, pods: &[&Pod], active: &[&Pod], acts: &mut Acts) {
-    let min_ready = int(input.set, &["spec", "minReadySeconds"]).unwrap_or(0);
+    let mut status = counted(input, pods, active);
+    // Whatever was refused before, this turn's plan is carried out: a new refusal is told when it happens.
+    conditions::drop(&mut status, FAILURE);
+    if list(&status, &["conditions"]).is_empty() {
+        remove(&mut status, &["conditions"]);
+    }
+    acts.status(input.kind, input.set, &status);
+    if let Some(moment) = next_available(active.iter().copied(), min_ready(input.set), input.now) {
+        acts.wake(moment);
+    }
+}
+
+fn min_ready(set: &Value) -> i64 {
+    int(set, &["spec", "minReadySeconds"]).unwrap_or(0)
+}
+
+/// The status that the pods make, with the conditions that there are.
+fn counted(input: &Input<'_>, pods: &[&Pod], active: &[&Pod]) -> Value {
+    let min_ready = min_ready(input.set);
     let labels = texts(input.set, &["spec", "template", "metadata", "labels"]);
     let has_all = |pod: &&&Pod| labels.iter().all(|(key, value)| pod.label(key) == Some(value));
     let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
@@ -191,30 +209,24 @@ fn tell_status(input: &Input<'_>, pods: &[&Pod], active: &[&Pod], acts: &mut Act
     if let Some(conditions) = at(input.set, &["status", "conditions"]) {
         set(&mut status, &["conditions"], conditions.clone());
     }
-    // Whatever was refused before, this turn's plan is carried out: a new refusal is told when it happens.
-    conditions::drop(&mut status, FAILURE);
-    if list(&status, &["conditions"]).is_empty() {
-        remove(&mut status, &["conditions"]);
-    }
-    acts.status(input.kind, input.set, &status);
-    if let Some(moment) = next_available(active.iter().copied(), min_ready, input.now) {
-        acts.wake(moment);
-    }
+    status
 }
 
-/// What is told when a pod could not be made: an event, and a condition that stays until pods can be made again.
-pub(crate) fn refused(kind: Kind, object: &Value, why: &str, now: Timestamp) -> Acts {
+/// What is told when a pod could not be made: an event, how many pods there are all the same, and a condition that stays until
+/// pods can be made again.
+pub(crate) fn refused(input: &Input<'_>, why: &str) -> Acts {
     let mut acts = Acts::default();
-    acts.warn(kind, object, "FailedCreate", format!("Error creating: {why}"));
-    let mut status = object.get("status").cloned().unwrap_or_else(|| json!({}));
+    acts.warn(input.kind, input.set, "FailedCreate", format!("Error creating: {why}"));
+    let pods = claim(input, true, &mut Acts::default());
+    let active: Vec<&Pod> = pods.iter().copied().filter(|pod| pod.is_active()).collect();
+    let mut status = counted(input, &pods, &active);
     let says = Says {
         kind: FAILURE,
         status: "True",
         reason: "FailedCreate",
         message: why,
     };
-    if conditions::put(&mut status, says, HABIT, now) {
-        acts.status(kind, object, &status);
-    }
+    conditions::put(&mut status, says, HABIT, input.now);
+    acts.status(input.kind, input.set, &status);
     acts
 }

@@ -154,10 +154,7 @@ impl Target {
     }
 }
 
-fn choose(
-    found: Vec<(Remote, SimulationInfo)>,
-    args: &SimulationArgs,
-) -> Result<(Remote, SimulationInfo), Failure> {
+fn choose(found: Vec<(Remote, SimulationInfo)>, args: &SimulationArgs) -> Result<(Remote, SimulationInfo), Failure> {
     let pids: Vec<String> = found.iter().map(|(_, info)| info.pid.to_string()).collect();
     let mut fitting = found
         .into_iter()

@@ -14,9 +14,7 @@ use jiff::SignedDuration;
 use kube_sim::{Calls, Fault, FaultRule, Requests};
 use model::duration::GoDuration;
 
-use super::{
-    Cleared, ClusterInfo, FaultInfo, FaultRequest, Loaded, NodeAction, NodeRequest, Refusal, SimulationInfo,
-};
+use super::{Cleared, ClusterInfo, FaultInfo, FaultRequest, Loaded, NodeAction, NodeRequest, Refusal, SimulationInfo};
 use crate::commands::sim::living::Living;
 use crate::failure::chain;
 
@@ -26,7 +24,8 @@ const MOST_BYTES: usize = 512 << 20;
 /// What the endpoint tells and reaches.
 #[derive(Debug)]
 pub(in crate::commands::sim) struct Facts {
-    pub(in crate::commands::sim) clusters: Arc<Vec<(Living, String)>>,
+    /// Each with the URL of its API.
+    pub(in crate::commands::sim) clusters: Vec<(Living, String)>,
     /// All but time and clusters, which are filled in for each answer.
     pub(in crate::commands::sim) info: SimulationInfo,
     pub(in crate::commands::sim) token: String,
@@ -50,7 +49,10 @@ pub(in crate::commands::sim) fn router(facts: Arc<Facts>) -> Router {
     Router::new()
         .route("/sim/v1/simulation", get(simulation))
         .route("/sim/v1/clusters/{name}/nodes/{node}", post(act_on_node))
-        .route("/sim/v1/clusters/{name}/faults", get(faults).post(add_fault).delete(clear))
+        .route(
+            "/sim/v1/clusters/{name}/faults",
+            get(faults).post(add_fault).delete(clear),
+        )
         .route("/sim/v1/clusters/{name}/faults/{fault}", delete(clear_one))
         .route("/sim/v1/clusters/{name}/objects", get(snapshot).post(load))
         .fallback(async || Refused(StatusCode::NOT_FOUND, "there is no such path".to_owned()))
