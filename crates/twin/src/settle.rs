@@ -342,6 +342,7 @@ impl Settling<'_> {
     }
 
     fn run(&mut self, mut pod: Value, node: Option<String>) {
+        admit(&mut pod);
         match node {
             Some(node) => set(&mut pod, &["spec", "nodeName"], node),
             None => set(
@@ -383,6 +384,25 @@ fn pod_of(template: Option<&Value>) -> Value {
     set(&mut pod, &["apiVersion"], "v1");
     set(&mut pod, &["kind"], "Pod");
     pod
+}
+
+/// What admission adds to every pod: its account, and patience with nodes that are in trouble.
+fn admit(pod: &mut Value) {
+    if text(pod, "/spec/serviceAccountName").is_empty() {
+        set(pod, &["spec", "serviceAccountName"], "default");
+    }
+    let mut tolerations = list(pod, "/spec/tolerations").to_vec();
+    for key in ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"] {
+        let covers = |toleration: &Value| {
+            let named = text(toleration, "/key");
+            (named == key || named.is_empty()) && matches!(text(toleration, "/effect"), "" | "NoExecute")
+        };
+        if !tolerations.iter().any(covers) {
+            tolerations
+                .push(json!({"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300}));
+        }
+    }
+    set(pod, &["spec", "tolerations"], tolerations);
 }
 
 /// How many pods a rollout may have above the size.

@@ -84,8 +84,9 @@ impl Projection for Heartbeats {
             for condition in conditions.into_iter().flatten() {
                 let written = condition.get("lastHeartbeatTime").and_then(Value::as_str);
                 let written = written.and_then(|text| text.parse::<Timestamp>().ok());
-                if let (Some(written), Some(map)) = (written, condition.as_object_mut())
-                    && written < last
+                // Whoever takes a condition for unknown leaves out when the kubelet spoke last.
+                if let Some(map) = condition.as_object_mut()
+                    && written.is_none_or(|written| written < last)
                 {
                     map.insert("lastHeartbeatTime".to_owned(), seconds(last).into());
                 }
