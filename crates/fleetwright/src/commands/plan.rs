@@ -146,8 +146,8 @@ fn subject(cluster: &Cluster) -> Subject {
     let count = |size: i64| u64::try_from(size).unwrap_or_default();
     let pools = cluster.node_pools.iter().map(|pool| {
         let nodes = NodeCount {
-            min: count(pool.min_size.into()),
-            max: count(pool.max_size.into()),
+            min: count(pool.min_size),
+            max: count(pool.max_size),
             seen: None,
         };
         (pool.name.to_string(), nodes)
