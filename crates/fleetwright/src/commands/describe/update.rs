@@ -184,12 +184,12 @@ mod tests {
             step("pools/worker/nodes", Progress::Failing, 0, "no capacity"),
         ];
         let expected = "\
-stack        done      20s    updated
-manifests    done      4s     (2 steps)
-pools        failing   100s
-  worker     failing   100s
-    stack    done      30s
-    nodes    failing   100s   attempt 3: no capacity
+stack       done      20s    updated
+manifests   done      4s     (2 steps)
+pools       failing   100s
+  worker    failing   100s
+    stack   done      30s
+    nodes   failing   100s   attempt 3: no capacity
 ";
         assert_eq!(tree(&steps, Timestamp::from_second(100).unwrap()), expected);
     }
