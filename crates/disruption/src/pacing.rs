@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::names::{NodeName, PoolName, Zone};
 use crate::node::NodeState;
 use crate::order::by_turn;
+use crate::pod::PodState;
 use crate::policy::Policy;
 use crate::rule::Rule;
 use crate::view::{ClusterView, set_of};
@@ -36,6 +37,10 @@ pub struct PoolLimits {
     pub failed_replacements: u32,
     /// Failed replacements at which the pool stops.
     pub max_failed_replacements: u32,
+    /// Blue-green: no drained machine is ended before every outdated node is drained, so that the old set can take the pods
+    /// back until then.
+    #[serde(default)]
+    pub together: bool,
 }
 
 impl PoolLimits {
@@ -53,6 +58,20 @@ impl PoolLimits {
             max_quarantined: 1,
             failed_replacements: 0,
             max_failed_replacements: 3,
+            together: false,
+        }
+    }
+
+    /// Blue-green: a second set of nodes at full size comes first, on the spot market too, then all old nodes are drained,
+    /// and only then are their machines ended.
+    pub fn blue_green(pool: PoolName, size: u32, max_size: u32) -> Self {
+        let all = size.max(1);
+        Self {
+            surge: size,
+            in_flight: all,
+            most: size.saturating_mul(2).saturating_add(max_size.min(3)),
+            together: true,
+            ..Self::new(pool, size, max_size, false)
         }
     }
 }
@@ -111,6 +130,11 @@ pub enum PoolWait {
         /// How many.
         quarantined: u32,
     },
+    /// Blue-green: drained machines are kept until all old nodes are drained.
+    NotAllDrained {
+        /// How many old nodes still have pods to move.
+        left: u32,
+    },
 }
 
 impl PoolWait {
@@ -124,6 +148,7 @@ impl PoolWait {
             Self::NoNodeInZone { .. } => Rule::ZoneMatch,
             Self::SetOnOtherNode { .. } => Rule::SetsApart,
             Self::RepairBrake { .. } | Self::TooManyQuarantined { .. } => Rule::RepairBrake,
+            Self::NotAllDrained { .. } => Rule::AllDrainedFirst,
         }
     }
 }
@@ -139,6 +164,9 @@ pub struct PoolDecision {
     pub begin: Vec<NodeName>,
     /// Nodes on their way out.
     pub going: Vec<NodeName>,
+    /// Drained machines are kept for now, because others of the old set still have pods (blue-green).
+    #[serde(default)]
+    pub keep_drained: bool,
     /// What keeps it from doing more.
     pub waits: Vec<PoolWait>,
     /// No outdated node is left that can still go.
@@ -161,6 +189,11 @@ pub fn decide_pool(view: &ClusterView, policy: &Policy, limits: &PoolLimits, now
     if pool.outdated.is_empty() {
         decision.done = true;
         return decision;
+    }
+    let left = pool.not_drained();
+    if limits.together && left > 0 && policy.rules.on(Rule::AllDrainedFirst) {
+        decision.keep_drained = true;
+        decision.waits.push(PoolWait::NotAllDrained { left });
     }
     if let Some(block) = view
         .block()
@@ -229,6 +262,18 @@ impl<'a> Pool<'a> {
             quarantined: count(all.iter().copied().filter(given_up).count()),
             ready: count(all.iter().filter(|node| node.ready).count()),
         }
+    }
+
+    /// Old nodes with pods that still have to move. One that ends anyway holds nobody back.
+    fn not_drained(&self) -> u32 {
+        let ends = |node: &&&NodeState| node.mark.as_ref().is_some_and(|mark| mark.machine_ends.is_some());
+        let drained = |node: &&&NodeState| node.is_draining() && self.view.pods_on(&node.name).all(PodState::stays);
+        count(
+            self.outdated
+                .iter()
+                .filter(|node| !ends(node) && !drained(node))
+                .count(),
+        )
     }
 
     fn on(&self, rule: Rule) -> bool {

@@ -89,6 +89,8 @@ rules! {
     InFlight = "limited number of nodes at once",
     /// Two nodes with members of the same StatefulSet do not go at once.
     SetsApart = "nodes with members of one StatefulSet go one after another",
+    /// Blue-green: no machine of the old set is ended before all of its nodes are drained.
+    AllDrainedFirst = "the whole old set is drained before a machine of it ends",
     /// Too many failing replacements stop the pool.
     RepairBrake = "too many failing replacements stop the pool",
 }

@@ -114,6 +114,12 @@ pub fn explain_pool_wait(wait: &PoolWait, now: Timestamp) -> String {
         PoolWait::TooManyQuarantined { quarantined } => {
             format!("{} could not be drained", counted_u32(*quarantined, "node"))
         }
+        PoolWait::NotAllDrained { left } => {
+            format!(
+                "{} of the old set still to be drained before any is removed",
+                counted_u32(*left, "node")
+            )
+        }
     }
 }
 

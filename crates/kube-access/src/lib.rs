@@ -59,6 +59,7 @@ mod discovery;
 mod error;
 mod list;
 pub mod nodes;
+mod objects;
 mod resource;
 mod status;
 pub mod watch;

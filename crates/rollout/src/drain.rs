@@ -6,18 +6,17 @@ use disruption::{
 use jiff::Timestamp;
 use kube_access::AccessError;
 use kube_access::nodes::{Eviction, PodDeletion, PodRef};
-use ports::cloud::{CloudError, Shrink};
 
 use crate::engine::Engine;
 use crate::error::RolloutError;
-use crate::pool::{PoolSpec, Strategy};
+use crate::pool::PoolSpec;
 use crate::records::Outcome;
 
 impl Engine {
     /// Decides for all nodes on their way out of pools that we drain, and carries it out. Pools under the same policy are decided
     /// together; those under another one see what was done before them in the view.
     pub(crate) async fn drain_pass(&mut self, pools: &[PoolSpec]) -> Result<(), RolloutError> {
-        let mut left: Vec<&PoolSpec> = pools.iter().filter(|pool| pool.strategy == Strategy::Rolling).collect();
+        let mut left: Vec<&PoolSpec> = pools.iter().filter(|pool| pool.strategy.drains()).collect();
         while let Some(first) = left.first().copied() {
             let (same, others): (Vec<_>, Vec<_>) = left.into_iter().partition(|pool| pool.policy == first.policy);
             left = others;
@@ -46,6 +45,7 @@ impl Engine {
             NodeStep::Stays | NodeStep::WaitsForItsTurn | NodeStep::Quarantined(_) => Ok(()),
             NodeStep::Wait { .. } => {
                 self.tell_waits(decision).await;
+                self.announce(decision).await;
                 Ok(())
             }
             NodeStep::Cordon => {
@@ -71,6 +71,7 @@ impl Engine {
                     }
                 }
                 self.tell_waits(decision).await;
+                self.announce(decision).await;
                 Ok(())
             }
             NodeStep::Quarantine { pod } => {
@@ -88,7 +89,12 @@ impl Engine {
                 self.keep_node(node);
                 done
             }
-            NodeStep::Drained => self.terminate(pool, decision).await,
+            NodeStep::Drained => {
+                if self.kept(pool) {
+                    return Ok(());
+                }
+                self.terminate(pool, decision).await
+            }
         }
     }
 
@@ -178,9 +184,9 @@ impl Engine {
             self.keep_node(node);
             done?;
         }
+        let against: Vec<String> = evidence.protections.iter().map(protection).collect();
+        let text = format!("terminated by force: {}", against.join("; "));
         if let Some(state) = self.picture.view.pod(&evidence.pod).cloned() {
-            let against: Vec<String> = evidence.protections.iter().map(protection).collect();
-            let text = format!("terminated by force: {}", against.join("; "));
             self.speaker
                 .pod(&self.hand.access, &state, "ForcedTermination", &text, now)
                 .await;
@@ -190,6 +196,11 @@ impl Engine {
         match answer {
             PodDeletion::Deleted | PodDeletion::NotFound | PodDeletion::Gone => {
                 self.counts.forced += 1;
+                self.tell_forced(evidence, text).await;
+                for budget in &evidence.budgets {
+                    let text = format!("pod {} was terminated against this budget", evidence.pod);
+                    self.speaker.budget(&self.hand.access, &budget.budget, &text, now).await;
+                }
                 self.picture.view.note_forced(&evidence.pod, evidence.decided);
                 for budget in &evidence.budgets {
                     self.picture.note_budget_forced(&budget.budget, evidence.decided);
@@ -225,60 +236,6 @@ impl Engine {
             self.picture.note_budget_forced(&budget, at);
         }
         self.unsettled = false;
-        Ok(())
-    }
-
-    /// Ends the machine of a drained node. The pool shrinks with the last ones, as many as were brought beyond its size.
-    async fn terminate(&mut self, pool: &PoolSpec, decision: &NodeDecision) -> Result<(), RolloutError> {
-        let Some(node) = self.picture.nodes.get(&decision.node).cloned() else {
-            return Ok(());
-        };
-        let machine = node
-            .machine
-            .as_ref()
-            .and_then(|id| self.fleet.machines.get(id))
-            .cloned();
-        let Some(machine) = machine.filter(|machine| !machine.leaving) else {
-            return Ok(());
-        };
-        let group = self
-            .fleet
-            .groups
-            .get(&machine.group)
-            .map(|group| (group.desired, group.min));
-        let (desired, min) = group.unwrap_or_default();
-        let size = self.records.get(&pool.name).map(|record| record.size);
-        let wanted = self.fleet.desired(&pool.name);
-        let surplus = wanted.saturating_sub(size.unwrap_or(wanted));
-        let outdated = self.fleet.machines_of(&pool.name);
-        let outdated = outdated.filter(|one| one.outdated.is_some() && !one.leaving).count();
-        let few = outdated <= usize::try_from(surplus).unwrap_or(usize::MAX);
-        let shrink = if desired > min && (pool.removed || few) {
-            Shrink::Yes
-        } else {
-            Shrink::No
-        };
-        self.hand.may_disrupt().await?;
-        self.cloud_changed();
-        match self.hand.cloud.terminate_in_group(&machine.id, shrink).await {
-            Ok(()) => {}
-            Err(CloudError::NotFound { .. }) => {}
-            Err(error) => return Err(error.into()),
-        }
-        self.counts.terminated += 1;
-        if let Some(known) = self.fleet.machines.get_mut(machine.id.as_str()) {
-            known.leaving = true;
-        }
-        if shrink == Shrink::Yes
-            && let Some(group) = self.fleet.groups.get_mut(&machine.group)
-        {
-            group.desired = group.desired.saturating_sub(1);
-        }
-        let now = self.hand.now();
-        let text = format!("drained; machine {} is terminated", machine.id);
-        self.speaker
-            .node(&self.hand.access, &node, "Terminated", &text, now)
-            .await;
         Ok(())
     }
 

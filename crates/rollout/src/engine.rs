@@ -1,10 +1,10 @@
 //! The engine of one cluster: wakes by events, looks at the picture, carries out one round, sleeps until something changes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use disruption::PoolName;
+use disruption::{PodKey, PoolName};
 use jiff::{SignedDuration, Timestamp};
 use kube_access::Access;
 use ports::{Clock, Ledger, WriteContext};
@@ -16,8 +16,9 @@ use crate::events::Speaker;
 use crate::guard::{MayDisrupt, Permission, WriteGate};
 use crate::hand::Hand;
 use crate::machines::{Fleet, NodeCloud};
+use crate::notice::{Noticed, Notices};
 use crate::picture::Picture;
-use crate::pool::{ClusterSpec, Refresh};
+use crate::pool::{ClusterSpec, PoolSpec, Provisioner, Refresh};
 use crate::records::{PoolRecord, Records};
 use crate::seen::NodeSeen;
 use crate::status::{self, ClusterStatus};
@@ -51,12 +52,22 @@ impl std::fmt::Debug for Means {
 
 /// The rollouts of one cluster. [`Rollout::run`] works until the permission is withdrawn or the future is dropped; either
 /// way another run goes on where this one stopped.
-#[derive(Debug)]
 pub struct Rollout {
     means: Means,
     spec: watch::Receiver<ClusterSpec>,
     asked: mpsc::Receiver<oneshot::Sender<(ClusterStatus, RunCounts)>>,
     nudged: Arc<Notify>,
+    marks: Option<PoolSpec>,
+    notices: Option<Arc<dyn Notices>>,
+}
+
+impl std::fmt::Debug for Rollout {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Rollout")
+            .field("means", &self.means)
+            .field("marks", &self.marks)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A way to a running engine.
@@ -104,8 +115,26 @@ impl Rollout {
             spec,
             asked,
             nudged,
+            marks: None,
+            notices: None,
         };
         (rollout, handle)
+    }
+
+    /// Lets the marks on the nodes alone (label `lifecycle-status`) say which are outdated, whatever definitions say: the mode
+    /// inside a cluster, in the place of the original's lifecycle controller. Pools that the specification does not list are
+    /// found by the nodes' labels and get what `template` says.
+    #[must_use]
+    pub fn driven_by_marks(mut self, template: PoolSpec) -> Self {
+        self.marks = Some(template);
+        self
+    }
+
+    /// Tells owners, beside the events, before their pods are terminated by force and when it is done.
+    #[must_use]
+    pub fn telling(mut self, notices: Arc<dyn Notices>) -> Self {
+        self.notices = Some(notices);
+        self
     }
 
     /// Works until the permission is withdrawn.
@@ -133,6 +162,10 @@ impl Rollout {
             fleet: Fleet::default(),
             records: BTreeMap::new(),
             speaker: Speaker::default(),
+            marks: self.marks,
+            notices: self.notices,
+            noticed: BTreeMap::new(),
+            claims_asked: None,
             trouble: BTreeMap::new(),
             cloud_trouble: None,
             counts: RunCounts::default(),
@@ -145,6 +178,7 @@ impl Rollout {
             engine.records.insert(record.pool.clone(), record);
         }
         loop {
+            engine.watch_claims(&mut watches).await;
             while let Some(event) = watches.ready() {
                 let now = engine.hand.now();
                 engine.picture.take(event, &engine.fleet, now);
@@ -197,6 +231,13 @@ pub(crate) struct Engine {
     /// Open records of rollouts, by pool.
     pub(crate) records: BTreeMap<PoolName, PoolRecord>,
     pub(crate) speaker: Speaker,
+    /// Set when the marks alone count; what pools are like that nobody listed.
+    marks: Option<PoolSpec>,
+    pub(crate) notices: Option<Arc<dyn Notices>>,
+    /// What owners were told of by notice, by pod.
+    pub(crate) noticed: BTreeMap<PodKey, Noticed>,
+    /// When the cluster was asked last whether it serves Karpenter's kinds.
+    claims_asked: Option<Timestamp>,
     /// What went wrong in the last round, by pool.
     pub(crate) trouble: BTreeMap<PoolName, Vec<String>>,
     pub(crate) cloud_trouble: Option<String>,
@@ -217,6 +258,82 @@ impl Engine {
             cluster: &self.spec.id,
             context: &self.hand.context,
         }
+    }
+
+    /// The pools: those that we were told of, and with marks alone also those that nodes belong to.
+    pub(crate) fn pools(&self) -> Vec<PoolSpec> {
+        let mut pools = self.spec.pools.clone();
+        let Some(template) = &self.marks else { return pools };
+        let told: BTreeSet<PoolName> = pools.iter().map(|pool| pool.name.clone()).collect();
+        let claimed: BTreeSet<&PoolName> = self
+            .picture
+            .provision
+            .claims
+            .values()
+            .map(|claim| &claim.pool)
+            .collect();
+        let found: BTreeSet<PoolName> = self.picture.view.nodes().filter_map(|node| node.pool.clone()).collect();
+        pools.extend(found.into_iter().filter(|name| !told.contains(name)).map(|name| {
+            let provisioner = if claimed.contains(&name) {
+                Provisioner::NodeClaims
+            } else {
+                template.provisioner
+            };
+            PoolSpec {
+                name,
+                provisioner,
+                ..template.clone()
+            }
+        }));
+        pools
+    }
+
+    /// The marks alone say what is outdated.
+    pub(crate) fn by_marks(&self) -> bool {
+        self.marks.is_some()
+    }
+
+    /// Begins to watch NodeClaims when a pool is made of them, or may be.
+    async fn watch_claims(&mut self, watches: &mut Watches) {
+        let wanted = self.marks.is_some()
+            || self
+                .spec
+                .pools
+                .iter()
+                .any(|pool| pool.provisioner == Provisioner::NodeClaims);
+        let now = self.hand.now();
+        // Definitions of kinds seldom come later, but they may.
+        let due = self.claims_asked.is_none_or(|at| now >= after(at, self.refresh.idle));
+        if !wanted || watches.provisions() || !due {
+            return;
+        }
+        self.claims_asked = Some(now);
+        if let Err(error) = watches.provisioning(&self.hand.access).await {
+            tracing::warn!(%error, "kinds of the cluster cannot be read");
+        }
+        self.kinds = watches.kinds();
+    }
+
+    /// Makes machines of the NodeClaims, when something of them changed.
+    fn join_claims(&mut self) {
+        if !self.picture.provision.changed {
+            return;
+        }
+        let pools: Vec<(PoolName, bool)> = self
+            .pools()
+            .into_iter()
+            .filter(|pool| pool.provisioner == Provisioner::NodeClaims)
+            .map(|pool| (pool.name, pool.removed))
+            .collect();
+        self.picture.provision.join(&mut self.fleet, &pools);
+        self.rejoin();
+    }
+
+    fn rejoin(&mut self) {
+        let now = self.hand.now();
+        let removed = self.spec.pools.iter().filter(|pool| pool.removed);
+        let removed = removed.map(|pool| pool.name.clone()).collect();
+        self.picture.rejoin(&self.fleet, removed, self.marks.is_some(), now);
     }
 
     /// Everything that decisions rest on is known.
@@ -279,6 +396,7 @@ impl Engine {
             return Turn::Next;
         }
         self.trouble.clear();
+        self.join_claims();
         let done = self.round(block.is_some()).await;
         match done {
             Err(RolloutError::Withdrawn) => Turn::Stop,
@@ -292,7 +410,7 @@ impl Engine {
     }
 
     async fn round(&mut self, blocked: bool) -> Result<(), RolloutError> {
-        let pools = self.spec.pools.clone();
+        let pools = self.pools();
         if self.unsettled
             && let Err(error) = self.settle_records().await
         {
@@ -331,9 +449,8 @@ impl Engine {
         match self.fleet.read(&*self.hand.cloud, &self.spec.tag_name).await {
             Ok(()) => {
                 (self.read_at, self.cloud_trouble) = (Some(now), None);
-                let removed = self.spec.pools.iter().filter(|pool| pool.removed);
-                let removed = removed.map(|pool| pool.name.clone()).collect();
-                self.picture.rejoin(&self.fleet, removed, now);
+                self.picture.provision.changed = true;
+                self.rejoin();
             }
             Err(error) => {
                 self.cloud_trouble = Some(error.to_string());

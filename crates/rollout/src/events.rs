@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use disruption::PodState;
+use disruption::{BudgetKey, PodState};
 use jiff::{SignedDuration, Timestamp};
 use kube_access::Access;
 use serde_json::{Value, json};
@@ -64,6 +64,19 @@ impl Speaker {
         self.say(access, &about, &pod.uid, reason, text, now).await;
     }
 
+    /// Says that a pod was forced against a budget.
+    pub(crate) async fn budget(&mut self, access: &Access, budget: &BudgetKey, text: &str, now: Timestamp) {
+        let about = About {
+            kind: "PodDisruptionBudget",
+            namespace: &budget.namespace,
+            name: &budget.name,
+            uid: "",
+        };
+        // Each pod is news of its own.
+        let subject = format!("{budget} {text}");
+        self.say(access, &about, &subject, "ForcedTermination", text, now).await;
+    }
+
     /// An event that cannot be written stops nothing.
     async fn say(
         &mut self,
@@ -95,7 +108,7 @@ fn event(about: &About<'_>, reason: &str, text: &str, now: Timestamp) -> Value {
     } else {
         about.namespace
     };
-    let kind = if matches!(reason, "ForcedTermination" | "Undrainable") {
+    let kind = if matches!(reason, "ForcedTermination" | "ForcedTerminationSoon" | "Undrainable") {
         "Warning"
     } else {
         "Normal"

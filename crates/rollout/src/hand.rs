@@ -8,15 +8,16 @@ use disruption::marking::{
     TAINT_VALUE, TaintEffect, clock_text, taint_effect,
 };
 use jiff::Timestamp;
-use kube_access::Access;
 use kube_access::nodes::{Effect, Taint};
+use kube_access::{Access, AccessError, ApiKind, GroupKind};
 use ports::{Clock, Ledger, WriteContext};
 
 use crate::error::RolloutError;
 use crate::guard::{MayDisrupt, Permission};
 use crate::machines::NodeCloud;
 use crate::names::{
-    CORDONED, QUARANTINED, READY_LABEL_REMOVED, SCALE_DOWN_DISABLED, SCALE_DOWN_HELD, SELECTED, SELECTED_REASON,
+    CORDONED, DO_NOT_DISRUPT, DRAINED, QUARANTINED, READY_LABEL_REMOVED, REARMING, SCALE_DOWN_DISABLED,
+    SCALE_DOWN_HELD, SELECTED, SELECTED_REASON,
 };
 use crate::pool::PoolSpec;
 use crate::seen::{MARK_ANNOTATIONS, NodeSeen, PACE};
@@ -63,6 +64,20 @@ impl Hand {
             Permission::Granted | Permission::Blocked(_) => Ok(()),
             Permission::Withdrawn => Err(RolloutError::Withdrawn),
         }
+    }
+
+    /// A kind as the cluster serves it.
+    ///
+    /// # Errors
+    /// When it does not serve it any more.
+    pub(crate) async fn kind(&self, id: &GroupKind) -> Result<ApiKind, RolloutError> {
+        let kinds = self.access.kinds().await?;
+        let found = kinds.preferred(id).cloned();
+        found.ok_or_else(|| {
+            RolloutError::Cluster(AccessError::NotFound {
+                subject: format!("kind {id}"),
+            })
+        })
     }
 
     /// Marks a node: first the taint, so that pods that move do not come here, then label and reason (fact 62).
@@ -126,6 +141,7 @@ impl Hand {
         node.status = Some(STATUS_READY.into());
         (node.selected, node.reason, node.draining) = (None, None, None);
         (node.ready_label_removed, node.cordoned_by_us) = (None, false);
+        (node.rearming, node.drained) = (false, false);
         Ok(())
     }
 
@@ -163,15 +179,16 @@ impl Hand {
         if node.status.as_deref() != Some(STATUS_READY) {
             self.may_disrupt().await?;
             let back = Changes::from([set(LIFECYCLE_STATUS, STATUS_READY)]);
-            self.access
-                .mark_node(node.name.as_str(), &back, &Changes::new())
-                .await?;
+            // Whoever is driven by the mark alone has to see that it was not taken back.
+            let note = Changes::from([set(REARMING, "true")]);
+            self.access.mark_node(node.name.as_str(), &back, &note).await?;
         }
         self.may_disrupt().await?;
         let away = Changes::from([set(LIFECYCLE_STATUS, STATUS_DRAINING)]);
-        let note = Changes::from([set(READY_LABEL_REMOVED, clock_text(now))]);
+        let note = Changes::from([set(READY_LABEL_REMOVED, clock_text(now)), (REARMING.to_owned(), None)]);
         self.access.mark_node(node.name.as_str(), &away, &note).await?;
         node.status = Some(STATUS_DRAINING.into());
+        node.rearming = false;
         node.ready_label_removed = Some(now);
         Ok(())
     }
@@ -198,6 +215,17 @@ impl Hand {
         Ok(())
     }
 
+    /// Says that a node is drained whose machine somebody else ends.
+    pub(crate) async fn say_drained(&self, node: &mut NodeSeen, now: Timestamp) -> Result<(), RolloutError> {
+        self.may_disrupt().await?;
+        let note = Changes::from([set(DRAINED, clock_text(now))]);
+        self.access
+            .mark_node(node.name.as_str(), &Changes::new(), &note)
+            .await?;
+        node.drained = true;
+        Ok(())
+    }
+
     /// Says that no new node is brought before this one goes (fact 64).
     pub(crate) async fn no_replacement(&self, node: &mut NodeSeen) -> Result<(), RolloutError> {
         self.may_disrupt().await?;
@@ -210,13 +238,16 @@ impl Hand {
     }
 
     /// Keeps the autoscaler from removing a new node, or lets it again.
-    pub(crate) async fn hold_scale_down(&self, node: &mut NodeSeen, hold: bool) -> Result<(), RolloutError> {
+    pub(crate) async fn hold_scale_down(
+        &self,
+        node: &mut NodeSeen,
+        claimed: bool,
+        hold: bool,
+    ) -> Result<(), RolloutError> {
         self.may_write().await?;
         let value = || hold.then(|| "true".to_owned());
-        let notes = Changes::from([
-            (SCALE_DOWN_DISABLED.to_owned(), value()),
-            (SCALE_DOWN_HELD.to_owned(), value()),
-        ]);
+        let key = if claimed { DO_NOT_DISRUPT } else { SCALE_DOWN_DISABLED };
+        let notes = Changes::from([(key.to_owned(), value()), (SCALE_DOWN_HELD.to_owned(), value())]);
         self.access
             .mark_node(node.name.as_str(), &Changes::new(), &notes)
             .await?;

@@ -29,7 +29,9 @@
 //! assert!(!pool.removed);
 //! ```
 
+mod claims;
 mod drain;
+mod ending;
 mod engine;
 mod error;
 mod events;
@@ -37,6 +39,7 @@ mod guard;
 mod hand;
 mod machines;
 pub mod names;
+mod notice;
 mod picture;
 mod pool;
 mod pools;
@@ -50,6 +53,7 @@ pub use engine::{Handle, Means, Rollout};
 pub use error::RolloutError;
 pub use guard::{MayDisrupt, Permission};
 pub use machines::NodeCloud;
-pub use pool::{ClusterSpec, PoolSpec, Refresh, Strategy};
+pub use notice::{Notice, NoticeKind, Notices};
+pub use pool::{ClusterSpec, PoolSpec, Provisioner, Refresh, Strategy, UnknownStrategy};
 pub use records::{EVIDENCE_KIND, EvidenceRecord, Outcome, PoolRecord, ROLLOUT_KIND};
 pub use status::{ClusterStatus, NodeStatus, PodStatus, PoolPhase, PoolStatus};

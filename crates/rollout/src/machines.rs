@@ -17,11 +17,20 @@ pub trait NodeCloud: NodeGroups + Instances + Machines + Send + Sync {}
 
 impl<T: NodeGroups + Instances + Machines + Send + Sync + ?Sized> NodeCloud for T {}
 
-/// A machine of a group.
+/// What a machine is made and ended by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Home {
+    /// A group of the cloud.
+    Group(GroupName),
+    /// A NodeClaim of the cluster.
+    Claim(Box<str>),
+}
+
+/// A machine of a group or of a NodeClaim.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Machine {
     pub(crate) id: InstanceId,
-    pub(crate) group: GroupName,
+    pub(crate) home: Home,
     pub(crate) pool: PoolName,
     /// The cloud calls it healthy and in service.
     pub(crate) serves: bool,
@@ -149,10 +158,16 @@ impl Fleet {
         self.machines.values().filter(move |machine| machine.pool == *pool)
     }
 
-    /// How many nodes the groups of a pool want.
+    /// How many nodes a pool wants: what its groups want, and its NodeClaims that are not on their way out.
     pub(crate) fn desired(&self, pool: &PoolName) -> u32 {
+        let claims = self
+            .machines_of(pool)
+            .filter(|machine| matches!(machine.home, Home::Claim(_)) && !machine.leaving)
+            .count();
         self.groups_of(pool)
-            .fold(0, |sum, group| sum.saturating_add(group.desired))
+            .fold(u32::try_from(claims).unwrap_or(u32::MAX), |sum, group| {
+                sum.saturating_add(group.desired)
+            })
     }
 
     /// The autoscaler may size a group of this pool.
@@ -163,7 +178,8 @@ impl Fleet {
 
     /// Machines are on their way up or down, or groups have not what they want.
     pub(crate) fn busy(&self) -> bool {
-        let moving = |machine: &Machine| machine.coming || machine.leaving;
+        // Claims are watched: what happens to them is known without asking.
+        let moving = |machine: &Machine| matches!(machine.home, Home::Group(_)) && (machine.coming || machine.leaving);
         let active = |group: &Group| group.instances.iter().filter(|one| is_active(one.lifecycle)).count();
         self.machines.values().any(moving)
             || self
@@ -221,7 +237,7 @@ fn machine(
     };
     Machine {
         id: member.id.clone(),
-        group: group.name.clone(),
+        home: Home::Group(group.name.clone()),
         pool: pool.clone(),
         serves: member.healthy && member.lifecycle == InstanceLifecycle::InService,
         coming: is_active(member.lifecycle) && member.lifecycle != InstanceLifecycle::InService,

@@ -26,6 +26,25 @@ pub const POOL_LABEL: &str = "node.kubernetes.io/node-pool";
 /// Label of a node with its zone.
 pub const ZONE_LABEL: &str = "topology.kubernetes.io/zone";
 
+/// When a node that no machine of ours belongs to was drained, RFC 3339: whoever owns its machine may end it.
+pub const DRAINED: &str = "rollout.fleetwright.dev/drained";
+/// The ready label is back for a moment, so that operators of databases see it go again; the node stays marked meanwhile.
+pub const REARMING: &str = "rollout.fleetwright.dev/rearming";
+/// Keeps Karpenter from ending a node by its own choice; ours where [`SCALE_DOWN_HELD`] is beside it.
+pub const DO_NOT_DISRUPT: &str = "karpenter.sh/do-not-disrupt";
+/// Label of a NodeClaim and its node with the name of its NodePool.
+pub const CLAIM_POOL_LABEL: &str = "karpenter.sh/nodepool";
+/// Annotation with the hash of a NodePool's template.
+pub const POOL_HASH: &str = "karpenter.sh/nodepool-hash";
+/// Annotation with the version of the way in which that hash is made.
+pub const POOL_HASH_VERSION: &str = "karpenter.sh/nodepool-hash-version";
+/// Annotation with the hash of a node class.
+pub const CLASS_HASH: &str = "karpenter.k8s.aws/ec2nodeclass-hash";
+/// Annotation with the version of the way in which that hash is made.
+pub const CLASS_HASH_VERSION: &str = "karpenter.k8s.aws/ec2nodeclass-hash-version";
+/// Annotation of a NodeClaim on its way out: when its machine ends whatever runs on it, RFC 3339.
+pub const TERMINATION_TIME: &str = "karpenter.sh/nodeclaim-termination-timestamp";
+
 /// Key of the tag that every cloud object of a cluster carries with the value `owned`.
 #[must_use]
 pub fn cluster_tag(cluster: &str) -> String {

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use kube_access::watch::WatchEvent;
 use kube_access::{GroupKind, ObjectKey};
 
+use crate::claims::Provision;
 use crate::machines::{Fleet, Machine};
 use crate::seen::{NodeSeen, PodSeen, Seen};
 
@@ -44,6 +45,10 @@ pub(crate) struct Picture {
     pub(crate) unreadable: BTreeMap<ObjectKey, String>,
     /// Pools that are being removed.
     removed: BTreeSet<PoolName>,
+    /// The mark alone makes a node outdated.
+    by_marks: bool,
+    /// What Karpenter has.
+    pub(crate) provision: Provision,
     /// Machines that were ready once since we look.
     pub(crate) was_ready: BTreeSet<Box<str>>,
 }
@@ -84,9 +89,22 @@ impl Picture {
                 budget.last_forced = self.forced.get(&budget.key).copied();
                 self.view.set_budget(*budget);
             }
-            Seen::Node(Err(why)) | Seen::Pod(Err(why)) | Seen::Budget(Err(why)) => {
+            Seen::Node(Err(why))
+            | Seen::Pod(Err(why))
+            | Seen::Budget(Err(why))
+            | Seen::NodePool(Err(why))
+            | Seen::NodeClaim(Err(why)) => {
                 self.unreadable.insert(key, why);
             }
+            Seen::NodePool(Ok(pool)) => {
+                self.provision.changed = true;
+                self.provision.pools.insert(named.1, *pool);
+            }
+            Seen::NodeClaim(Ok(claim)) => {
+                self.provision.changed = true;
+                self.provision.claims.insert(named.1, *claim);
+            }
+            Seen::NodeClass(class) => self.provision.set_class(&named.1, class),
             Seen::Volume(zones) => {
                 self.volumes.insert(named.1, zones);
                 self.refill(|_, extras| !extras.claims.is_empty());
@@ -141,6 +159,15 @@ impl Picture {
             "PersistentVolumeClaim" => self.applied(key.clone(), Seen::Claim(None), fleet, now),
             "StatefulSet" => self.applied(key.clone(), Seen::Set(None), fleet, now),
             "Job" => self.applied(key.clone(), Seen::Job(None), fleet, now),
+            "NodePool" => {
+                self.provision.changed = true;
+                self.provision.pools.remove(&named.1);
+            }
+            "NodeClaim" => {
+                self.provision.changed = true;
+                self.provision.claims.remove(&named.1);
+            }
+            "EC2NodeClass" => self.provision.set_class(&named.1, None),
             _ => {}
         }
     }
@@ -228,8 +255,8 @@ impl Picture {
     }
 
     /// Joins all nodes anew, after the cloud was read or the pools changed.
-    pub(crate) fn rejoin(&mut self, fleet: &Fleet, removed: BTreeSet<PoolName>, now: Timestamp) {
-        self.removed = removed;
+    pub(crate) fn rejoin(&mut self, fleet: &Fleet, removed: BTreeSet<PoolName>, by_marks: bool, now: Timestamp) {
+        (self.removed, self.by_marks) = (removed, by_marks);
         self.was_ready.retain(|machine| fleet.machines.contains_key(machine));
         let states: Vec<NodeState> = self
             .nodes
@@ -260,6 +287,7 @@ impl Picture {
         state.outdated = match (&ends, removed) {
             (Some((_, code)), _) => Some(format!("the cloud takes the machine back ({code})").into()),
             (None, true) => Some("the node pool is removed".into()),
+            (None, false) if self.by_marks => marked_from_outside(node),
             (None, false) => machine.and_then(|one| one.outdated.clone()),
         };
         if let Some((at, _)) = ends {
@@ -309,4 +337,10 @@ impl Picture {
             .pod(key)
             .is_some_and(|pod| *pod.uid == *uid && pod.terminating.is_none())
     }
+}
+
+/// Why a node goes when its mark is all that counts.
+fn marked_from_outside(node: &NodeSeen) -> Option<Box<str>> {
+    node.is_marked()
+        .then(|| node.reason.clone().unwrap_or_else(|| "marked for replacement".into()))
 }

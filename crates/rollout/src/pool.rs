@@ -1,5 +1,6 @@
 //! What the engine is told about a cluster and its node pools.
 
+use std::str::FromStr;
 use std::time::Duration;
 
 use disruption::{Policy, PoolName};
@@ -12,6 +13,56 @@ pub enum Strategy {
     Rolling,
     /// We mark outdated nodes and wait; a controller inside the cluster drains and terminates (fact 4.3).
     Mark,
+    /// A second set of nodes at full size comes first, then all old nodes are drained, then their machines are ended. Until
+    /// the last one is drained the old set can take the pods back: give the pool its old definition again.
+    BlueGreen,
+}
+
+impl Strategy {
+    /// We drain, rather than another controller.
+    #[must_use]
+    pub fn drains(self) -> bool {
+        self != Self::Mark
+    }
+
+    /// Its name, as the config item `update_strategy` has it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Rolling => "rolling",
+            Self::Mark => "clc",
+            Self::BlueGreen => "blue-green",
+        }
+    }
+}
+
+/// The text names no strategy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("an update strategy is `rolling`, `clc` (or `mark`) or `blue-green`")]
+pub struct UnknownStrategy;
+
+impl FromStr for Strategy {
+    type Err = UnknownStrategy;
+
+    /// Reads the config item `update_strategy`; `clc` is the original's word for marking.
+    fn from_str(text: &str) -> Result<Self, UnknownStrategy> {
+        match text {
+            "rolling" => Ok(Self::Rolling),
+            "clc" | "mark" => Ok(Self::Mark),
+            "blue-green" => Ok(Self::BlueGreen),
+            _ => Err(UnknownStrategy),
+        }
+    }
+}
+
+/// What the machines of a pool are made by.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Provisioner {
+    /// Groups of the cloud, found by their tags (fact 4.1).
+    #[default]
+    Groups,
+    /// NodeClaims of the Karpenter NodePool of the pool's name (facts 4.1 and 4.7).
+    NodeClaims,
 }
 
 /// A node pool.
@@ -23,6 +74,8 @@ pub struct PoolSpec {
     pub policy: Policy,
     /// How its nodes are replaced.
     pub strategy: Strategy,
+    /// What its machines are made by.
+    pub provisioner: Provisioner,
     /// Its largest size in the registry; a pool of 0 is passed over (fact 4.4).
     pub max_size: u32,
     /// Its machines are of the spot market: nobody waits for new ones.
@@ -44,6 +97,7 @@ impl PoolSpec {
             name,
             policy,
             strategy: Strategy::Rolling,
+            provisioner: Provisioner::Groups,
             max_size,
             spot: false,
             control_plane: false,

@@ -9,7 +9,7 @@ use ports::cloud::{GroupName, GroupSize, Process, Shrink};
 use crate::engine::Engine;
 use crate::error::RolloutError;
 use crate::names::AUTOSCALER_TAG;
-use crate::pool::{PoolSpec, Strategy};
+use crate::pool::{PoolSpec, Provisioner, Strategy};
 use crate::records::PoolRecord;
 use crate::seen::NodeSeen;
 
@@ -18,7 +18,11 @@ pub(crate) fn limits(engine: &Engine, pool: &PoolSpec) -> PoolLimits {
     let desired = engine.fleet.desired(&pool.name);
     let record = engine.records.get(&pool.name);
     let size = record.map_or(desired, |record| record.size);
-    let mut limits = PoolLimits::new(pool.name.clone(), size, pool.max_size, pool.spot || pool.removed);
+    let mut limits = if pool.strategy == Strategy::BlueGreen && !pool.removed {
+        PoolLimits::blue_green(pool.name.clone(), size, pool.max_size)
+    } else {
+        PoolLimits::new(pool.name.clone(), size, pool.max_size, pool.spot || pool.removed)
+    };
     if pool.removed {
         (limits.surge, limits.in_flight) = (0, limits.in_flight.max(1));
     }
@@ -28,8 +32,11 @@ pub(crate) fn limits(engine: &Engine, pool: &PoolSpec) -> PoolLimits {
     limits
 }
 
-/// What the groups of a pool launch now, in one text.
+/// What the groups of a pool launch now, or its NodeClaims are made from, in one text.
 fn generation(engine: &Engine, pool: &PoolName) -> String {
+    if let Some(made) = engine.picture.provision.generation(pool) {
+        return made;
+    }
     let groups = engine.fleet.groups_of(pool);
     let parts = groups.filter_map(|group| {
         let template = group.launch_template.as_ref()?;
@@ -54,13 +61,13 @@ impl Engine {
         if decision.done {
             return self.finish(pool).await;
         }
-        if pool.strategy == Strategy::Rolling && !pool.removed {
+        if pool.strategy.drains() && !pool.removed {
             self.open_record(pool, now).await?;
         }
-        if pool.strategy == Strategy::Rolling {
+        if pool.strategy.drains() {
             self.still(pool).await?;
         }
-        if pool.strategy == Strategy::Rolling && !pool.removed {
+        if pool.strategy.drains() && !pool.removed {
             self.repair(pool, now).await?;
             self.hold_new_nodes(pool, true).await?;
         }
@@ -124,6 +131,9 @@ impl Engine {
     async fn add(&mut self, pool: &PoolSpec, decision: &PoolDecision) -> Result<(), RolloutError> {
         if decision.add.is_empty() {
             return Ok(());
+        }
+        if pool.provisioner == Provisioner::NodeClaims {
+            return self.add_claims(pool, decision).await;
         }
         let mut sizes: BTreeMap<GroupName, u32> = BTreeMap::new();
         for group in self.fleet.groups_of(&pool.name) {
@@ -222,10 +232,12 @@ impl Engine {
         let patience = pool.policy.assumptions.node_at_most.to_std().unwrap_or_default();
         let patience = SignedDuration::try_from(patience).unwrap_or(SignedDuration::MAX);
         let most = limits(self, pool).max_failed_replacements;
+        // Objects of the cluster carry whole seconds.
+        let started = Timestamp::from_second(record.started.as_second()).unwrap_or(record.started);
         let mut late = Vec::new();
         let mut wake = None;
         for machine in self.fleet.machines_of(&pool.name) {
-            let Some(launched) = machine.launched.filter(|at| *at >= record.started) else {
+            let Some(launched) = machine.launched.filter(|at| *at >= started) else {
                 continue;
             };
             let id: Box<str> = machine.id.as_str().into();
@@ -261,7 +273,7 @@ impl Engine {
             if failed < most {
                 self.hand.may_disrupt().await?;
                 self.cloud_changed();
-                self.hand.cloud.terminate_in_group(&id, Shrink::No).await?;
+                self.end_machine(&id, Shrink::No).await?;
                 if let Some(machine) = self.fleet.machines.get_mut(id.as_str()) {
                     machine.leaving = true;
                 }
@@ -270,21 +282,25 @@ impl Engine {
         Ok(())
     }
 
-    /// Keeps the autoscaler from removing the new nodes while the old ones go, or lets it again.
+    /// Keeps the autoscaler from removing the new nodes while the old ones go, and Karpenter from replacing the old ones by
+    /// itself; or lets them again.
     async fn hold_new_nodes(&mut self, pool: &PoolSpec, hold: bool) -> Result<(), RolloutError> {
+        let claims = pool.provisioner == Provisioner::NodeClaims;
         let concerned = |node: &&NodeSeen| {
             let state = self.picture.view.node(&node.name);
             let ours = state.is_some_and(|state| {
-                state.pool.as_ref() == Some(&pool.name) && (!hold || (state.outdated.is_none() && state.ready))
+                // Karpenter would replace old nodes by itself too, and by its own rules.
+                let new = state.outdated.is_none() && state.ready;
+                state.pool.as_ref() == Some(&pool.name) && (!hold || new || (claims && node.fully_marked()))
             });
             ours && node.held != hold
         };
-        if self.fleet.autoscaled(&pool.name).next().is_none() {
+        if !claims && self.fleet.autoscaled(&pool.name).next().is_none() {
             return Ok(());
         }
         let nodes: Vec<NodeSeen> = self.picture.nodes.values().filter(concerned).cloned().collect();
         for mut node in nodes {
-            self.hand.hold_scale_down(&mut node, hold).await?;
+            self.hand.hold_scale_down(&mut node, claims, hold).await?;
             self.keep_node(node);
         }
         Ok(())
@@ -396,8 +412,9 @@ impl Engine {
     async fn take_back_stale(&mut self, pool: &PoolSpec) -> Result<(), RolloutError> {
         let stale = |node: &&NodeSeen| {
             let machine = node.machine.as_ref().and_then(|id| self.fleet.machines.get(id));
-            // Without the machine nothing is known about its definition.
-            let current = machine.is_some_and(|one| one.pool == pool.name && !one.leaving);
+            // Without the machine nothing is known about its definition; its mark is known.
+            let of_pool = self.picture.view.node(&node.name).and_then(|state| state.pool.as_ref()) == Some(&pool.name);
+            let current = machine.map_or(self.by_marks() && of_pool, |one| one.pool == pool.name && !one.leaving);
             let outdated = self
                 .picture
                 .view

@@ -10,8 +10,10 @@ use disruption::{Budget, NodeMark, NodeName, OPERATOR_DRAINING, PodState, PoolNa
 use jiff::Timestamp;
 use serde_json::Value;
 
+use crate::claims::{self, ClaimSeen, Hash, NodePoolSeen};
 use crate::names::{
-    CORDONED, POOL_LABEL, QUARANTINED, READY_LABEL_REMOVED, SCALE_DOWN_HELD, SELECTED, SELECTED_REASON, ZONE_LABEL,
+    CLAIM_POOL_LABEL, CORDONED, DRAINED, POOL_LABEL, QUARANTINED, READY_LABEL_REMOVED, REARMING, SCALE_DOWN_HELD,
+    SELECTED, SELECTED_REASON, ZONE_LABEL,
 };
 
 /// The projection of one object; an object that the contract needs and that cannot be read says so.
@@ -28,6 +30,12 @@ pub(crate) enum Seen {
     Set(Option<u32>),
     /// When a Job gives up by itself.
     Job(Option<Timestamp>),
+    /// A NodePool of Karpenter.
+    NodePool(Result<Box<NodePoolSeen>, String>),
+    /// A NodeClaim of Karpenter.
+    NodeClaim(Result<Box<ClaimSeen>, String>),
+    /// The hash of a node class, with its group.
+    NodeClass(Option<(Box<str>, Hash)>),
 }
 
 /// A node object.
@@ -57,6 +65,10 @@ pub(crate) struct NodeSeen {
     pub(crate) cordoned_by_us: bool,
     /// We told the autoscaler to leave it.
     pub(crate) held: bool,
+    /// The label is back for a moment only.
+    pub(crate) rearming: bool,
+    /// We said that it is drained.
+    pub(crate) drained: bool,
 }
 
 impl NodeSeen {
@@ -74,9 +86,9 @@ impl NodeSeen {
         })
     }
 
-    /// It carries the label of selected or draining nodes.
+    /// It carries the label of selected or draining nodes, or would but for the moment in which operators shall see it change.
     pub(crate) fn is_marked(&self) -> bool {
-        matches!(self.status.as_deref(), Some(STATUS_PENDING | STATUS_DRAINING))
+        self.rearming || matches!(self.status.as_deref(), Some(STATUS_PENDING | STATUS_DRAINING))
     }
 
     /// The mark is complete: nothing of it is left to write.
@@ -95,18 +107,18 @@ pub(crate) struct PodSeen {
     pub(crate) moving: bool,
 }
 
-fn text<'v>(object: &'v Value, path: &str) -> Option<&'v str> {
+pub(crate) fn text<'v>(object: &'v Value, path: &str) -> Option<&'v str> {
     object
         .pointer(path)
         .and_then(Value::as_str)
         .filter(|text| !text.is_empty())
 }
 
-fn items<'v>(object: &'v Value, path: &str) -> impl Iterator<Item = &'v Value> {
+pub(crate) fn items<'v>(object: &'v Value, path: &str) -> impl Iterator<Item = &'v Value> {
     object.pointer(path).and_then(Value::as_array).into_iter().flatten()
 }
 
-fn strings(object: &Value, path: &str) -> BTreeMap<String, String> {
+pub(crate) fn strings(object: &Value, path: &str) -> BTreeMap<String, String> {
     let map = object.pointer(path).and_then(Value::as_object);
     let pairs = map.into_iter().flatten();
     pairs
@@ -114,12 +126,12 @@ fn strings(object: &Value, path: &str) -> BTreeMap<String, String> {
         .collect()
 }
 
-fn time(object: &Value, path: &'static str) -> Result<Option<Timestamp>, String> {
+pub(crate) fn time(object: &Value, path: &'static str) -> Result<Option<Timestamp>, String> {
     let parse = |text: &str| text.parse().map_err(|_| format!("{path} is not an RFC 3339 time"));
     text(object, path).map(parse).transpose()
 }
 
-fn clock(annotations: &BTreeMap<String, String>, key: &'static str) -> Result<Option<Timestamp>, String> {
+pub(crate) fn clock(annotations: &BTreeMap<String, String>, key: &'static str) -> Result<Option<Timestamp>, String> {
     let parse = |text: &String| {
         text.parse()
             .map_err(|_| format!("annotation {key} is not an RFC 3339 time"))
@@ -153,7 +165,7 @@ fn read_node(object: &Value) -> Result<NodeSeen, String> {
         ready_since: since.unwrap_or(created),
         cordoned: object.pointer("/spec/unschedulable") == Some(&Value::Bool(true)),
         machine: machine.map(Into::into),
-        pool: label(POOL_LABEL).map(Into::into),
+        pool: label(POOL_LABEL).or_else(|| label(CLAIM_POOL_LABEL)).map(Into::into),
         zone: label(ZONE_LABEL).map(Into::into),
         status: label(LIFECYCLE_STATUS).map(Into::into),
         tainted: items(object, "/spec/taints").any(|taint| text(taint, "/key") == Some(TAINT_KEY)),
@@ -168,6 +180,8 @@ fn read_node(object: &Value) -> Result<NodeSeen, String> {
         ready_label_removed: clock(&annotations, READY_LABEL_REMOVED)?,
         cordoned_by_us: annotations.contains_key(CORDONED),
         held: annotations.contains_key(SCALE_DOWN_HELD),
+        rearming: annotations.contains_key(REARMING),
+        drained: annotations.contains_key(DRAINED),
     })
 }
 
@@ -230,8 +244,28 @@ pub(crate) fn job(object: &Value) -> Seen {
     Seen::Job(end)
 }
 
+pub(crate) fn node_pool(object: &Value) -> Seen {
+    Seen::NodePool(claims::read_pool(object).map(Box::new))
+}
+
+pub(crate) fn node_claim(object: &Value) -> Seen {
+    Seen::NodeClaim(claims::read_claim(object).map(Box::new))
+}
+
+pub(crate) fn node_class(object: &Value) -> Seen {
+    Seen::NodeClass(claims::read_class(object))
+}
+
 /// Annotations of a mark that are taken away with it. The last forced termination stays: its pace outlives the mark.
-pub(crate) const MARK_ANNOTATIONS: [&str; 5] = [SELECTED, SELECTED_REASON, DRAIN_START, READY_LABEL_REMOVED, CORDONED];
+pub(crate) const MARK_ANNOTATIONS: [&str; 7] = [
+    SELECTED,
+    SELECTED_REASON,
+    DRAIN_START,
+    READY_LABEL_REMOVED,
+    CORDONED,
+    REARMING,
+    DRAINED,
+];
 
 /// The annotation that keeps the pace of forced terminations.
 pub(crate) const PACE: &str = LAST_FORCED;

@@ -123,8 +123,7 @@ pub(crate) fn of(engine: &Engine) -> ClusterStatus {
         blocked: block.map(|block| block.reason.to_string()),
         trouble: kinds.chain(objects).chain(engine.cloud_trouble.clone()).collect(),
         pools: engine
-            .spec
-            .pools
+            .pools()
             .iter()
             .map(|pool| pool_status(engine, pool, now))
             .collect(),
@@ -163,7 +162,8 @@ fn pool_status(engine: &Engine, pool: &PoolSpec, now: Timestamp) -> PoolStatus {
         PoolPhase::Rolling
     };
     let broken = engine.fleet.broken.get(&pool.name).cloned();
-    let trouble = engine.trouble.get(&pool.name).cloned().unwrap_or_default();
+    let mut trouble = engine.trouble.get(&pool.name).cloned().unwrap_or_default();
+    trouble.extend(engine.picture.provision.hint(&pool.name).map(str::to_owned));
     PoolStatus {
         pool: pool.name.clone(),
         phase,

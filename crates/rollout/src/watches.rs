@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures::FutureExt;
 use futures::future::select_all;
 use kube_access::watch::{WatchEvent, WatchOptions, WatchSet};
-use kube_access::{Access, AccessError, Depth, GroupKind};
+use kube_access::{Access, AccessError, ApiKind, Depth, GroupKind};
 use serde_json::Value;
 
 use crate::seen::{self, Seen};
@@ -23,9 +23,17 @@ const WATCHED: [(&str, &str, Project); 7] = [
     ("", "Pod", seen::pod),
 ];
 
+/// Kinds of Karpenter, where the cluster serves them.
+const PROVISIONING: [(&str, &str, Project); 3] = [
+    ("karpenter.k8s.aws", "EC2NodeClass", seen::node_class),
+    ("karpenter.sh", "NodePool", seen::node_pool),
+    ("karpenter.sh", "NodeClaim", seen::node_claim),
+];
+
 /// All of them.
 pub(crate) struct Watches {
     sets: Vec<WatchSet<Seen>>,
+    provisioning: bool,
 }
 
 impl Watches {
@@ -38,13 +46,40 @@ impl Watches {
             let kind = kinds.preferred(&id).cloned().ok_or_else(|| AccessError::NotFound {
                 subject: format!("kind {id}"),
             })?;
-            let options = WatchOptions {
-                depth: Depth::Full,
-                ..WatchOptions::default()
-            };
-            sets.push(WatchSet::new(access, [(kind, options)], Arc::new(project)));
+            sets.push(watch(access, kind, project));
         }
-        Ok(Self { sets })
+        Ok(Self {
+            sets,
+            provisioning: false,
+        })
+    }
+
+    /// Begins to watch Karpenter's kinds, if that was not done and the cluster serves them by now; true when they are watched.
+    pub(crate) async fn provisioning(&mut self, access: &Access) -> Result<bool, AccessError> {
+        if self.provisioning {
+            return Ok(true);
+        }
+        let id = |group: &str, name: &str| GroupKind::new(group, name);
+        let mut kinds = access.kinds().await?;
+        if kinds.preferred(&id("karpenter.sh", "NodeClaim")).is_none() {
+            kinds = access.refresh_kinds().await?;
+        }
+        let served = |name: &str| kinds.preferred(&id("karpenter.sh", name)).is_some();
+        if !served("NodeClaim") || !served("NodePool") {
+            return Ok(false);
+        }
+        for (group, name, project) in PROVISIONING {
+            if let Some(kind) = kinds.preferred(&id(group, name)) {
+                self.sets.push(watch(access, kind.clone(), project));
+            }
+        }
+        self.provisioning = true;
+        Ok(true)
+    }
+
+    /// Karpenter's kinds are watched.
+    pub(crate) fn provisions(&self) -> bool {
+        self.provisioning
     }
 
     /// How many kinds have to be read completely before anything is decided.
@@ -62,4 +97,12 @@ impl Watches {
     pub(crate) fn ready(&mut self) -> Option<WatchEvent<Seen>> {
         self.sets.iter_mut().find_map(|set| set.next().now_or_never())
     }
+}
+
+fn watch(access: &Access, kind: ApiKind, project: Project) -> WatchSet<Seen> {
+    let options = WatchOptions {
+        depth: Depth::Full,
+        ..WatchOptions::default()
+    };
+    WatchSet::new(access, [(kind, options)], Arc::new(project))
 }

@@ -73,4 +73,5 @@ mutations! {
     without_in_flight = InFlight,
     without_sets_apart = SetsApart,
     without_repair_brake = RepairBrake,
+    without_all_drained_first = AllDrainedFirst,
 }

@@ -246,6 +246,16 @@ fn pool(case: &Case, now: Timestamp) -> Vec<(Rule, String)> {
             found.push((rule, format!("{decision:?}")));
         }
     };
+    let moves = |node: &NodeState| {
+        let mark = node.mark.as_ref();
+        let spoken_for = mark.is_some_and(|mark| mark.quarantined.is_some() || mark.machine_ends.is_some());
+        let here = |pod: &&PodState| pod.node.as_ref() == Some(&node.name) && !pod.stays();
+        node.outdated.is_some() && !spoken_for && (!node.is_draining() || case.pods.iter().any(|pod| here(&pod)))
+    };
+    breach(
+        Rule::AllDrainedFirst,
+        case.limits.together && !decision.keep_drained && case.nodes.iter().any(moves),
+    );
     if decision.begin.is_empty() {
         return found;
     }

@@ -141,3 +141,32 @@ fn bounds_and_expectations_of_single_nodes() {
     let stays = gone_at_latest(&view, &production(), &"stays".into(), t0()).unwrap();
     assert_eq!(stays, Err(disruption::Unbounded::NotSelected));
 }
+
+/// Blue-green: a second set at full size, all old nodes at once, and no machine ends before the last one is drained.
+#[test]
+fn a_blue_green_pool_doubles_drains_and_only_then_ends_machines() {
+    let names = ["o1", "o2", "o3", "o4"];
+    let limits = |desired| PoolLimits {
+        desired,
+        ..PoolLimits::blue_green("worker".into(), 4, 10)
+    };
+    let mut view = ClusterView::new(names.map(|name| node(name, true, true)), [], []);
+    let first = decide_pool(&view, &production(), &limits(4), t0());
+    assert_eq!((first.add.len(), first.begin.len(), first.keep_drained), (4, 0, true));
+    for name in ["n1", "n2", "n3", "n4"] {
+        view.set_node(node(name, false, false));
+    }
+    let second = decide_pool(&view, &production(), &limits(8), t0());
+    assert_eq!(
+        (second.add.len(), second.begin.len(), second.keep_drained),
+        (0, 4, true)
+    );
+    for name in names {
+        view.set_node(draining(name, t0()));
+    }
+    view.set_pod(pod("cart-1", "cart", "o3", t0()));
+    let third = decide_pool(&view, &production(), &limits(8), t0());
+    assert_eq!(third.waits, [PoolWait::NotAllDrained { left: 1 }]);
+    view.remove_pod(&disruption::PodKey::new("shop", "cart-1"));
+    assert!(!decide_pool(&view, &production(), &limits(8), t0()).keep_drained);
+}

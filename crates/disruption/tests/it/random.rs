@@ -107,6 +107,7 @@ fn limits(dice: &mut Dice, nodes: &[NodeState]) -> PoolLimits {
     limits.desired = size.saturating_sub(dice.pick(&[0, 0, 1, 2])) + u32::from(dice.one_in(6));
     limits.failed_replacements = dice.pick(&[0, 0, 0, 3]);
     limits.in_flight = dice.pick(&[1, 2, 3]);
+    limits.together = size.is_multiple_of(3);
     limits
 }
 
