@@ -32,6 +32,11 @@ const LAYERS: &[(&str, u8, &[&str])] = &[
     ),
     ("lifecycle", 3, &["model", "ports", "yaml", "render", "kube-access"]),
     ("rollout", 3, &["model", "ports", "disruption", "kube-access"]),
+    (
+        "control",
+        3,
+        &["model", "ports", "render", "disruption", "kube-access", "lifecycle", "rollout"],
+    ),
     ("service", 3, &["model", "ports"]),
     ("registry", 3, &["model", "ports", "registry-api", "service", "yaml"]),
     ("cli-args", 4, &["model"]),

@@ -68,12 +68,15 @@ pub fn tags_match(tags: &Tags, wanted: &Tags) -> bool {
     wanted.iter().all(|(key, value)| tags.get(key) == Some(value))
 }
 
+/// The part of a cloud that replacing nodes needs. A whole [`Cloud`] can be handed over as one.
+pub trait NodeCloud: NodeGroups + Instances + Machines + Send + Sync {}
+
+impl<T: NodeGroups + Instances + Machines + Send + Sync + ?Sized> NodeCloud for T {}
+
 /// One account in one region.
 pub trait Cloud:
     Stacks
-    + NodeGroups
-    + Instances
-    + Machines
+    + NodeCloud
     + Network
     + LoadBalancers
     + Certificates

@@ -7,6 +7,7 @@ use std::time::Duration;
 use disruption::{PodKey, PoolName};
 use jiff::{SignedDuration, Timestamp};
 use kube_access::Access;
+use ports::cloud::NodeCloud;
 use ports::{Clock, Ledger, WriteContext};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
@@ -15,7 +16,7 @@ use crate::error::RolloutError;
 use crate::events::Speaker;
 use crate::guard::{MayDisrupt, Permission, WriteGate};
 use crate::hand::Hand;
-use crate::machines::{Fleet, NodeCloud};
+use crate::machines::Fleet;
 use crate::notice::{Noticed, Notices};
 use crate::picture::Picture;
 use crate::pool::{ClusterSpec, PoolSpec, Provisioner, Refresh};

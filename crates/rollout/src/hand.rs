@@ -10,11 +10,11 @@ use disruption::marking::{
 use jiff::Timestamp;
 use kube_access::nodes::{Effect, Taint};
 use kube_access::{Access, AccessError, ApiKind, GroupKind};
+use ports::cloud::NodeCloud;
 use ports::{Clock, Ledger, WriteContext};
 
 use crate::error::RolloutError;
 use crate::guard::{MayDisrupt, Permission};
-use crate::machines::NodeCloud;
 use crate::names::{
     CORDONED, DO_NOT_DISRUPT, DRAINED, QUARANTINED, READY_LABEL_REMOVED, REARMING, SCALE_DOWN_DISABLED,
     SCALE_DOWN_HELD, SELECTED, SELECTED_REASON,

@@ -5,17 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use disruption::PoolName;
 use jiff::Timestamp;
 use ports::cloud::{
-    Group, GroupName, Instance, InstanceFilter, InstanceId, InstanceLifecycle, Instances, LaunchTemplate,
-    LaunchTemplateRef, Machines, Market, NodeGroups, Tags, TemplateVersion,
+    Group, GroupName, Instance, InstanceFilter, InstanceId, InstanceLifecycle, LaunchTemplate, LaunchTemplateRef,
+    Market, NodeCloud, Tags, TemplateVersion,
 };
 
 use crate::error::RolloutError;
 use crate::names::{AUTOSCALER_TAG, POOL_TAG, cluster_tag};
-
-/// What a rollout needs of a cloud.
-pub trait NodeCloud: NodeGroups + Instances + Machines + Send + Sync {}
-
-impl<T: NodeGroups + Instances + Machines + Send + Sync + ?Sized> NodeCloud for T {}
 
 /// What a machine is made and ended by.
 #[derive(Debug, Clone, PartialEq, Eq)]

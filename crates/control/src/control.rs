@@ -1,0 +1,58 @@
+//! Manager and rollouts side by side.
+
+use std::sync::Arc;
+
+use futures::FutureExt;
+use lifecycle::{Manager, Pace, Reach};
+use rollout::Refresh;
+
+use crate::guard::Replica;
+use crate::rollouts::Rollouts;
+use crate::spec::Strategies;
+use crate::view::{Board, Handle};
+
+/// How a fleet is run. The defaults suit production with one replica.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// How the lifecycle manager goes about it.
+    pub pace: Pace,
+    /// How often rollouts read the cloud.
+    pub refresh: Refresh,
+    /// How nodes are replaced where no config item says it.
+    pub strategies: Strategies,
+    /// Who shares the work of rollouts; nobody when absent.
+    pub replica: Option<Replica>,
+}
+
+/// A fleet under control: its lifecycle manager and its rollouts.
+pub struct Control {
+    manager: Manager,
+    rollouts: Rollouts,
+}
+
+impl Control {
+    /// Prepares it; nothing is looked at before it runs.
+    #[must_use]
+    pub fn new(reach: Arc<Reach>, options: Options) -> (Self, Handle) {
+        let manager = Manager::new(Arc::clone(&reach), options.pace.clone());
+        let board = Board::default();
+        let handle = Handle {
+            board: board.clone(),
+            wake: manager.wake(),
+        };
+        let rollouts = Rollouts::new(reach, &options, board);
+        (Self { manager, rollouts }, handle)
+    }
+
+    /// Works until `stop` completes. Whatever is under way then is let go at its next step and gone on with by the next start.
+    pub async fn run(self, stop: impl Future<Output = ()> + Send) {
+        let stop = stop.shared();
+        futures::join!(self.manager.run(stop.clone()), self.rollouts.run(stop));
+    }
+
+    /// Its parts, for those who run each on a task of its own.
+    #[must_use]
+    pub fn into_parts(self) -> (Manager, Rollouts) {
+        (self.manager, self.rollouts)
+    }
+}
