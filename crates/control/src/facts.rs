@@ -19,8 +19,7 @@ const ETCD_KEY: &str = "alias/etcd-cluster";
 /// What stored ciphertext begins with.
 const CIPHERTEXT: &str = "aws:kms:";
 
-/// Asks the cloud of each cluster. What the operator knows better, or what no call tells (images by name), comes from given
-/// facts that lie beneath.
+/// Asks the cloud of each cluster. What no call tells (images by name, say) comes from given facts that lie beneath.
 pub struct CloudFacts {
     clouds: Arc<dyn CloudSource>,
     clock: Arc<dyn Clock>,
@@ -33,13 +32,12 @@ pub struct CloudFacts {
 #[derive(Debug, thiserror::Error)]
 pub enum FactError {
     /// The cloud refused.
-    #[error("{what} cannot be read: {source}")]
+    #[error("{what} cannot be read: {cause}")]
     Cloud {
         /// Which facts.
         what: &'static str,
         /// Why.
-        #[source]
-        source: CloudError,
+        cause: CloudError,
     },
     /// The account has several networks, and none is the default one.
     #[error("the account has {count} networks and no default one; set the config item vpc_id")]
@@ -60,21 +58,21 @@ pub enum FactError {
 impl Classified for FactError {
     fn fault(&self) -> Fault {
         match self {
-            Self::Cloud { source, .. } => source.fault(),
+            Self::Cloud { cause, .. } => cause.fault(),
             Self::Networks { .. } | Self::Ciphertext { .. } => Fault::User,
         }
     }
 
     fn retry(&self) -> Retry {
         match self {
-            Self::Cloud { source, .. } => source.retry(),
+            Self::Cloud { cause, .. } => cause.retry(),
             Self::Networks { .. } | Self::Ciphertext { .. } => Retry::Never,
         }
     }
 }
 
 fn failed(what: &'static str) -> impl FnOnce(CloudError) -> FactError {
-    move |source| FactError::Cloud { what, source }
+    move |cause| FactError::Cloud { what, cause }
 }
 
 /// An answer, or nothing for something that is not there.
@@ -82,7 +80,7 @@ fn found<T>(what: &'static str, answer: Result<T, CloudError>) -> Result<Option<
     match answer {
         Ok(value) => Ok(Some(value)),
         Err(error) if error.is_not_found() => Ok(None),
-        Err(source) => Err(FactError::Cloud { what, source }),
+        Err(cause) => Err(FactError::Cloud { what, cause }),
     }
 }
 

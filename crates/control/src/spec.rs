@@ -40,13 +40,12 @@ pub enum SpecError {
         problems: Vec<PolicyError>,
     },
     /// The strategy is none that we know.
-    #[error("pool {pool}: config item {UPDATE_STRATEGY_ITEM}: {source}")]
+    #[error("pool {pool}: config item {UPDATE_STRATEGY_ITEM}: {cause}")]
     Strategy {
         /// The pool.
         pool: PoolName,
         /// What would be one.
-        #[source]
-        source: UnknownStrategy,
+        cause: UnknownStrategy,
     },
 }
 
@@ -112,9 +111,9 @@ fn pool_spec(
     })
 }
 
-/// Pools whose profile is one of Karpenter's are NodeClaims; the configuration names their profiles so.
+/// Pools of the one profile that is rendered to Karpenter's objects are NodeClaims.
 fn provisioner(profile: &str) -> Provisioner {
-    if profile.contains("karpenter") {
+    if profile == "worker-karpenter" {
         Provisioner::NodeClaims
     } else {
         Provisioner::Groups
@@ -143,9 +142,9 @@ fn strategy(
         .get(UPDATE_STRATEGY_ITEM)
         .or_else(|| items.get(UPDATE_STRATEGY_ITEM));
     let read = value.map(|text| text.parse()).transpose();
-    let read = read.map_err(|source| SpecError::Strategy {
+    let read = read.map_err(|cause| SpecError::Strategy {
         pool: pool.clone(),
-        source,
+        cause,
     });
     Ok(read?.unwrap_or(strategies.default))
 }
