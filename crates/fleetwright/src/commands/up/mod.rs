@@ -16,7 +16,7 @@ use crate::serving::Serving;
 use crate::settings::{DEFAULT_SERVER, Env};
 
 /// The example fleet stands in the binary, so that it works wherever the binary is.
-const EXAMPLE: &str = include_str!("../../../../examples/fleet/registry.yaml");
+const EXAMPLE: &str = include_str!("../../../../../examples/fleet/registry.yaml");
 
 pub(super) async fn run(args: UpArgs, env: &Env, console: &mut Console) -> Result<(), Failure> {
     let data = data_directory(&args, env)?;
