@@ -39,6 +39,7 @@ const LAYERS: &[(&str, u8, &[&str])] = &[
     ),
     ("service", 3, &["model", "ports"]),
     ("registry", 3, &["model", "ports", "registry-api", "service", "yaml"]),
+    ("web", 3, &["model", "ports", "service", "registry", "rollout"]),
     ("cli-args", 4, &["model"]),
     ("fleetwright", 4, &["*"]),
     ("testkit", 4, &["model", "ports"]),

@@ -8,6 +8,7 @@ use ports::{Clock, SystemClock, SystemIds};
 use registry::{Access, BindError, BoundServer, Server};
 use service::{ReadyCheck, Shutdown, Tls};
 use store::{DatabaseUrl, Store};
+use web::Pages;
 
 use crate::failure::{Failure, chain};
 
@@ -49,7 +50,18 @@ impl Serving {
                 .await
                 .map_err(|error| Failure::of(&error))?,
         );
-        let mut server = Server::new(Arc::clone(&store) as _, clock, Arc::new(SystemIds), shutdown.clone())
+        let ids = Arc::new(SystemIds);
+        let pages = Pages::new(
+            Arc::clone(&store) as _,
+            Arc::clone(&store) as _,
+            Arc::clone(&clock),
+            Arc::clone(&ids) as _,
+            access.clone(),
+        );
+        let pages = pages.shutdown(shutdown.clone());
+        let pages = if tls.is_some() { pages.behind_tls() } else { pages };
+        let mut server = Server::new(Arc::clone(&store) as _, clock, ids, shutdown.clone())
+            .extra_routes(pages.router())
             .ledger(Arc::clone(&store) as _)
             .ready_check("database", Arc::new(DatabaseAnswers(Arc::clone(&store))));
         if let Some(tls) = tls {

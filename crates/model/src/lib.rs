@@ -32,8 +32,10 @@ mod node_pool;
 pub mod quantity;
 pub mod secrets;
 mod status;
+mod step_tree;
 mod update;
 mod version;
+pub mod words;
 
 pub use account::{AccountLifecycle, InfrastructureAccount, InfrastructureAccountUpdate};
 pub use block::{Block, BlockScope, Lifted};
@@ -43,5 +45,6 @@ pub use ids::{AccountId, Alias, ClusterId, ConfigKey, NodePoolName};
 pub use invalid::{Invalid, Validate};
 pub use node_pool::{NodePool, NodePoolUpdate};
 pub use status::{ClusterStatus, MAX_PROBLEMS, Problem};
+pub use step_tree::StepNode;
 pub use update::{Progress, Update, UpdateStep};
 pub use version::{ClusterVersion, version_hash};

@@ -1,0 +1,216 @@
+//! What pages show, read from registry, ledger and surroundings in as few questions as possible.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use model::{Cluster, ClusterId, ClusterVersion, Update};
+use ports::RegistryError;
+use ports::blocks::{self, Blocked};
+use ports::ledger::{Entry, EntryFilter, EntryId};
+use ports::registry::{AccountFilter, ClusterFilter, Detail, PageRequest};
+use rollout::ClusterStatus;
+
+use crate::server::Pages;
+use crate::standing::{Seen, Standing, standing};
+use crate::surroundings::ChannelHead;
+
+/// Channels in the order in which changes travel; others come after them by name.
+const ORDER: [&str; 4] = ["dev", "alpha", "beta", "stable"];
+
+/// An update with its place.
+#[derive(Debug, Clone)]
+pub(crate) struct KnownUpdate {
+    pub(crate) id: EntryId,
+    pub(crate) cluster: Option<ClusterId>,
+    pub(crate) update: Update,
+}
+
+/// A cluster with everything that a tile says.
+#[derive(Debug, Clone)]
+pub(crate) struct ClusterRow {
+    pub(crate) cluster: Cluster,
+    pub(crate) owner: String,
+    pub(crate) standing: Standing,
+    pub(crate) update: Option<KnownUpdate>,
+    pub(crate) blocks: Vec<Blocked>,
+    pub(crate) rollouts: Option<Arc<ClusterStatus>>,
+}
+
+impl ClusterRow {
+    /// Configuration that it runs.
+    pub(crate) fn config(&self) -> String {
+        ClusterVersion::parse(&self.cluster.status.current_version).config
+    }
+
+    /// Nodes that are ready and that are wanted, over all pools.
+    pub(crate) fn nodes(&self) -> Option<(u32, u32)> {
+        let status = self.rollouts.as_ref().filter(|status| status.complete)?;
+        let sum = |read: fn(&rollout::PoolStatus) -> u32| status.pools.iter().map(read).sum();
+        Some((sum(|pool| pool.ready), sum(|pool| pool.desired)))
+    }
+
+    /// Nodes that are to be replaced.
+    pub(crate) fn outdated(&self) -> u32 {
+        let pools = self.rollouts.iter().flat_map(|status| &status.pools);
+        pools.map(|pool| pool.outdated).sum()
+    }
+}
+
+/// The fleet at one moment.
+#[derive(Debug)]
+pub(crate) struct Fleet {
+    pub(crate) now: Timestamp,
+    /// By alias.
+    pub(crate) rows: Vec<ClusterRow>,
+    /// The channels that clusters follow, in order, with where they stand.
+    pub(crate) channels: Vec<(String, Option<ChannelHead>)>,
+}
+
+impl Fleet {
+    /// Reads it.
+    pub(crate) async fn read(pages: &Pages) -> Result<Self, RegistryError> {
+        let (filter, all) = (ClusterFilter::default(), PageRequest::all());
+        let found = pages.registry.list_clusters(&filter, Detail::Full, &all).await?;
+        let clusters = found.items.into_iter().map(|found| found.object).collect();
+        Self::of(pages, clusters).await
+    }
+
+    async fn of(pages: &Pages, clusters: Vec<Cluster>) -> Result<Self, RegistryError> {
+        let now = pages.clock.now();
+        let owners = owners(pages).await?;
+        let one = match clusters.as_slice() {
+            [cluster] => Some(cluster.id.clone()),
+            _ => None,
+        };
+        let open = blocks::open(&*pages.ledger, one.as_ref()).await?;
+        let mut updates = newest_by_cluster(updates(pages, one, Some(true), None).await?);
+        let mut names: Vec<String> = clusters.iter().map(|cluster| cluster.channel.clone()).collect();
+        names.sort_by_key(|name| {
+            (
+                ORDER.iter().position(|known| known == name).unwrap_or(ORDER.len()),
+                name.clone(),
+            )
+        });
+        names.dedup();
+        let mut channels = Vec::new();
+        for name in names {
+            let head = pages.surroundings.channel(&name).await;
+            channels.push((name, head));
+        }
+        let mut rows = Vec::new();
+        for cluster in clusters {
+            let head = channels.iter().find(|(name, _)| *name == cluster.channel);
+            let head = head
+                .and_then(|(_, head)| head.as_ref())
+                .map(|head| head.config.as_str());
+            // What the cluster follows in single sources is not known here: such a one is never called behind.
+            let head = head.filter(|_| !cluster.config_items.contains_key("override_channel"));
+            let blocks = blocks::holding(&cluster.id, &cluster.config_items, &open, now);
+            let update = updates.remove(&cluster.id);
+            let seen = Seen {
+                cluster: &cluster,
+                blocks: &blocks,
+                update: update.as_ref().map(|known| &known.update),
+                head,
+            };
+            let standing = standing(&seen);
+            rows.push(ClusterRow {
+                owner: owners
+                    .get(cluster.infrastructure_account.as_str())
+                    .cloned()
+                    .unwrap_or_default(),
+                rollouts: pages.surroundings.rollouts(&cluster.id).await,
+                standing,
+                update,
+                blocks,
+                cluster,
+            });
+        }
+        rows.sort_by(|a, b| a.cluster.alias.cmp(&b.cluster.alias));
+        Ok(Self { now, rows, channels })
+    }
+
+    /// One cluster, by alias or id.
+    pub(crate) async fn cluster(pages: &Pages, name: &str) -> Result<Option<(Timestamp, ClusterRow)>, RegistryError> {
+        let (filter, all) = (ClusterFilter::default(), PageRequest::all());
+        let found = pages.registry.list_clusters(&filter, Detail::Brief, &all).await?;
+        let known = found.items.into_iter().map(|found| found.object);
+        let Some(known) = known
+            .into_iter()
+            .find(|cluster| cluster.alias.as_str() == name || cluster.id.as_str() == name)
+        else {
+            return Ok(None);
+        };
+        let full = match pages.registry.get_cluster(&known.id, Detail::Full).await {
+            Err(RegistryError::NotFound { .. }) => return Ok(None),
+            found => found?.object,
+        };
+        let fleet = Self::of(pages, vec![full]).await?;
+        Ok(fleet.rows.into_iter().next().map(|row| (fleet.now, row)))
+    }
+
+    /// The alias of a cluster; its id when it is gone.
+    pub(crate) fn alias(&self, id: Option<&ClusterId>) -> String {
+        let row = self.rows.iter().find(|row| Some(&row.cluster.id) == id);
+        match row {
+            Some(row) => row.cluster.alias.to_string(),
+            None => id.map(ToString::to_string).unwrap_or_default(),
+        }
+    }
+}
+
+async fn owners(pages: &Pages) -> Result<BTreeMap<String, String>, RegistryError> {
+    let accounts = pages
+        .registry
+        .list_accounts(&AccountFilter::default(), &PageRequest::all())
+        .await?;
+    let pairs = accounts
+        .items
+        .into_iter()
+        .map(|found| (found.object.id.to_string(), found.object.owner));
+    Ok(pairs.collect())
+}
+
+/// Updates, newest first.
+pub(crate) async fn updates(
+    pages: &Pages,
+    cluster: Option<ClusterId>,
+    open: Option<bool>,
+    limit: Option<usize>,
+) -> Result<Vec<KnownUpdate>, RegistryError> {
+    let filter = EntryFilter {
+        cluster,
+        open,
+        ..EntryFilter::of("update".parse()?)
+    };
+    let page = pages
+        .ledger
+        .list_entries(&filter, &PageRequest { limit, after: None })
+        .await?;
+    page.items.into_iter().map(of_entry).collect()
+}
+
+/// One update.
+pub(crate) async fn update(pages: &Pages, id: &EntryId) -> Result<KnownUpdate, RegistryError> {
+    of_entry(pages.ledger.get_entry(&"update".parse()?, id).await?)
+}
+
+fn of_entry(entry: Entry) -> Result<KnownUpdate, RegistryError> {
+    let update = serde_json::from_value(entry.body).map_err(|error| RegistryError::Internal(Box::new(error)))?;
+    Ok(KnownUpdate {
+        id: entry.id,
+        cluster: entry.cluster,
+        update,
+    })
+}
+
+fn newest_by_cluster(updates: Vec<KnownUpdate>) -> BTreeMap<ClusterId, KnownUpdate> {
+    let mut by_cluster = BTreeMap::new();
+    for known in updates {
+        if let Some(cluster) = known.cluster.clone() {
+            by_cluster.entry(cluster).or_insert(known);
+        }
+    }
+    by_cluster
+}
