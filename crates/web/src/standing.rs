@@ -124,6 +124,9 @@ pub(crate) fn standing(seen: &Seen<'_>) -> Standing {
         LifecycleStatus::Ready | LifecycleStatus::Decommissioned => {}
     }
     let current = ClusterVersion::parse(&cluster.status.current_version);
+    if current == ClusterVersion::default() {
+        return say(State::Behind, "it has no version yet".to_owned());
+    }
     match seen.head {
         Some(head) if current != ClusterVersion::of(head, cluster) => say(State::Behind, String::new()),
         _ if !cluster.status.next_version.is_empty()
@@ -203,6 +206,7 @@ mod tests {
         bad.status.problems.push(Problem::general("template broken"));
         let mut new = cluster("");
         new.lifecycle_status = LifecycleStatus::Creating;
+        let fresh = cluster("");
         let (good, running, failing) = (
             cluster("a1"),
             update(Progress::Running, "rolls"),
@@ -236,6 +240,7 @@ mod tests {
                 "blocked: quarter end (team/shop)",
             ),
             (seen(&new, &[], None, Some("a1")), State::Creating, ""),
+            (seen(&fresh, &[], None, None), State::Behind, "it has no version yet"),
         ] {
             let found = standing(&seen);
             assert_eq!((found.state, found.sentence.as_str()), (state, sentence));

@@ -12,6 +12,7 @@ use crate::form::{Ask, part};
 use crate::page::{self, Refusal};
 use crate::server::Pages;
 use crate::session::Visitor;
+use crate::standing::State as Word;
 use crate::steps;
 use crate::surroundings::ItemOrigin;
 use crate::table::{Cell, Table};
@@ -94,7 +95,8 @@ fn file_links(ask: &Ask) -> Markup {
 fn standing(row: &ClusterRow) -> Markup {
     let word = row.standing.state.word();
     html! {
-        @if !row.standing.sentence.is_empty() { p class={ "banner " (word) } { (row.standing.sentence) } }
+        // Blocks have a place of their own, with who answers for them.
+        @if !row.standing.sentence.is_empty() && row.standing.state != Word::Blocked { p class={ "banner " (word) } { (row.standing.sentence) } }
         @for problem in row.cluster.status.problems.iter().rev() {
             details.problem {
                 summary { (problem.title) }
@@ -109,18 +111,20 @@ fn facts(row: &ClusterRow) -> Markup {
     let cluster = &row.cluster;
     let config = |version: &str| ClusterVersion::parse(version).config;
     let next = &cluster.status.next_version;
+    let fact = |name: &str, value: Markup| html! { div { dt { (name) } dd { (value) } } };
+    let version = config(&cluster.status.current_version);
     html! {
         dl.facts {
-            dt { "Version" } dd { code { (config(&cluster.status.current_version)) } }
-            @if !next.is_empty() && *next != cluster.status.current_version { dt { "Next" } dd { code { (config(next)) } } }
-            dt { "Channel" } dd { a href={ "/?channel=" (part(&cluster.channel)) } { (cluster.channel) } }
-            dt { "State" } dd { (cluster.lifecycle_status.as_str()) }
-            dt { "Owner" } dd { (row.owner) }
-            dt { "Account" } dd { (cluster.infrastructure_account) }
-            dt { "Region" } dd { (cluster.region) }
-            dt { "Criticality" } dd { (cluster.criticality_level) }
-            dt { "API" } dd { code { (cluster.api_server_url) } }
-            dt { "Id" } dd { code { (cluster.id) } }
+            (fact("Version", if version.is_empty() { html! { "none yet" } } else { html! { code { (version) } } }))
+            @if !next.is_empty() && *next != cluster.status.current_version { (fact("Next", html! { code { (config(next)) } })) }
+            (fact("Channel", html! { a href={ "/?channel=" (part(&cluster.channel)) } { (cluster.channel) } }))
+            (fact("State", html! { (cluster.lifecycle_status.as_str()) }))
+            (fact("Owner", html! { (row.owner) }))
+            (fact("Account", html! { (cluster.infrastructure_account) }))
+            (fact("Region", html! { (cluster.region) }))
+            (fact("Criticality", html! { (cluster.criticality_level) }))
+            (fact("API", html! { code { (cluster.api_server_url) } }))
+            (fact("Id", html! { code { (cluster.id) } }))
         }
     }
 }

@@ -141,8 +141,10 @@ fn tile(row: &ClusterRow) -> Markup {
     let word = row.standing.state.word();
     html! {
         a class={ "tile " (word) } id={ "tile-" (cluster.alias) } href={ "/clusters/" (part(cluster.alias.as_str())) } data-words=(search_text(row)) {
-            span.name { (cluster.alias) }
-            @if cluster.environment != "production" { span.env { (cluster.environment) } }
+            span.title {
+                span.name { (cluster.alias) }
+                @if cluster.environment != "production" { span.env { (cluster.environment) } }
+            }
             span.line {
                 span.state { (word) }
                 code title=(row.config()) { (short(&row.config())) }

@@ -119,13 +119,13 @@ fn facts(update: &Update, now: Timestamp) -> Markup {
     html! {
         @if !update.message.is_empty() { p class={ "banner " (tone(update.progress)) } { (update.message) } }
         dl.facts {
-            dt { "From" } dd { code { (config(&update.from)) } }
-            dt { "To" } dd { code { (config(&update.to)) } }
-            dt { "Channel" } dd { (update.channel) }
-            dt { "Cause" } dd { (update.cause) @if !update.actor.is_empty() { " by " (update.actor) } }
-            @if !update.summary.is_empty() { dt { "Plan" } dd { (update.summary) } }
-            dt { "Started" } dd { (time(update.started_at)) }
-            @if update.finished_at.is_some() { dt { "Finished" } dd { (time(update.finished_at)) } }
+            div { dt { "From" } dd { code { (config(&update.from)) } } }
+            div { dt { "To" } dd { code { (config(&update.to)) } } }
+            div { dt { "Channel" } dd { (update.channel) } }
+            div { dt { "Cause" } dd { (update.cause) @if !update.actor.is_empty() { " by " (update.actor) } } }
+            @if !update.summary.is_empty() { div { dt { "Plan" } dd { (update.summary) } } }
+            div { dt { "Started" } dd { (time(update.started_at)) } }
+            @if update.finished_at.is_some() { div { dt { "Finished" } dd { (time(update.finished_at)) } } }
         }
     }
 }
