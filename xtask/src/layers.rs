@@ -24,7 +24,7 @@ const LAYERS: &[(&str, u8, &[&str])] = &[
     ("kube-sim", 2, &["model", "ports", "yaml", "kubemerge"]),
     ("kube-world", 2, &["model", "ports", "kube-sim"]),
     ("cloud-sim", 2, &["model", "ports", "yaml"]),
-    ("kube-access", 2, &["ports", "yaml"]),
+    ("kube-access", 2, &["model", "ports", "yaml"]),
     (
         "twin",
         3,

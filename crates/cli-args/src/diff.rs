@@ -2,7 +2,7 @@
 
 use clap::{Args, ValueEnum};
 
-use crate::{SelectionArgs, SourceArgs};
+use crate::CompareArgs;
 
 /// Compare what two versions of the configuration want clusters to be
 ///
@@ -17,25 +17,9 @@ use crate::{SelectionArgs, SourceArgs};
   # What the working copy changes, for the whole fleet
   fleetwright diff --config-source main:git:. --from dev --to-config-source main:dir:. --registry registry.yaml --all")]
 pub struct DiffArgs {
-    /// Which clusters.
+    /// What is compared.
     #[command(flatten)]
-    pub selection: SelectionArgs,
-
-    /// Where things come from.
-    #[command(flatten)]
-    pub sources: SourceArgs,
-
-    /// Channel or commit to compare from [default: each cluster's own channel]
-    #[arg(long, value_name = "COMMIT")]
-    pub from: Option<String>,
-
-    /// Channel or commit to compare to [default: each cluster's own channel]
-    #[arg(long, value_name = "COMMIT")]
-    pub to: Option<String>,
-
-    /// Sources of the version to compare to, where they differ from --config-source
-    #[arg(long = "to-config-source", value_name = "SOURCE")]
-    pub to_config_sources: Vec<String>,
+    pub compare: CompareArgs,
 
     /// Output format
     #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t = ReportFormat::Text)]

@@ -45,6 +45,30 @@ pub struct SourceArgs {
     pub constant_directory_id: bool,
 }
 
+/// Which clusters, and the two versions of the configuration that are compared.
+#[derive(Debug, Clone, Args)]
+pub struct CompareArgs {
+    /// Which clusters.
+    #[command(flatten)]
+    pub selection: SelectionArgs,
+
+    /// Where things come from.
+    #[command(flatten)]
+    pub sources: SourceArgs,
+
+    /// Channel or commit to start from [default: each cluster's own channel]
+    #[arg(long, value_name = "COMMIT")]
+    pub from: Option<String>,
+
+    /// Channel or commit to go to [default: each cluster's own channel]
+    #[arg(long, value_name = "COMMIT")]
+    pub to: Option<String>,
+
+    /// Sources of the version to go to, where they differ from --config-source
+    #[arg(long = "to-config-source", value_name = "SOURCE")]
+    pub to_config_sources: Vec<String>,
+}
+
 /// Which clusters.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Clusters")]

@@ -64,7 +64,7 @@ pub use describe::{DescribeArgs, DescribeClusterArgs, DescribeCommand, DescribeU
 pub use diff::{DiffArgs, ReportFormat};
 pub use explain::{ExplainArgs, ExplainCommand, ExplainConfigItemArgs};
 pub use export::{DocumentFormat, ExportArgs};
-pub use fleet::{SelectionArgs, SourceArgs};
+pub use fleet::{CompareArgs, SelectionArgs, SourceArgs};
 pub use generate::{ManPage, command, completion_script, man_pages};
 pub use get::{GetArgs, Kind};
 pub use global::{ColorChoice, GlobalArgs};

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use crate::{SelectionArgs, SourceArgs};
+use crate::CompareArgs;
 
 /// Say what an update would do, before anything is done
 ///
@@ -26,25 +26,9 @@ use crate::{SelectionArgs, SourceArgs};
   # A row per cluster and change
   fleetwright plan --config-source main:git:. --to-config-source main:dir:. --registry registry.yaml --all -o wide")]
 pub struct PlanArgs {
-    /// Which clusters.
+    /// What is compared.
     #[command(flatten)]
-    pub selection: SelectionArgs,
-
-    /// Where things come from.
-    #[command(flatten)]
-    pub sources: SourceArgs,
-
-    /// Channel or commit to start from [default: each cluster's own channel]
-    #[arg(long, value_name = "COMMIT")]
-    pub from: Option<String>,
-
-    /// Channel or commit to go to [default: each cluster's own channel]
-    #[arg(long, value_name = "COMMIT")]
-    pub to: Option<String>,
-
-    /// Sources of the version to go to, where they differ from --config-source
-    #[arg(long = "to-config-source", value_name = "SOURCE")]
-    pub to_config_sources: Vec<String>,
+    pub compare: CompareArgs,
 
     /// Output format
     #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t = PlanFormat::Text)]

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use cli_args::{SelectionArgs, SourceArgs, env_vars};
+use cli_args::{CompareArgs, SelectionArgs, SourceArgs, env_vars};
 use git_source::{DirectoryIds, GitOptions, SourceOptions, SourceSpec, TreeOptions};
 use model::{Cluster, FileRegistry, LifecycleStatus};
 use ports::config_source::{Channel, ChannelOverrides, CombinedVersion, ConfigSources};
@@ -14,6 +14,7 @@ use render::{Config, Facts, FactsFile, Input, Outcome, Renderer, Source};
 use crate::console::Console;
 use crate::documents::read_text;
 use crate::failure::{Failure, chain};
+use crate::mask::Mask;
 use crate::objects::CLUSTER_FIELDS;
 use crate::selector::Selector;
 use crate::session::Session;
@@ -129,6 +130,70 @@ impl Fleet {
             account_clusters: subject.siblings.clone(),
             config,
             facts,
+        }
+    }
+}
+
+/// The clusters that are compared, with the inputs of both sides.
+pub(crate) struct Comparison {
+    pub(crate) fleet: Fleet,
+    pub(crate) from: Vec<Prepared>,
+    pub(crate) to: Vec<Prepared>,
+}
+
+impl Comparison {
+    /// Reads registry, facts and both versions of the configuration.
+    pub(crate) async fn read(
+        args: &CompareArgs,
+        settings: Settings,
+        env: &Env,
+        console: &mut Console,
+    ) -> Result<Self, Failure> {
+        let fleet = Fleet::read(&args.sources, &args.selection, settings).await?;
+        let sources = open(&args.sources.config_sources, &args.sources, env, console).await?;
+        let from = fleet.inputs(&sources, args.from.as_deref()).await?;
+        let to = if args.to_config_sources.is_empty() {
+            fleet.inputs(&sources, args.to.as_deref()).await?
+        } else {
+            let sources = open(&args.to_config_sources, &args.sources, env, console).await?;
+            fleet.inputs(&sources, args.to.as_deref()).await?
+        };
+        Ok(Self { fleet, from, to })
+    }
+
+    /// The sides of the cluster at this place.
+    pub(crate) fn sides(&self, at: usize) -> Option<(&Prepared, &Prepared)> {
+        Some((self.from.get(at)?, self.to.get(at)?))
+    }
+}
+
+/// Both sides of one cluster, rendered.
+pub(crate) struct Sides {
+    pub(crate) before: Rendered,
+    pub(crate) after: Rendered,
+    /// What either side holds secret.
+    pub(crate) mask: Mask,
+    pub(crate) problems: [Problems; 2],
+}
+
+impl Sides {
+    /// Renders both sides of one cluster and lets the renderer's memory of them go again: with one renderer for both, what they
+    /// share is rendered once.
+    pub(crate) fn render(renderer: &Renderer, from: &Prepared, to: &Prepared) -> Self {
+        let sides = [from, to].map(|input| (input, render_one(renderer, input)));
+        let mut mask = Mask::default();
+        for (input, outcome) in &sides {
+            if let (Ok(input), Ok(outcome)) = (input, outcome) {
+                renderer.forget(&input.cluster.id);
+                mask.add(input, &outcome.desired);
+            }
+        }
+        let [(_, before), (_, after)] = sides;
+        Self {
+            problems: [Problems::of(&before), Problems::of(&after)],
+            before,
+            after,
+            mask,
         }
     }
 }

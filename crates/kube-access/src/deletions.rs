@@ -1,7 +1,6 @@
 //! The deletions that a configuration asks for before and after the components are applied (`deletions.yaml`, fact 47).
 
-use std::collections::BTreeMap;
-
+use model::{Deletion, DeletionTarget};
 use serde_json::{Value, json};
 
 use crate::access::{Access, Mode};
@@ -10,55 +9,6 @@ use crate::discovery::Kinds;
 use crate::error::AccessError;
 use crate::list::Selection;
 use crate::resource::{ApiKind, ObjectKey, list_at, meta};
-
-/// Which objects a deletion means.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Target {
-    /// The one of this name.
-    Name(String),
-    /// Those that match a label selector expression.
-    Selector(String),
-    /// Those with all of these labels.
-    Labels(BTreeMap<String, String>),
-}
-
-/// What happens to the dependents of a deleted object.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Propagation {
-    /// They stay.
-    Orphan,
-    /// They are collected later.
-    Background,
-    /// They go first.
-    Foreground,
-}
-
-impl Propagation {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Orphan => "Orphan",
-            Self::Background => "Background",
-            Self::Foreground => "Foreground",
-        }
-    }
-}
-
-/// One deletion.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Deletion {
-    /// `kind`, `resource`, `resource.group` or `resource.version.group`.
-    pub kind: String,
-    /// The namespace; `None` means that the kind is one of the cluster.
-    pub namespace: Option<String>,
-    /// Which objects.
-    pub target: Target,
-    /// Only objects that have (or do not have) an owner; for targets that are not names.
-    pub has_owner: Option<bool>,
-    /// Grace period in seconds; `None` means the kind's own.
-    pub grace_period_seconds: Option<i64>,
-    /// What happens to dependents; `None` means the kind's own default.
-    pub propagation: Option<Propagation>,
-}
 
 /// What became of an object that a deletion means.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -171,13 +121,13 @@ impl Access {
     ) -> Result<Vec<(ObjectKey, Option<Value>)>, AccessError> {
         let namespace = deletion.namespace.as_deref().unwrap_or_default();
         let labels = match &deletion.target {
-            Target::Name(name) => {
+            DeletionTarget::Name(name) => {
                 let key = kind.key(namespace, name);
                 let live = self.get(kind, &key, Depth::Metadata).await?;
                 return Ok(vec![(key, live)]);
             }
-            Target::Selector(selector) => selector.clone(),
-            Target::Labels(labels) => {
+            DeletionTarget::Selector(selector) => selector.clone(),
+            DeletionTarget::Labels(labels) => {
                 let pairs: Vec<String> = labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
                 pairs.join(",")
             }
@@ -204,7 +154,7 @@ impl Access {
         key: &ObjectKey,
         live: &Value,
     ) -> Result<DeletionOutcome, AccessError> {
-        let by_name = matches!(deletion.target, Target::Name(_));
+        let by_name = matches!(deletion.target, DeletionTarget::Name(_));
         if by_name && kind.id.group.is_empty() && kind.id.kind == "Namespace" {
             let today = self.clock().now().strftime("%Y-%m-%d").to_string();
             let marks = json!({"metadata": {"annotations": {
@@ -219,8 +169,8 @@ impl Access {
             if let Some(seconds) = deletion.grace_period_seconds {
                 map.insert("gracePeriodSeconds".to_owned(), seconds.into());
             }
-            if let Some(propagation) = deletion.propagation {
-                map.insert("propagationPolicy".to_owned(), propagation.name().into());
+            if let Some(propagation) = deletion.propagation_policy {
+                map.insert("propagationPolicy".to_owned(), propagation.as_str().into());
             }
         }
         match self.call(&Call::delete(kind, key, &options)).await {

@@ -7,18 +7,6 @@ use ports::ledger::{EntryDraft, EntryFilter, EntryId, EntryKind};
 use ports::registry::PageRequest;
 use ports::{Clock, Ledger, RegistryError, WriteContext};
 
-/// Kind of the entries.
-///
-/// # Panics
-/// Never: the text is a kind.
-#[must_use]
-pub fn kind() -> EntryKind {
-    match "update".parse() {
-        Ok(kind) => kind,
-        Err(refused) => unreachable!("a name of this module: {refused}"),
-    }
-}
-
 /// The update of one cluster that is being written down.
 #[derive(Clone)]
 pub struct Journal {
@@ -62,7 +50,7 @@ impl Journal {
         let filter = EntryFilter {
             cluster: Some(cluster.clone()),
             open: Some(true),
-            ..EntryFilter::of(kind())
+            ..EntryFilter::of(EntryKind::update())
         };
         let mut journal = Self {
             cluster: cluster.clone(),
@@ -185,7 +173,7 @@ impl Journal {
         };
         let body = serde_json::to_value(&update).map_err(|error| RegistryError::Internal(Box::new(error)))?;
         let draft = EntryDraft {
-            kind: kind(),
+            kind: EntryKind::update(),
             id: self.id.clone(),
             cluster: Some(self.cluster.clone()),
             open: !update.progress.is_over(),

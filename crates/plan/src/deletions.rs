@@ -1,6 +1,7 @@
 //! Entries that are new in the files of deletions. Old ones are carried out at every update and find nothing any more.
 
-use render::{Deletion as Entry, DesiredCluster, Target};
+use model::{Deletion as Entry, DeletionTarget};
+use render::DesiredCluster;
 
 use crate::change::{Deletion, Phase};
 
@@ -54,9 +55,9 @@ fn words(entry: &Entry) -> String {
         .map(|namespace| format!("{namespace}/"))
         .unwrap_or_default();
     let target = match &entry.target {
-        Target::Name(name) => format!("{} {place}{name}", entry.kind),
-        Target::Selector(selector) => format!("every {} {place}* with {selector}", entry.kind),
-        Target::Labels(labels) => {
+        DeletionTarget::Name(name) => format!("{} {place}{name}", entry.kind),
+        DeletionTarget::Selector(selector) => format!("every {} {place}* with {selector}", entry.kind),
+        DeletionTarget::Labels(labels) => {
             let labels: Vec<String> = labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
             format!("every {} {place}* with {}", entry.kind, labels.join(","))
         }

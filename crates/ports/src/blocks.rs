@@ -33,18 +33,14 @@ pub struct Blocked {
 /// Kind of the entries.
 #[must_use]
 pub fn kind() -> EntryKind {
-    fixed("block")
-}
-
-fn fixed<T: std::str::FromStr<Err = Invalid>>(text: &'static str) -> T {
-    match text.parse() {
-        Ok(name) => name,
-        Err(refused) => unreachable!("a name of this module: {refused}"),
-    }
+    EntryKind::block()
 }
 
 fn item_key() -> ConfigKey {
-    fixed(Block::CONFIG_ITEM)
+    match Block::CONFIG_ITEM.parse() {
+        Ok(key) => key,
+        Err(refused) => unreachable!("a name of the model: {refused}"),
+    }
 }
 
 /// Reads an entry.

@@ -87,6 +87,20 @@ name_type!(
     |text| matches!(text.len(), 1..=200) && text.bytes().all(|b| b.is_ascii_graphic() && b != b'/')
 );
 
+impl EntryKind {
+    /// A block.
+    #[must_use]
+    pub fn block() -> Self {
+        Self("block".to_owned())
+    }
+
+    /// An update: what the lifecycle manager did to a cluster, step by step.
+    #[must_use]
+    pub fn update() -> Self {
+        Self("update".to_owned())
+    }
+}
+
 /// An entry as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
@@ -190,7 +204,9 @@ mod tests {
 
     #[test]
     fn kinds_and_ids_are_checked() {
-        assert!("block".parse::<EntryKind>().is_ok());
+        for kind in [EntryKind::block(), EntryKind::update()] {
+            assert_eq!(kind.as_str().parse::<EntryKind>().unwrap(), kind);
+        }
         for wrong in ["", "Block", "a b", "a/b"] {
             assert!(wrong.parse::<EntryKind>().is_err(), "{wrong}");
         }

@@ -8,7 +8,7 @@ mod query;
 mod strict;
 
 pub(crate) use body::{Json, MAX_ITEM_BYTES, content_type, read_text};
-pub(crate) use caller::{AsAdmin, AsOperator, AsReader};
+pub(crate) use caller::{AsAdmin, AsOperator, AsReader, Writer};
 pub(crate) use conditional::{etag, not_modified};
 pub(crate) use path::{
     AccountPath, BlockPath, BlocksPath, ClusterItemPath, ClusterPath, HistoryPath, PoolItemPath, PoolPath, UpdatePath,

@@ -2,46 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use model::{Deletion, DeletionTarget};
 use serde_json::{Map, Value};
-
-/// Which objects an entry means.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Target {
-    /// The one of this name.
-    Name(String),
-    /// Those that match a label selector expression.
-    Selector(String),
-    /// Those with all of these labels.
-    Labels(BTreeMap<String, String>),
-}
-
-/// What happens to dependents.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Propagation {
-    /// They stay.
-    Orphan,
-    /// They are collected later.
-    Background,
-    /// They go first.
-    Foreground,
-}
-
-/// One deletion.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Deletion {
-    /// `kind`, `resource`, `resource.group` or `resource.version.group`.
-    pub kind: String,
-    /// Namespace; `None` means cluster scope.
-    pub namespace: Option<String>,
-    /// Which objects.
-    pub target: Target,
-    /// Only objects with (or without) an owner.
-    pub has_owner: Option<bool>,
-    /// Grace period in seconds.
-    pub grace_period_seconds: Option<i64>,
-    /// What happens to dependents.
-    pub propagation_policy: Option<Propagation>,
-}
 
 /// Deletions of one or more files.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -126,25 +88,26 @@ fn deletion(map: &Map<String, Value>) -> Result<Deletion, String> {
         Some(_) => return Err("has_owner must be a boolean".to_owned()),
     };
     let target = match (text("name")?, text("selector")?, labels(map)?) {
-        (Some(name), None, None) => Target::Name(name),
-        (None, Some(selector), None) => Target::Selector(selector),
-        (None, None, Some(labels)) => Target::Labels(labels),
+        (Some(name), None, None) => DeletionTarget::Name(name),
+        (None, Some(selector), None) => DeletionTarget::Selector(selector),
+        (None, None, Some(labels)) => DeletionTarget::Labels(labels),
         (None, None, None) => return Err("one of name, selector and labels is required".to_owned()),
         _ => return Err("only one of name, selector and labels is allowed".to_owned()),
     };
-    if has_owner.is_some() && matches!(target, Target::Name(_)) {
+    if has_owner.is_some() && matches!(target, DeletionTarget::Name(_)) {
         return Err("has_owner needs labels or selector".to_owned());
     }
     let grace_period_seconds = match map.get("grace_period_seconds") {
         None | Some(Value::Null) => None,
         Some(value) => Some(value.as_i64().ok_or("grace_period_seconds must be an integer")?),
     };
-    let propagation_policy = match text("propagation_policy")?.as_deref() {
+    let propagation_policy = match text("propagation_policy")? {
         None => None,
-        Some("Orphan") => Some(Propagation::Orphan),
-        Some("Background") => Some(Propagation::Background),
-        Some("Foreground") => Some(Propagation::Foreground),
-        Some(_) => return Err("propagation_policy must be Orphan, Background or Foreground".to_owned()),
+        Some(policy) => Some(
+            policy
+                .parse()
+                .map_err(|_| "propagation_policy must be Orphan, Background or Foreground")?,
+        ),
     };
     Ok(Deletion {
         kind,

@@ -64,7 +64,7 @@ mod templates;
 
 pub use apis::{KubernetesVersion, RetiredApi, is_namespaced, retired};
 pub use config::{Config, Source};
-pub use deletions::{Deletion, DeletionError, Deletions, Propagation, Target, parse_deletions};
+pub use deletions::{DeletionError, Deletions, parse_deletions};
 pub use desired::{
     Component, Content, DesiredCluster, DesiredPool, Etcd, Explanation, Manifest, ManifestObject, Outcome,
     PoolDefinition, RenderWarning, Stack,

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::console::Console;
 use crate::failure::Failure;
-use crate::fleet::{self, Fleet, Prepared, Problems};
+use crate::fleet::{self, Comparison, Problems, Sides};
 use crate::mask::Mask;
 use crate::settings::{Env, Settings};
 
@@ -16,18 +16,13 @@ use crate::settings::{Env, Settings};
 type Edit = (String, Vec<(char, String)>);
 
 pub(super) async fn run(args: DiffArgs, settings: Settings, env: &Env, console: &mut Console) -> Result<(), Failure> {
-    let fleet = Fleet::read(&args.sources, &args.selection, settings).await?;
-    let sources = fleet::open(&args.sources.config_sources, &args.sources, env, console).await?;
-    let from = fleet.inputs(&sources, args.from.as_deref()).await?;
-    let to = if args.to_config_sources.is_empty() {
-        fleet.inputs(&sources, args.to.as_deref()).await?
-    } else {
-        let sources = fleet::open(&args.to_config_sources, &args.sources, env, console).await?;
-        fleet.inputs(&sources, args.to.as_deref()).await?
-    };
-    // One renderer for both sides: what both share is rendered once.
+    let comparison = Comparison::read(&args.compare, settings, env, console).await?;
+    let fleet = &comparison.fleet;
     let renderer = Renderer::new();
-    let work = |at: usize| Some(compare(&renderer, from.get(at)?, to.get(at)?, args.show_secrets));
+    let work = |at: usize| {
+        let (from, to) = comparison.sides(at)?;
+        Some(compared(Sides::render(&renderer, from, to), args.show_secrets))
+    };
     let (mut found, mut before, mut after) = (Found::default(), Vec::new(), Vec::new());
     fleet::each(fleet.subjects.len(), work, |at, compared| {
         if let (Some(compared), Some(subject)) = (compared, fleet.subjects.get(at)) {
@@ -39,7 +34,7 @@ pub(super) async fn run(args: DiffArgs, settings: Settings, env: &Env, console: 
         }
         Ok(())
     })?;
-    let failed = fleet::say_errors(&fleet, &[before, after], console);
+    let failed = fleet::say_errors(fleet, &[before, after], console);
     let report = found.report();
     match args.output {
         ReportFormat::Text => report.print(failed, console)?,
@@ -59,25 +54,17 @@ struct Compared {
     problems: [Problems; 2],
 }
 
-/// Renders both sides of one cluster and lets them go again.
-fn compare(renderer: &Renderer, from: &Prepared, to: &Prepared, show_secrets: bool) -> Compared {
-    let sides = [from, to].map(|input| (input, fleet::render_one(renderer, input)));
-    let mut mask = Mask::default();
-    for (input, outcome) in &sides {
-        if let (Ok(input), Ok(outcome)) = (input, outcome) {
-            renderer.forget(&input.cluster.id);
-            if !show_secrets {
-                mask.add(input, &outcome.desired);
-            }
-        }
-    }
-    let [(_, before), (_, after)] = sides;
-    let problems = [Problems::of(&before), Problems::of(&after)];
-    let diff = match (before, after) {
+/// Compares both sides of one cluster.
+fn compared(sides: Sides, show_secrets: bool) -> Compared {
+    let diff = match (&sides.before, &sides.after) {
         (Ok(before), Ok(after)) => render::diff(&before.desired, &after.desired),
         _ => ClusterDiff::default(),
     };
-    Compared { diff, mask, problems }
+    Compared {
+        diff,
+        mask: if show_secrets { Mask::default() } else { sides.mask },
+        problems: sides.problems,
+    }
 }
 
 /// What differs, folded over clusters.

@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::console::Console;
 use crate::failure::Failure;
-use crate::fleet::{self, Fleet, Prepared, Problems};
+use crate::fleet::{self, Comparison, Prepared, Problems, Sides};
 use crate::mask::{Hider, Mask};
 use crate::settings::{Env, Settings};
 use crate::table::Table;
@@ -23,19 +23,13 @@ const COMMENT: usize = 65_536;
 const OWN_CHANNEL: &str = "each cluster's channel";
 
 pub(super) async fn run(args: PlanArgs, settings: Settings, env: &Env, console: &mut Console) -> Result<(), Failure> {
-    let fleet = Fleet::read(&args.sources, &args.selection, settings).await?;
-    let sources = fleet::open(&args.sources.config_sources, &args.sources, env, console).await?;
-    let from = fleet.inputs(&sources, args.from.as_deref()).await?;
-    let to = if args.to_config_sources.is_empty() {
-        fleet.inputs(&sources, args.to.as_deref()).await?
-    } else {
-        let sources = fleet::open(&args.to_config_sources, &args.sources, env, console).await?;
-        fleet.inputs(&sources, args.to.as_deref()).await?
-    };
+    let comparison = Comparison::read(&args.compare, settings, env, console).await?;
+    let fleet = &comparison.fleet;
     let renderer = Renderer::new();
     let work = |at: usize| {
         let cluster = &fleet.subjects.get(at)?.cluster;
-        Some(planned(&renderer, cluster, from.get(at)?, to.get(at)?))
+        let (from, to) = comparison.sides(at)?;
+        Some(planned(&renderer, cluster, from, to))
     };
     let (mut inputs, mut plans, mut mask) = (Inputs::default(), Vec::new(), Mask::default());
     let mut problems = [Vec::new(), Vec::new()];
@@ -54,9 +48,9 @@ pub(super) async fn run(args: PlanArgs, settings: Settings, env: &Env, console: 
     // Templates see siblings of the same account, so the secrets of all clusters are masked in each.
     let hider = mask.hider();
     plans.iter_mut().for_each(|plan| hide(plan, &hider));
-    let failed = fleet::say_errors(&fleet, &problems, console);
+    let failed = fleet::say_errors(fleet, &problems, console);
     let word = |side: &Option<String>| side.clone().unwrap_or_else(|| OWN_CHANNEL.to_owned());
-    let plan = FleetPlan::new(&word(&args.from), &word(&args.to), inputs, plans);
+    let plan = FleetPlan::new(&word(&args.compare.from), &word(&args.compare.to), inputs, plans);
     tell(&plan, &args, console)?;
     match (failed, args.detailed_exitcode && !plan.is_empty()) {
         (true, _) => Err(Failure::AlreadySaid),
@@ -101,16 +95,12 @@ struct Planned {
 
 /// Renders both sides of one cluster, compares them and lets them go again.
 fn planned(renderer: &Renderer, cluster: &Cluster, from: &Prepared, to: &Prepared) -> Planned {
-    let sides = [from, to].map(|input| (input, fleet::render_one(renderer, input)));
-    let mut mask = Mask::default();
-    for (input, outcome) in &sides {
-        if let (Ok(input), Ok(outcome)) = (input, outcome) {
-            renderer.forget(&input.cluster.id);
-            mask.add(input, &outcome.desired);
-        }
-    }
-    let [(_, before), (_, after)] = sides;
-    let problems = [Problems::of(&before), Problems::of(&after)];
+    let Sides {
+        before,
+        after,
+        mask,
+        problems,
+    } = Sides::render(renderer, from, to);
     let subject = subject(cluster);
     let mut errors: Vec<String> = problems.iter().flat_map(|side| side.errors().iter().cloned()).collect();
     errors.dedup();

@@ -1,23 +1,24 @@
 //! The grammar of `deletions.yaml`, carried out.
 
-use kube_access::deletions::{Deletion, DeletionError, DeletionOutcome, Propagation, Target};
+use kube_access::deletions::{DeletionError, DeletionOutcome};
+use model::{Deletion, DeletionTarget, Propagation};
 use serde_json::{Value, json};
 
 use crate::support::*;
 
-fn deletion(kind: &str, namespace: Option<&str>, target: Target) -> Deletion {
+fn deletion(kind: &str, namespace: Option<&str>, target: DeletionTarget) -> Deletion {
     Deletion {
         kind: kind.to_owned(),
         namespace: namespace.map(str::to_owned),
         target,
         has_owner: None,
         grace_period_seconds: None,
-        propagation: None,
+        propagation_policy: None,
     }
 }
 
-fn name(name: &str) -> Target {
-    Target::Name(name.to_owned())
+fn name(name: &str) -> DeletionTarget {
+    DeletionTarget::Name(name.to_owned())
 }
 
 async fn made(server: &kube_sim::ApiServer, name: &str, labels: &Value, owner: bool) {
@@ -54,11 +55,16 @@ async fn names_labels_selectors_and_owners() {
     ] {
         made(&server, name, &labels, owner).await;
     }
-    let mut owned = deletion("configmaps", Some("default"), Target::Selector("app in (a)".to_owned()));
+    let mut owned = deletion(
+        "configmaps",
+        Some("default"),
+        DeletionTarget::Selector("app in (a)".to_owned()),
+    );
     owned.has_owner = Some(true);
-    let labels = Target::Labels([("app".to_owned(), "b".to_owned()), ("tier".to_owned(), "x".to_owned())].into());
+    let labels =
+        DeletionTarget::Labels([("app".to_owned(), "b".to_owned()), ("tier".to_owned(), "x".to_owned())].into());
     let mut by_labels = deletion("ConfigMap", Some("default"), labels);
-    by_labels.propagation = Some(Propagation::Foreground);
+    by_labels.propagation_policy = Some(Propagation::Foreground);
     by_labels.grace_period_seconds = Some(0);
     let all = [
         deletion("cm", Some("default"), name("named")),

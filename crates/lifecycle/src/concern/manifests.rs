@@ -6,8 +6,8 @@ use std::sync::Arc;
 use kube_access::Access;
 use kube_access::apply::{Applier, ApplyPlan, ApplyReport, Component, Memory, ObjectResult, Outcome, Policy};
 use kube_access::applyset::{ApplySet, Consent, PruneOutcome, PrunePlan, Threshold};
-use kube_access::deletions::{Deletion, DeletionOutcome, Propagation, Target};
-use model::Progress;
+use kube_access::deletions::DeletionOutcome;
+use model::{Deletion, Progress};
 use ports::Fault;
 use render::{DesiredCluster, PoolDefinition};
 
@@ -58,16 +58,14 @@ pub(crate) async fn manifests(
     memory: &mut ManifestMemory,
 ) -> (Finding, Applied) {
     let mut applied = Applied::default();
-    let before = deletions(&desired.deletions.pre_apply);
-    if let Some(finding) = run.delete("deletions/before", &before).await {
+    if let Some(finding) = run.delete("deletions/before", &desired.deletions.pre_apply).await {
         return (finding, applied);
     }
     let finding = run.apply(desired, memory, &mut applied).await;
     if finding != Finding::Done {
         return (finding, applied);
     }
-    let after = deletions(&desired.deletions.post_apply);
-    match run.delete("deletions/after", &after).await {
+    match run.delete("deletions/after", &desired.deletions.post_apply).await {
         Some(finding) => (finding, applied),
         None => {
             // The objects of a whole fleet would take gigabytes; the next pass reads them again if there is one.
@@ -258,26 +256,6 @@ fn components(desired: &DesiredCluster) -> Vec<Component> {
         Component::new(&component.name, objects)
     });
     manifests.chain(of_pools).collect()
-}
-
-fn deletions(entries: &[render::Deletion]) -> Vec<Deletion> {
-    let one = |entry: &render::Deletion| Deletion {
-        kind: entry.kind.clone(),
-        namespace: entry.namespace.clone(),
-        target: match &entry.target {
-            render::Target::Name(name) => Target::Name(name.clone()),
-            render::Target::Selector(selector) => Target::Selector(selector.clone()),
-            render::Target::Labels(labels) => Target::Labels(labels.clone()),
-        },
-        has_owner: entry.has_owner,
-        grace_period_seconds: entry.grace_period_seconds,
-        propagation: entry.propagation_policy.map(|policy| match policy {
-            render::Propagation::Orphan => Propagation::Orphan,
-            render::Propagation::Background => Propagation::Background,
-            render::Propagation::Foreground => Propagation::Foreground,
-        }),
-    };
-    entries.iter().map(one).collect()
 }
 
 fn written(report: &ApplyReport) -> usize {

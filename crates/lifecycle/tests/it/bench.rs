@@ -10,11 +10,11 @@ use jiff::Timestamp;
 use kube_access::{Access, Context};
 use kube_sim::ApiServer;
 use lifecycle::connect::{CloudSource, Connector, FactSource, Trouble};
-use lifecycle::{Configuration, Manager, Pace, Reach, Settings, Standing, Wake, journal};
+use lifecycle::{Configuration, Manager, Pace, Reach, Settings, Standing, Wake};
 use model::{Cluster, Update};
 use ports::cloud::Cloud;
 use ports::config_source::ConfigSources;
-use ports::ledger::EntryFilter;
+use ports::ledger::{EntryFilter, EntryKind};
 use ports::registry::{Detail, PageRequest};
 use ports::{Clock, Ledger, Registry, SeededIds, SimClock, WriteContext};
 use render::Facts;
@@ -186,7 +186,7 @@ impl Bench {
     pub(crate) async fn updates(&self, alias: &str) -> Vec<Update> {
         let filter = EntryFilter {
             cluster: Some(cluster(alias).id),
-            ..EntryFilter::of(journal::kind())
+            ..EntryFilter::of(EntryKind::update())
         };
         let entries = self.registry.list_entries(&filter, &PageRequest::all()).await.unwrap();
         entries

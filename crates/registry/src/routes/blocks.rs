@@ -6,14 +6,14 @@ use axum::extract::State;
 use http::StatusCode;
 use model::{ClusterId, ConfigItems, Invalid};
 use ports::blocks::{self, Blocked};
-use ports::ledger::EntryFilter;
+use ports::ledger::{EntryFilter, EntryId};
 use ports::registry::{ClusterFilter, Detail, PageRequest};
 use ports::{Ledger, RegistryError, WriteContext};
 use registry_api::{BlockDraft, BlockEntry, BlockList, encode_cursor, paths};
 
 use super::reply::{self, Reply};
 use crate::error::ApiError;
-use crate::extract::{AsOperator, AsReader, BlockPath, BlocksPath, Json, LedgerQuery, NoQuery, Query};
+use crate::extract::{AsOperator, AsReader, BlockPath, BlocksPath, Json, LedgerQuery, NoQuery, Query, Writer};
 use crate::openapi::{LedgerRefusals, LiftRefusals, ListRefusals};
 use crate::state::AppState;
 
@@ -75,10 +75,7 @@ pub(super) async fn lift_all(
     path: BlocksPath,
     Query(NoQuery): Query<NoQuery>,
 ) -> Reply {
-    unconditional(&writer.context)?;
-    let (ledger, registry, clock) = (state.ledger()?, state.registry.as_ref(), state.clock.as_ref());
-    let lift = blocks::lift(ledger, registry, clock, &path.cluster_id, None, &writer.context);
-    lifted(state.call("lift_blocks", lift).await?)
+    lift(&state, "lift_blocks", &writer, &path.cluster_id, None).await
 }
 
 /// Lift one block
@@ -95,39 +92,45 @@ pub(super) async fn lift_one(
     path: BlockPath,
     Query(NoQuery): Query<NoQuery>,
 ) -> Reply {
-    unconditional(&writer.context)?;
-    let (ledger, registry, clock) = (state.ledger()?, state.registry.as_ref(), state.clock.as_ref());
-    let lift = async {
-        let unknown = || RegistryError::NotFound {
-            kind: "block",
-            id: path.block_id.to_string(),
-        };
-        let entry = match ledger.get_entry(&blocks::kind(), &path.block_id).await {
-            Err(RegistryError::NotFound { .. }) => return Err(unknown()),
-            found => found?,
-        };
-        if entry.cluster.as_ref() != Some(&path.cluster_id) {
-            return Err(unknown());
-        }
-        blocks::lift(
-            ledger,
-            registry,
-            clock,
-            &path.cluster_id,
-            Some(&path.block_id),
-            &writer.context,
-        )
-        .await
-    };
-    lifted(state.call("lift_block", lift).await?)
+    lift(&state, "lift_block", &writer, &path.cluster_id, Some(&path.block_id)).await
 }
 
-fn lifted(blocks: Vec<Blocked>) -> Reply {
-    let items = blocks
-        .into_iter()
-        .map(|blocked| BlockEntry::new(blocked, false))
-        .collect();
-    reply::json(StatusCode::OK, &BlockList { items, next: None })
+/// Lifts the blocks of a cluster, or the one that is named, and answers those that held.
+async fn lift(
+    state: &AppState,
+    operation: &'static str,
+    writer: &Writer,
+    cluster: &ClusterId,
+    only: Option<&EntryId>,
+) -> Reply {
+    unconditional(&writer.context)?;
+    let (registry, clock) = (state.registry.as_ref(), state.clock.as_ref());
+    let lift = async {
+        let ledger = state.ledger()?;
+        if let Some(id) = only {
+            is_of(ledger, id, cluster).await?;
+        }
+        blocks::lift(ledger, registry, clock, cluster, only, &writer.context).await
+    };
+    let lifted = state.call(operation, lift).await?;
+    let items = lifted.into_iter().map(|blocked| BlockEntry::new(blocked, false));
+    let list = BlockList {
+        items: items.collect(),
+        next: None,
+    };
+    reply::json(StatusCode::OK, &list)
+}
+
+/// A block of another cluster is as unknown as one that never was.
+async fn is_of(ledger: &dyn Ledger, id: &EntryId, cluster: &ClusterId) -> Result<(), RegistryError> {
+    match ledger.get_entry(&blocks::kind(), id).await {
+        Ok(entry) if entry.cluster.as_ref() == Some(cluster) => Ok(()),
+        Ok(_) | Err(RegistryError::NotFound { .. }) => Err(RegistryError::NotFound {
+            kind: "block",
+            id: id.to_string(),
+        }),
+        Err(error) => Err(error),
+    }
 }
 
 /// Blocks have no revision that a caller could know; a condition that is not looked at would be a promise that is not kept.

@@ -11,13 +11,6 @@ use crate::extract::{AsReader, LedgerQuery, NoQuery, Query, UpdatePath};
 use crate::openapi::{ListRefusals, ReadHeaders, ReadRefusals, Tagged};
 use crate::state::AppState;
 
-/// Kind of the entries, as the lifecycle manager writes them.
-const KIND: &str = "update";
-
-fn kind() -> Result<EntryKind, RegistryError> {
-    Ok(KIND.parse()?)
-}
-
 /// List updates
 ///
 /// Newest first; with `open=true` those that go on, with `open=false` those that are over.
@@ -31,7 +24,7 @@ pub(super) async fn list(State(state): State<AppState>, _: AsReader, Query(query
         let filter = EntryFilter {
             cluster: query.cluster.clone(),
             open: query.open,
-            ..EntryFilter::of(kind()?)
+            ..EntryFilter::of(EntryKind::update())
         };
         let page = state.ledger()?.list_entries(&filter, &query.page).await?;
         let items = page.items.into_iter().map(of_entry).collect::<Result<Vec<_>, _>>()?;
@@ -57,10 +50,10 @@ pub(super) async fn get(
     headers: HeaderMap,
 ) -> Reply {
     let read = async {
-        match state.ledger()?.get_entry(&kind()?, &path.update_id).await {
+        match state.ledger()?.get_entry(&EntryKind::update(), &path.update_id).await {
             Ok(entry) => Ok((entry.revision, of_entry(entry)?)),
             Err(RegistryError::NotFound { .. }) => Err(RegistryError::NotFound {
-                kind: KIND,
+                kind: "update",
                 id: path.update_id.to_string(),
             }),
             Err(error) => Err(error),
