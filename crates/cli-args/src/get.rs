@@ -34,14 +34,17 @@ pub enum Kind {
     /// Updates
     #[value(name = "updates", alias = "update", alias = "up")]
     Updates,
+    /// Requests and agreements to deletions
+    #[value(name = "approvals", alias = "approval")]
+    Approvals,
 }
 
-/// Show clusters, node pools, accounts, blocks or updates
+/// Show clusters, node pools, accounts, blocks, updates or approvals
 ///
 /// Prints a table of the objects, of all of them or of those that are named. A cluster is named by its id or by its
 /// alias. Selectors look at fields: channel=beta, environment!=test, "region in (eu-central-1, eu-west-1)",
-/// config_items.key=value, status.next_version!= (not empty). Several, separated by commas, must all hold. Blocks and updates
-/// are named by their clusters; of updates the newest 200 are shown.
+/// config_items.key=value, status.next_version!= (not empty). Several, separated by commas, must all hold. Blocks, updates
+/// and approvals are named by their clusters; of updates the newest 200 are shown.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   # All clusters
@@ -64,14 +67,17 @@ pub enum Kind {
   fleetwright get blocks
   fleetwright get updates kube-1 --watch
 
+  # Which deletions wait for somebody's agreement
+  fleetwright get approvals
+
   # Columns of one's own
   fleetwright get clusters -o custom-columns=ALIAS:.alias,BLOCK:.config_items.cluster_update_block")]
 pub struct GetArgs {
-    /// What to show: clusters (cl), nodepools (np), accounts (ac), blocks or updates; singular works too
+    /// What to show: clusters (cl), nodepools (np), accounts (ac), blocks, updates or approvals; singular works too
     #[arg(value_enum, value_name = "KIND")]
     pub kind: Kind,
 
-    /// Names of objects; for clusters, blocks and updates ids or aliases of clusters
+    /// Names of objects; for clusters, blocks, updates and approvals ids or aliases of clusters
     #[arg(value_name = "NAME")]
     pub names: Vec<String>,
 

@@ -21,6 +21,7 @@
 //! ```
 
 mod apply;
+mod approve;
 mod assignment;
 mod block;
 mod cluster_update;
@@ -51,6 +52,10 @@ mod up;
 mod version;
 
 pub use apply::ApplyArgs;
+pub use approve::{
+    ApproveArgs, ApproveCommand, ApproveDecommissionArgs, ApprovePruneArgs, CancelArgs, CancelClusterArgs,
+    CancelCommand, DecommissionArgs,
+};
 pub use assignment::ItemAssignment;
 pub use block::{BlockArgs, ScopeName, UnblockArgs};
 pub use cluster_update::{
@@ -126,7 +131,7 @@ static TOP_HELP: std::sync::LazyLock<String> = std::sync::LazyLock::new(|| {
 pub enum Command {
     /// Start everything here: a registry with an example fleet
     Up(UpArgs),
-    /// Show clusters, node pools, accounts, blocks or updates
+    /// Show clusters, node pools, accounts, blocks, updates or approvals
     Get(GetArgs),
     /// Show one object in detail
     Describe(DescribeArgs),
@@ -144,6 +149,12 @@ pub enum Command {
     Block(BlockArgs),
     /// Allow updates of clusters again
     Unblock(UnblockArgs),
+    /// Agree to a deletion
+    Approve(ApproveArgs),
+    /// Ask for a cluster to be taken down
+    Decommission(DecommissionArgs),
+    /// Call off a deletion that was asked for or agreed to
+    Cancel(CancelArgs),
     /// Block and unblock updates of the cluster that one works with
     ClusterUpdate(ClusterUpdateArgs),
     /// Show who changed an object, when, and what

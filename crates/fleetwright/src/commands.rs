@@ -1,6 +1,7 @@
 //! The commands, a module each.
 
 mod apply;
+mod approve;
 mod block;
 mod cluster_update;
 mod completion;
@@ -49,6 +50,9 @@ pub(crate) fn run(cli: Cli, env: &Env, console: &mut Console) -> Result<(), Fail
         Command::Unset(args) => client(unset::run(args, &settings()?, console)),
         Command::Block(args) => client(block::run(args, &settings()?, console)),
         Command::Unblock(args) => client(block::unblock(args, &settings()?, console)),
+        Command::Approve(args) => client(approve::run(args, &settings()?, console)),
+        Command::Decommission(args) => client(approve::decommission(args, &settings()?, console)),
+        Command::Cancel(args) => client(approve::cancel(args, &settings()?, console)),
         Command::ClusterUpdate(args) => client(cluster_update::run(args, &settings()?, env, console)),
         Command::History(args) => client(history::run(args, &settings()?, console)),
         Command::Import(args) => client(import::run(args, &settings()?, console)),

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use model::{ClusterId, Progress};
 use ports::Registry as _;
 use ports::registry::{ClusterFilter, Detail, PageRequest};
-use registry_api::{BlockEntry, UpdateEntry};
+use registry_api::{ApprovalEntry, BlockEntry, UpdateEntry};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -81,6 +81,13 @@ impl Aliases {
         }))
     }
 
+    pub(crate) fn approval(&self, entry: ApprovalEntry) -> Object {
+        Object::Approval(Box::new(Entry {
+            cluster: self.of(Some(&entry.cluster_id)),
+            entry,
+        }))
+    }
+
     pub(crate) fn update(&self, entry: UpdateEntry) -> Object {
         Object::Update(Box::new(Entry {
             cluster: self.of(entry.cluster_id.as_ref()),
@@ -89,7 +96,7 @@ impl Aliases {
     }
 }
 
-/// Blocks that hold, or the newest updates: of the named clusters, or of all.
+/// Blocks that hold, the newest updates, or approvals that matter: of the named clusters, or of all.
 pub(crate) async fn fetch(
     session: &Session,
     kind: Kind,
@@ -108,7 +115,9 @@ pub(crate) async fn fetch(
     }
     let (aliases, mut found) = (Aliases::read(session).await?, Vec::new());
     for cluster in &clusters {
-        if kind == Kind::Blocks {
+        if kind == Kind::Approvals {
+            found.extend(crate::approvals::fetch(session, &aliases, cluster.as_ref()).await?);
+        } else if kind == Kind::Blocks {
             let page = session
                 .client
                 .list_blocks(cluster.as_ref(), Some(true), &PageRequest::all())
@@ -139,6 +148,7 @@ pub(crate) async fn changed(session: &Session, kind: Kind, id: &str) -> Result<O
             let aliases = Aliases::read(session).await?;
             Ok(block.map(|entry| aliases.block(entry)))
         }
+        (Kind::Approvals, Some((kind, id))) => crate::approvals::changed(session, kind, id).await,
         _ => Ok(None),
     }
 }

@@ -9,6 +9,7 @@
 //! says what is wrong and what to do. To add one: a file in `cli-args`, a file in `commands`, a line in `commands::run`.
 
 mod age;
+mod approvals;
 mod commands;
 mod config_file;
 mod console;

@@ -3,11 +3,12 @@
 use cli_args::Kind;
 use jiff::Timestamp;
 use model::{Cluster, ClusterVersion, InfrastructureAccount, NodePool};
-use registry_api::{BlockEntry, UpdateEntry};
+use registry_api::{ApprovalEntry, BlockEntry, UpdateEntry};
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::age::age;
+use crate::approvals;
 use crate::failure::Failure;
 use crate::ledger::{self, Entry};
 use crate::table::or_none;
@@ -74,6 +75,8 @@ pub(crate) enum Object {
     Block(Box<Entry<BlockEntry>>),
     /// An update.
     Update(Box<Entry<UpdateEntry>>),
+    /// A request or agreement to a deletion.
+    Approval(Box<Entry<ApprovalEntry>>),
 }
 
 /// A node pool as it is printed: what `create` and `apply` need to find its cluster again.
@@ -93,6 +96,7 @@ impl Object {
             Self::Account(account) => serde_json::to_value(account),
             Self::Block(block) => ledger::value(block),
             Self::Update(update) => ledger::value(update),
+            Self::Approval(approval) => ledger::value(approval),
         }
         .map_err(|error| Failure::of(&error))
     }
@@ -105,6 +109,7 @@ impl Object {
             Self::Account(account) => account_name(account.id.as_str()),
             Self::Block(block) => format!("block/{}", block.cluster),
             Self::Update(update) => format!("update/{}", update.entry.id),
+            Self::Approval(approval) => approvals::name(approval),
         }
     }
 
@@ -116,6 +121,7 @@ impl Object {
             Self::Account(account) => account_row(account, wide),
             Self::Block(block) => ledger::block_row(block, wide, now),
             Self::Update(update) => ledger::update_row(update, wide, now),
+            Self::Approval(approval) => approvals::row(approval, wide, now),
         }
     }
 }
@@ -143,6 +149,7 @@ pub(crate) fn fields(kind: Kind) -> &'static [&'static str] {
         Kind::Accounts => ACCOUNT_FIELDS,
         Kind::Blocks => ledger::BLOCK_FIELDS,
         Kind::Updates => ledger::UPDATE_FIELDS,
+        Kind::Approvals => approvals::FIELDS,
     }
 }
 
@@ -169,6 +176,7 @@ pub(crate) fn header(kind: Kind, wide: bool) -> Vec<&'static str> {
             &["ID", "NAME", "TYPE", "OWNER", "ENVIRONMENT", "STATUS"],
             &["COST-CENTER", "EXTERNAL-ID", "CRITICALITY"],
         ),
+        Kind::Approvals => approvals::HEADER,
         kind @ (Kind::Blocks | Kind::Updates) => ledger::header(kind),
     };
     let more = if wide { more } else { &[] };

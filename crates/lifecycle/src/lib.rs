@@ -28,11 +28,11 @@ pub mod need;
 mod pass;
 pub mod queue;
 mod state;
-pub mod words;
 
 pub use backoff::Backoff;
 pub use concern::{Asked, Failure, Finding, Move, cause, next_move};
 pub use desired::{Configuration, Subject};
 pub use manager::{Manager, Pace, Wake};
 pub use pass::{PassEnd, Reach, Settings};
+pub use ports::words;
 pub use state::Standing;

@@ -67,7 +67,7 @@ pub struct Situation<'a> {
 }
 
 /// Provider of clusters that others built: they get manifests only, and nothing before somebody says so.
-pub const EXISTING: &str = "kubeconfig";
+pub const EXISTING: &str = Cluster::EXISTING;
 /// The config item that says so, with the value `true`.
 pub const MANAGE: &str = "fleetwright_manage";
 

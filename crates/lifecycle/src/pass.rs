@@ -277,7 +277,7 @@ impl Reach {
             journal,
             policy: self.settings.policy.clone(),
             threshold: self.settings.threshold,
-            consent: consent::prune_consent(&*self.ledger, &cluster.id).await?,
+            consent: consent::prune_consent(&*self.ledger, &cluster.id, self.clock.now()).await?,
             // What others built is adopted object by object; nothing of theirs is deleted.
             adopted: cluster.provider == need::EXISTING,
         };
@@ -289,6 +289,8 @@ impl Reach {
                 by: String::new(),
             };
             consent::ask(&*self.ledger, &cluster.id, &wanted, &self.context()).await?;
+        } else if finding == Finding::Done {
+            consent::settle_prune(&*self.ledger, &cluster.id, &self.context()).await?;
         }
         Ok(finding)
     }
@@ -446,6 +448,7 @@ impl Reach {
                 };
                 self.write_status(cluster, status, Some(LifecycleStatus::Decommissioned))
                     .await?;
+                consent::settle_decommission(&*self.ledger, &cluster.id, &self.context()).await?;
                 journal.finish(Progress::Done, "").await?;
                 Ok(PassEnd::Done)
             }

@@ -140,6 +140,9 @@ pub struct Cluster {
 }
 
 impl Cluster {
+    /// Provider of clusters that others built: they get manifests, and nothing of theirs is taken down.
+    pub const EXISTING: &str = "kubeconfig";
+
     /// The pool of this name.
     #[must_use]
     pub fn node_pool(&self, name: &str) -> Option<&NodePool> {

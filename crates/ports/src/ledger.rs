@@ -99,6 +99,24 @@ impl EntryKind {
     pub fn update() -> Self {
         Self("update".to_owned())
     }
+
+    /// A request or agreement to take a cluster down.
+    #[must_use]
+    pub fn decommission() -> Self {
+        Self("decommission".to_owned())
+    }
+
+    /// A cluster's request for agreement to a prune.
+    #[must_use]
+    pub fn prune_request() -> Self {
+        Self("prune-request".to_owned())
+    }
+
+    /// An agreement to a prune.
+    #[must_use]
+    pub fn prune_consent() -> Self {
+        Self("prune-consent".to_owned())
+    }
 }
 
 /// An entry as it is kept.
@@ -204,7 +222,8 @@ mod tests {
 
     #[test]
     fn kinds_and_ids_are_checked() {
-        for kind in [EntryKind::block(), EntryKind::update()] {
+        let known = [EntryKind::block(), EntryKind::update()];
+        for kind in known.into_iter().chain(crate::approvals::kinds()) {
             assert_eq!(kind.as_str().parse::<EntryKind>().unwrap(), kind);
         }
         for wrong in ["", "Block", "a b", "a/b"] {

@@ -18,6 +18,7 @@
 //! assert_eq!(error.retry(), Retry::Never);
 //! ```
 
+pub mod approvals;
 pub mod blocks;
 mod clock;
 pub mod cloud;
@@ -27,6 +28,7 @@ mod ids;
 mod leases;
 pub mod ledger;
 pub mod registry;
+pub mod words;
 
 pub use clock::{Clock, SimClock, SystemClock};
 pub use error::{Classified, Fault, Retry};

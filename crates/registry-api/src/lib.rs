@@ -23,6 +23,7 @@
 //! assert!(matches!(RegistryError::from(body), RegistryError::NotFound { kind: "cluster", .. }));
 //! ```
 
+mod approvals;
 mod brief;
 #[cfg(feature = "client")]
 pub mod client;
@@ -34,6 +35,7 @@ mod ledger;
 mod lists;
 pub mod paths;
 
+pub use approvals::{ApprovalDraft, ApprovalEntry, ApprovalList, DecommissionDraft, GuardedName, StandingName};
 pub use brief::BriefCluster;
 pub use cursor::{decode_cursor, encode_cursor};
 pub use error_body::{ErrorBody, FieldError};

@@ -3,6 +3,7 @@
 //! Ids and names of the registry hold only characters that stand for themselves in a path; ids of entries are escaped.
 
 use model::{AccountId, ClusterId, ConfigKey, NodePoolName};
+use ports::approvals::Guarded;
 use ports::ledger::EntryId;
 
 /// Accounts: list, create.
@@ -37,6 +38,12 @@ pub const BLOCKS: &str = "/api/v1/blocks";
 pub const BLOCKS_OF_CLUSTER: &str = "/api/v1/blocks/{cluster_id}";
 /// One block: lift.
 pub const BLOCK: &str = "/api/v1/blocks/{cluster_id}/{block_id}";
+/// Requests and agreements to deletions: list, agree.
+pub const APPROVALS: &str = "/api/v1/approvals";
+/// What a cluster was agreed to or asked for: call off.
+pub const APPROVALS_OF_CLUSTER: &str = "/api/v1/approvals/{what}/{cluster_id}";
+/// Requests to take a cluster down: ask.
+pub const DECOMMISSIONS: &str = "/api/v1/decommissions";
 /// Updates: list.
 pub const UPDATES: &str = "/api/v1/updates";
 /// One update: get.
@@ -91,6 +98,12 @@ pub fn blocks(cluster: &ClusterId, id: Option<&EntryId>) -> String {
     }
 }
 
+/// Path of what a cluster was agreed to or asked for.
+#[must_use]
+pub fn approvals(what: Guarded, cluster: &ClusterId) -> String {
+    format!("{APPROVALS}/{}/{cluster}", what.as_str())
+}
+
 /// Path of an update.
 #[must_use]
 pub fn update(id: &EntryId) -> String {
@@ -128,6 +141,7 @@ mod tests {
             .replace("{node_pool_name}", "worker")
             .replace("{config_key}", "a_key")
             .replace("{kind}", "cluster")
+            .replace("{what}", "prune")
             .replace("{id}", "aws:1:r:kube-1")
             .replace("{block_id}", "b-1")
             .replace("{update_id}", "a%3Fb:%23")
@@ -146,6 +160,7 @@ mod tests {
             (NODE_POOL_CONFIG_ITEM, node_pool_config_item(&id, &pool, &key)),
             (BLOCKS_OF_CLUSTER, blocks(&id, None)),
             (BLOCK, blocks(&id, Some(&"b-1".parse().unwrap()))),
+            (APPROVALS_OF_CLUSTER, approvals(Guarded::Prune, &id)),
             (UPDATE, update(&"a?b:#".parse().unwrap())),
             (HISTORY, history(ports::registry::ObjectKind::Cluster, id.as_str())),
         ] {

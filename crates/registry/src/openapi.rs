@@ -10,8 +10,9 @@ use utoipa::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 
 pub(crate) use refusals::{
-    CreateRefusals, DeleteRefusals, ExportAnswers, FeedAnswers, HistoryRefusals, ImportRefusals, LedgerRefusals,
-    LiftRefusals, ListRefusals, ReadHeaders, ReadRefusals, Removed, Tagged, WriteHeaders, WriteRefusals,
+    AgreeRefusals, CancelRefusals, CreateRefusals, DeleteRefusals, ExportAnswers, FeedAnswers, HistoryRefusals,
+    ImportRefusals, LedgerRefusals, LiftRefusals, ListRefusals, ReadHeaders, ReadRefusals, Removed, Tagged,
+    WriteHeaders, WriteRefusals,
 };
 
 /// Where the page finds its script.
@@ -34,6 +35,7 @@ pub(crate) const SCRIPT_PATH: &str = "/docs/page.js";
         (name = "NodePools", description = "Groups of equal nodes"),
         (name = "Changes", description = "What happened, as it happens and afterwards"),
         (name = "Blocks", description = "Refusals to update a cluster"),
+        (name = "Approvals", description = "Requests and agreements to deletions"),
         (name = "Updates", description = "How clusters were brought to their versions"),
         (name = "Transfer", description = "The whole registry as one document")
     ),
@@ -47,7 +49,8 @@ pub(crate) const SCRIPT_PATH: &str = "/docs/page.js";
         registry_api::NodePoolList, registry_api::ConfigValue, registry_api::ChangeEvent, registry_api::ChangeList,
         registry_api::HistoryList, registry_api::HistoryEntry, registry_api::FieldChange, registry_api::ImportReport,
         registry_api::BlockEntry, registry_api::BlockList, registry_api::BlockDraft, registry_api::UpdateEntry,
-        registry_api::UpdateList, model::BlockScope, model::Lifted, model::Update, model::UpdateStep, model::Progress,
+        registry_api::UpdateList, registry_api::ApprovalEntry, registry_api::ApprovalList, registry_api::ApprovalDraft,
+        registry_api::DecommissionDraft, registry_api::GuardedName, registry_api::StandingName, model::BlockScope, model::Lifted, model::Update, model::UpdateStep, model::Progress,
         registry_api::ObjectKindName, registry_api::ActionName, registry_api::ImportModeName
     ))
 )]

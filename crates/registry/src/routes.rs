@@ -1,6 +1,7 @@
 //! The operations: each reads its request, calls the registry once and answers.
 
 mod accounts;
+mod approvals;
 mod blocks;
 mod changes;
 mod clusters;
@@ -39,6 +40,9 @@ pub(crate) fn operations() -> OpenApiRouter<AppState> {
         .routes(routes!(blocks::list, blocks::create))
         .routes(routes!(blocks::lift_all))
         .routes(routes!(blocks::lift_one))
+        .routes(routes!(approvals::list, approvals::approve))
+        .routes(routes!(approvals::cancel))
+        .routes(routes!(approvals::decommission))
         .routes(routes!(updates::list))
         .routes(routes!(updates::get))
         .routes(routes!(transfer::export))

@@ -66,6 +66,10 @@ fn targets(args: &DeleteArgs) -> Result<Vec<Target>, Failure> {
             return Err(Failure::new("blocks are lifted, and stay in the history")
                 .hint("\"fleetwright unblock CLUSTER\" lifts those of a cluster"));
         }
+        (Some(Kind::Approvals), _) => {
+            return Err(Failure::new("approvals are called off, and stay in the history")
+                .hint("\"fleetwright cancel prune CLUSTER\", \"fleetwright cancel decommission CLUSTER\""));
+        }
         (Some(Kind::Updates), _) => return Err(Failure::new("updates stay in the history")),
         (None, _) => {
             // Node pools first: they are gone with their cluster otherwise.
@@ -77,7 +81,7 @@ fn targets(args: &DeleteArgs) -> Result<Vec<Target>, Failure> {
                         name: given.text("name")?.to_owned(),
                     },
                     Kind::Accounts => return Err(accounts_stay()),
-                    Kind::Blocks | Kind::Updates => return Err(given.not_of_files()),
+                    Kind::Blocks | Kind::Updates | Kind::Approvals => return Err(given.not_of_files()),
                 });
             }
         }

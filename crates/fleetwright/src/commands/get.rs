@@ -97,7 +97,9 @@ async fn fetch(session: &Session, query: &Query) -> Result<(Vec<(Object, Value)>
             found.extend(page.items.into_iter().map(|c| Object::Cluster(Box::new(c.object))));
         }
         Kind::NodePools => found = pools(session, query, &mut missing).await?,
-        Kind::Blocks | Kind::Updates => found = ledger::fetch(session, query.kind, &query.names, &mut missing).await?,
+        Kind::Blocks | Kind::Updates | Kind::Approvals => {
+            found = ledger::fetch(session, query.kind, &query.names, &mut missing).await?
+        }
         Kind::Accounts => {
             let page = session
                 .client
@@ -286,7 +288,7 @@ async fn watch(
         let wanted = match change.kind {
             ObjectKind::Cluster => matches!(query.kind, Kind::Clusters | Kind::NodePools),
             ObjectKind::InfrastructureAccount => query.kind == Kind::Accounts,
-            ObjectKind::Entry => matches!(query.kind, Kind::Blocks | Kind::Updates),
+            ObjectKind::Entry => matches!(query.kind, Kind::Blocks | Kind::Updates | Kind::Approvals),
         };
         if !wanted {
             continue;
@@ -321,7 +323,7 @@ async fn changed(session: &Session, query: &Query, change: &Change) -> Result<Ve
                 .into_iter()
                 .collect()
         }
-        Kind::Blocks | Kind::Updates => ledger::changed(session, query.kind, &change.id)
+        Kind::Blocks | Kind::Updates | Kind::Approvals => ledger::changed(session, query.kind, &change.id)
             .await?
             .into_iter()
             .collect(),
@@ -347,6 +349,7 @@ async fn changed(session: &Session, query: &Query, change: &Change) -> Result<Ve
                 Object::Pool(_, pool) => pool.name.as_str() == name,
                 Object::Account(account) => account.id.as_str() == name,
                 Object::Block(block) => is_of(&block.cluster, Some(&block.entry.cluster_id), name),
+                Object::Approval(approval) => is_of(&approval.cluster, Some(&approval.entry.cluster_id), name),
                 Object::Update(update) => is_of(&update.cluster, update.entry.cluster_id.as_ref(), name),
             });
         let value = object.value()?;

@@ -9,6 +9,7 @@
 )]
 
 mod access;
+mod approving;
 mod blocking;
 mod changing;
 mod client;

@@ -54,16 +54,21 @@ pub(crate) async fn serve<R: Registry + Ledger + 'static>(
     access: Option<Access>,
     tls: Option<Tls>,
 ) -> Running {
+    serve_at(registry, access, tls, Arc::new(SystemClock)).await
+}
+
+/// A server over `registry` at the time of this clock.
+pub(crate) async fn serve_at<R: Registry + Ledger + 'static>(
+    registry: Arc<R>,
+    access: Option<Access>,
+    tls: Option<Tls>,
+    clock: Arc<dyn Clock>,
+) -> Running {
     let address: SocketAddr = "127.0.0.1:0".parse().unwrap();
     let shutdown = Shutdown::new();
     let access = access.unwrap_or_else(|| Access::Open(Loopback::new(address).unwrap()));
-    let mut server = Server::new(
-        Arc::clone(&registry) as _,
-        Arc::new(SystemClock),
-        Arc::new(SystemIds),
-        shutdown.clone(),
-    )
-    .ledger(Arc::clone(&registry) as _);
+    let mut server = Server::new(Arc::clone(&registry) as _, clock, Arc::new(SystemIds), shutdown.clone())
+        .ledger(Arc::clone(&registry) as _);
     if let Some(tls) = tls {
         server = server.tls(tls);
     }

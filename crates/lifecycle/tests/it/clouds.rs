@@ -284,6 +284,7 @@ async fn a_decommission_needs_the_name_a_second_person_and_time_and_takes_only_w
     let mut agreed = DecommissionConsent {
         confirmed_name: "kube-2".to_owned(),
         requested_by: "alice".to_owned(),
+        requested_at: bench.clock.now(),
         approved_by: None,
         approved_at: None,
     };

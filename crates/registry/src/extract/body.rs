@@ -8,7 +8,7 @@ use model::{
     Cluster, ClusterUpdate, InfrastructureAccount, InfrastructureAccountUpdate, Invalid, NodePool, NodePoolUpdate,
     Validate,
 };
-use registry_api::{BlockDraft, ConfigValue, ErrorKind};
+use registry_api::{ApprovalDraft, BlockDraft, ConfigValue, DecommissionDraft, ErrorKind};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -42,7 +42,7 @@ macro_rules! validated {
 
 validated!(Cluster, InfrastructureAccount, NodePool);
 
-/// Updates are checked by the registry, together with the object that they change.
+/// Updates and agreements are checked together with the object that they change or concern.
 macro_rules! checked_later {
     ($($kind:ty),+) => {
         $(impl Incoming for $kind {
@@ -51,7 +51,13 @@ macro_rules! checked_later {
     };
 }
 
-checked_later!(ClusterUpdate, InfrastructureAccountUpdate, NodePoolUpdate);
+checked_later!(
+    ClusterUpdate,
+    InfrastructureAccountUpdate,
+    NodePoolUpdate,
+    ApprovalDraft,
+    DecommissionDraft
+);
 
 impl Incoming for ConfigValue {
     const WHOLE: bool = false;

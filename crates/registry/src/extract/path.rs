@@ -5,6 +5,7 @@ use std::str::FromStr;
 use axum::extract::{FromRequestParts, RawPathParams};
 use http::request::Parts;
 use model::{AccountId, ClusterId, ConfigKey, Invalid, NodePoolName};
+use ports::approvals::Guarded;
 use ports::ledger::EntryId;
 use ports::registry::ObjectKind;
 use registry_api::ErrorKind;
@@ -131,6 +132,16 @@ path_type!(
         /// Id of the block.
         #[param(value_type = String, pattern = "^[!-.0-~]{1,200}$")]
         block_id: EntryId
+    }
+);
+path_type!(
+    /// Names what a cluster was agreed to or asked for.
+    ApprovalsPath {
+        /// What it is to.
+        #[param(value_type = registry_api::GuardedName)]
+        what: Guarded,
+        /// Id of the cluster.
+        cluster_id: ClusterId
     }
 );
 path_type!(

@@ -146,6 +146,14 @@ refusals_type!(
     LiftRefusals = &[ErrorKind::NotFound, ErrorKind::FenceLost]
 );
 refusals_type!(
+    /// Of operations that ask for deletions or agree to them.
+    AgreeRefusals = BODY, &[ErrorKind::NotFound, ErrorKind::FenceLost, ErrorKind::WrongRevision]
+);
+refusals_type!(
+    /// Of the operation that calls deletions off.
+    CancelRefusals = &[ErrorKind::NotFound, ErrorKind::FenceLost, ErrorKind::WrongRevision]
+);
+refusals_type!(
     /// Of the operation that reads a history.
     HistoryRefusals = &[ErrorKind::NotFound]
 );
