@@ -209,16 +209,10 @@ impl ApiServer {
     }
 
     /// Puts an object in as it is, with its status, as a snapshot does: defaults are filled in, and a uid and a creation time
-    /// where it has none; nothing is checked and nothing follows. For clusters that begin in the middle of their life. None
-    /// if its kind is not served.
-    pub fn place(&self, object: Value) -> Option<Stored> {
-        let mut state = self.core.state();
-        let (resource, key) = crate::snapshot::place_one(&self.core, &mut state, object)?;
-        let object = state.get(&resource.stored_as, &key)?;
-        Some(Stored {
-            object,
-            key: Arc::new(key),
-        })
+    /// where it has none; nothing is checked and nothing follows. For clusters that begin in the middle of their life. Returns
+    /// the object as it is stored; none if its kind is not served.
+    pub fn place(&self, object: Value) -> Option<Value> {
+        crate::snapshot::place_one(&self.core, &mut self.core.state(), object)
     }
 
     /// Opens a tap: all writes from now on, until it is dropped.

@@ -121,6 +121,19 @@ impl LabelSelector {
         self.requirements.is_empty() && !self.nothing
     }
 
+    /// Labels that an object must have with exactly these values to be selected: what an index can be asked for.
+    pub fn equalities(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.requirements
+            .iter()
+            .filter_map(|requirement| match &requirement.operator {
+                Operator::In(values) => match values.as_slice() {
+                    [value] => Some((requirement.key.as_str(), value.as_str())),
+                    _ => None,
+                },
+                _ => None,
+            })
+    }
+
     /// Whether an object with these labels is selected.
     #[must_use]
     pub fn matches(&self, labels: &BTreeMap<&str, &str>) -> bool {

@@ -174,32 +174,32 @@ fn new_uids(core: &Core, objects: &mut [(usize, Value)]) -> BTreeMap<String, Str
     uids
 }
 
-/// Places one object that is new to the server, and tells where.
-pub(crate) fn place_one(core: &Core, state: &mut State, mut object: Value) -> Option<(std::sync::Arc<Resource>, Key)> {
+/// Places one object that is new to the server; the object as it is stored.
+pub(crate) fn place_one(core: &Core, state: &mut State, mut object: Value) -> Option<Value> {
     let resource = find(state, &object)?;
     let metadata = map_at(&mut object, &["metadata"]);
     if resource.namespaced {
         metadata.entry("namespace").or_insert_with(|| json!("default"));
     }
-    let namespace = if resource.namespaced {
-        value::namespace(&object)
-    } else {
-        ""
-    };
-    let key = Key::new(namespace, value::name(&object));
-    place_object(core, state, object, Identity::Reassign, &BTreeMap::new());
+    let placed = place_object(core, state, object, Identity::Reassign, &BTreeMap::new())?;
     if is_namespace(&resource) {
-        give_service_account(core, state, &key.name);
+        give_service_account(core, state, value::name(&placed));
     }
-    Some((resource, key))
+    Some(placed)
 }
 
 fn is_namespace(resource: &Resource) -> bool {
     resource.is() == ("", "namespaces")
 }
 
-fn place_object(core: &Core, state: &mut State, object: Value, identity: Identity, uids: &BTreeMap<String, String>) {
-    let Some(resource) = find(state, &object) else { return };
+fn place_object(
+    core: &Core,
+    state: &mut State,
+    object: Value,
+    identity: Identity,
+    uids: &BTreeMap<String, String>,
+) -> Option<Value> {
+    let resource = find(state, &object)?;
     let mut object = convert::to_storage(object, &resource);
     for owner in list_mut(&mut object, &["metadata", "ownerReferences"]) {
         if let Some(new) = text(owner, &["uid"]).and_then(|uid| uids.get(uid)).cloned() {
@@ -237,10 +237,11 @@ fn place_object(core: &Core, state: &mut State, object: Value, identity: Identit
             state.put_as_is(&resource, &key, &object, version);
         }
         None => {
-            state.put(&resource, &key, object.clone());
+            state.put_numbered(&resource, &key, &mut object);
         }
     }
     if resource.is() == crd::RESOURCE {
         crd::register(state, &object);
     }
+    Some(object)
 }

@@ -11,8 +11,8 @@
 //! a cluster. Programs in pods are annotations ([`annotations`]): how long they take to start, when they crash, whether they
 //! refuse to end. [`invariants::check`] says whether a world makes sense.
 //!
-//! A world runs on any [`ports::Clock`]: [`SharedWorld::run`] drives one beside its API's users, [`World::advance_to`] and
-//! [`Fleet`] let simulated time jump on a [`StepClock`].
+//! A world runs on any [`ports::Clock`]: [`SharedWorld`] drives one beside its API's users, [`World::advance_to`] lets
+//! simulated time jump on a [`StepClock`]. Many worlds on one clock, with a cloud beneath them, are what the crate `twin` is for.
 //!
 //! What this crate deliberately does not do: it runs no containers and moves no packets; it has no image registry, no CNI and
 //! no kube-proxy; kubelets write no heartbeats (their times are worked out when they are read); controllers have no lag and no
@@ -50,11 +50,11 @@ mod kubelet;
 mod nodes;
 pub mod scheduler;
 
-pub use cache::{Amounts, NodeTaint, NodeView, Owner, Phase, PodView};
+pub use cache::{Amounts, NamedPort, NodeTaint, NodeView, Owner, Phase, PodNetwork, PodView};
 pub use controllers::{METRICS_CONFIG_MAP, Metrics, all as controllers};
 pub use engine::{
-    Action, Change, Controller, EventLog, EventType, Fleet, Scheduler, SharedWorld, Sink, StepClock, View, World,
-    WorldBuilder, controller_manager, kube_scheduler, kubelet_user, seconds,
+    Action, Change, Controller, EventLog, EventType, Hold, Scheduler, Shared, SharedWorld, Sink, StepClock, View,
+    World, WorldBuilder, controller_manager, kube_scheduler, kubelet_user, seconds,
 };
 pub use kind::{Key, Kind};
 pub use kubelet::{EventDetail, Profile};

@@ -55,6 +55,6 @@ pub use fleet::Fleet;
 pub use kube_world::StepClock;
 pub use log::{FleetLog, LogSink};
 pub use profiles::{Profile, manifests};
-pub use shared::{Hold, SharedFleet};
+pub use shared::SharedFleet;
 pub use snapshot::{ClusterSnapshot, FleetSnapshot};
 pub use spec::{ClusterSpec, FleetSpec, NodeSource, PoolSpec, Shape};

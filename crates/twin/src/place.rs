@@ -5,7 +5,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use kube_world::{NodeTaint, View};
+use kube_world::View;
+use kube_world::scheduler::Labels;
+use kube_world::scheduler::pod::NodeRules;
+use kube_world::scheduler::taints::Taint;
 use model::quantity::Quantity;
 use serde_json::Value;
 
@@ -15,8 +18,8 @@ use crate::tree::{list, text};
 struct Room {
     name: String,
     zone: usize,
-    labels: BTreeMap<String, String>,
-    taints: Vec<NodeTaint>,
+    labels: Labels,
+    taints: Vec<Taint>,
     cpu: i64,
     memory: i64,
     pods: i64,
@@ -27,9 +30,18 @@ struct Room {
 #[derive(Debug)]
 pub(crate) struct Places {
     nodes: Vec<Room>,
+    names: BTreeMap<String, usize>,
     /// By zone: the nodes in order of the pods that they have.
     order: Vec<BTreeSet<(i64, usize)>>,
     zones: Vec<String>,
+}
+
+/// What the pods of one owner ask of a node.
+#[derive(Debug)]
+pub(crate) struct Wish {
+    rules: NodeRules,
+    cpu: i64,
+    memory: i64,
 }
 
 /// Where the pods of one owner are so far.
@@ -47,6 +59,7 @@ impl Places {
     pub(crate) fn of(view: &View<'_>) -> Self {
         let mut places = Self {
             nodes: Vec::new(),
+            names: BTreeMap::new(),
             order: Vec::new(),
             zones: Vec::new(),
         };
@@ -67,11 +80,12 @@ impl Places {
                 .labels
                 .iter()
                 .map(|(key, value)| (key.to_string(), value.to_string()));
+            places.names.insert(node.name.to_string(), at);
             places.nodes.push(Room {
                 name: node.name.to_string(),
                 zone,
                 labels: labels.collect(),
-                taints: node.taints.clone(),
+                taints: node.taints.iter().filter_map(Taint::of_view).collect(),
                 cpu,
                 memory,
                 pods: node.max_pods,
@@ -89,29 +103,27 @@ impl Places {
         })
     }
 
-    /// The names of all nodes that a pod tolerates.
-    pub(crate) fn tolerated(&self, spec: &Value) -> Vec<String> {
-        let fits = self.nodes.iter().filter(|node| node.accepts(spec));
+    /// The names of all nodes that take pods with such a wish.
+    pub(crate) fn accepting(&self, wish: &Wish) -> Vec<String> {
+        let fits = self.nodes.iter().filter(|node| node.accepts(wish));
         fits.map(|node| node.name.clone()).collect()
     }
 
     /// The zone of a node.
     pub(crate) fn zone_of(&self, node: &str) -> Option<&str> {
-        let node = self.nodes.iter().find(|known| known.name == node)?;
+        let node = self.nodes.get(*self.names.get(node)?)?;
         self.zones.get(node.zone).map(String::as_str)
     }
 
     /// Takes room on a node that is given.
-    pub(crate) fn occupy(&mut self, node: &str, spec: &Value) {
-        if let Some(at) = self.nodes.iter().position(|known| known.name == node) {
-            let (cpu, memory) = requests(spec);
-            self.take(at, cpu, memory);
+    pub(crate) fn occupy(&mut self, node: &str, wish: &Wish) {
+        if let Some(at) = self.names.get(node).copied() {
+            self.take(at, wish);
         }
     }
 
     /// A node for one more pod of an owner.
-    pub(crate) fn choose(&mut self, spec: &Value, siblings: &mut Siblings) -> Option<String> {
-        let (cpu, memory) = requests(spec);
+    pub(crate) fn choose(&mut self, wish: &Wish, siblings: &mut Siblings) -> Option<String> {
         let mut zones: Vec<usize> = (0..self.order.len()).collect();
         // Of zones with as many siblings, the one with the emptiest node.
         zones.sort_by_key(|zone| {
@@ -126,7 +138,7 @@ impl Places {
             let fitting = |at: &usize| {
                 self.nodes
                     .get(*at)
-                    .is_some_and(|node| node.fits(cpu, memory) && node.accepts(spec))
+                    .is_some_and(|node| node.fits(wish) && node.accepts(wish))
             };
             let candidates = order.iter().map(|(_, at)| *at).filter(fitting);
             // The fewest siblings, then the fewest pods.
@@ -134,49 +146,46 @@ impl Places {
                 .take(LOOKS)
                 .min_by_key(|at| siblings.nodes.get(at).copied().unwrap_or(0))
         })?;
-        self.take(at, cpu, memory);
+        self.take(at, wish);
         let node = self.nodes.get(at)?;
         *siblings.by_zone.entry(node.zone).or_default() += 1;
         *siblings.nodes.entry(at).or_default() += 1;
         Some(node.name.clone())
     }
 
-    fn take(&mut self, at: usize, cpu: i64, memory: i64) {
+    fn take(&mut self, at: usize, wish: &Wish) {
         let Some(node) = self.nodes.get_mut(at) else { return };
         if let Some(order) = self.order.get_mut(node.zone) {
             order.remove(&(node.used, at));
             order.insert((node.used + 1, at));
         }
         node.used += 1;
-        node.cpu -= cpu;
-        node.memory -= memory;
+        node.cpu -= wish.cpu;
+        node.memory -= wish.memory;
     }
 }
 
 impl Room {
-    fn fits(&self, cpu: i64, memory: i64) -> bool {
-        self.used < self.pods && self.cpu >= cpu && self.memory >= memory
+    fn fits(&self, wish: &Wish) -> bool {
+        self.used < self.pods && self.cpu >= wish.cpu && self.memory >= wish.memory
     }
 
-    fn accepts(&self, spec: &Value) -> bool {
-        let selector = spec.get("nodeSelector").and_then(Value::as_object);
-        let selected = selector
-            .into_iter()
-            .flatten()
-            .all(|(key, value)| self.labels.get(key).map(String::as_str) == value.as_str());
-        let hard = |taint: &&NodeTaint| &*taint.effect != "PreferNoSchedule";
-        selected && self.taints.iter().filter(hard).all(|taint| tolerated(spec, taint))
+    fn accepts(&self, wish: &Wish) -> bool {
+        wish.rules.accept(&self.name, &self.labels) && !wish.rules.repelled_by(&self.taints)
     }
 }
 
-fn tolerated(spec: &Value, taint: &NodeTaint) -> bool {
-    list(spec, "/tolerations").iter().any(|toleration| {
-        let (key, effect) = (text(toleration, "/key"), text(toleration, "/effect"));
-        let exists = text(toleration, "/operator") == "Exists";
-        (key.is_empty() && exists || key == &*taint.key)
-            && (effect.is_empty() || effect == &*taint.effect)
-            && (exists || text(toleration, "/value") == &*taint.value)
-    })
+impl Wish {
+    /// Reads a pod's `spec`.
+    pub(crate) fn of(spec: Option<&Value>) -> Self {
+        let spec = spec.unwrap_or(&Value::Null);
+        let (cpu, memory) = requests(spec);
+        Self {
+            rules: NodeRules::from_json(spec),
+            cpu,
+            memory,
+        }
+    }
 }
 
 /// Millicores and bytes that the containers of a pod ask for.

@@ -9,7 +9,7 @@ use kube_world::{Kind, World};
 use ports::{Ids, SeededIds};
 use serde_json::{Value, json};
 
-use crate::place::{Places, Siblings};
+use crate::place::{Places, Siblings, Wish};
 use crate::tree::{int, list, set, text};
 
 /// The letters of generated names.
@@ -148,13 +148,14 @@ impl Settling<'_> {
         set(&mut owned, &["metadata", "uid"], self.ids.uuid());
         self.put(owned.clone());
         let mut siblings = Siblings::default();
+        let wish = Wish::of(owned.pointer("/spec/template/spec"));
+        let base = format!("{name}-");
         for _ in 0..replicas {
-            let base = format!("{name}-");
             let mut pod = pod_of(owned.pointer("/spec/template"));
             set(&mut pod, &["metadata", "name"], format!("{base}{}", self.letters(5)));
-            set(&mut pod, &["metadata", "generateName"], base);
+            set(&mut pod, &["metadata", "generateName"], base.as_str());
             self.own(&mut pod, Kind::REPLICA_SET, &owned, self.pods_since);
-            self.bind(pod, &mut siblings);
+            self.bind(pod, &wish, &mut siblings);
         }
     }
 
@@ -162,6 +163,7 @@ impl Settling<'_> {
         let (name, hash) = (text(owner, "/metadata/name").to_owned(), self.letters(10));
         self.revision(Kind::STATEFUL_SET, owner, &hash);
         let mut siblings = Siblings::default();
+        let wish = Wish::of(owner.pointer("/spec/template/spec"));
         for ordinal in 0..int(owner, "/spec/replicas").unwrap_or(1) {
             let mut pod = pod_of(owner.pointer("/spec/template"));
             let own = format!("{name}-{ordinal}");
@@ -181,8 +183,7 @@ impl Settling<'_> {
             set(&mut pod, &["spec", "hostname"], own.as_str());
             set(&mut pod, &["spec", "subdomain"], text(owner, "/spec/serviceName"));
             self.own(&mut pod, Kind::STATEFUL_SET, owner, self.pods_since);
-            let spec = pod.get("spec").cloned().unwrap_or_default();
-            let node = self.places.choose(&spec, &mut siblings);
+            let node = self.places.choose(&wish, &mut siblings);
             let mut volumes = Vec::new();
             for template in list(owner, "/spec/volumeClaimTemplates") {
                 let claim = format!("{}-{own}", text(template, "/metadata/name"));
@@ -234,11 +235,8 @@ impl Settling<'_> {
         let (name, hash) = (text(owner, "/metadata/name").to_owned(), self.letters(10));
         self.revision(Kind::DAEMON_SET, owner, &hash);
         let template = owner.pointer("/spec/template");
-        let spec = template
-            .and_then(|template| template.get("spec"))
-            .cloned()
-            .unwrap_or_default();
-        for node in self.places.tolerated(&spec) {
+        let wish = Wish::of(template.and_then(|template| template.get("spec")));
+        for node in self.places.accepting(&wish) {
             let mut pod = pod_of(template);
             set(&mut pod, &["metadata", "name"], format!("{name}-{}", self.letters(5)));
             set(&mut pod, &["metadata", "generateName"], format!("{name}-"));
@@ -255,7 +253,7 @@ impl Settling<'_> {
                     {"matchFields": [{"key": "metadata.name", "operator": "In", "values": [node]}]}]}}),
             );
             self.own(&mut pod, Kind::DAEMON_SET, owner, self.pods_since);
-            self.places.occupy(&node, &spec);
+            self.places.occupy(&node, &wish);
             self.run(pod, Some(node));
         }
     }
@@ -311,6 +309,7 @@ impl Settling<'_> {
     fn job_pods(&mut self, owner: &Value) {
         let name = text(owner, "/metadata/name").to_owned();
         let mut siblings = Siblings::default();
+        let wish = Wish::of(owner.pointer("/spec/template/spec"));
         for _ in 0..int(owner, "/spec/parallelism").unwrap_or(1) {
             let mut pod = pod_of(owner.pointer("/spec/template"));
             set(&mut pod, &["metadata", "name"], format!("{name}-{}", self.letters(5)));
@@ -321,7 +320,7 @@ impl Settling<'_> {
                 json!(["batch.kubernetes.io/job-tracking"]),
             );
             self.own(&mut pod, Kind::JOB, owner, self.pods_since);
-            self.bind(pod, &mut siblings);
+            self.bind(pod, &wish, &mut siblings);
         }
     }
 
@@ -331,13 +330,13 @@ impl Settling<'_> {
             &["metadata", "creationTimestamp"],
             self.pods_since.to_string(),
         );
-        self.bind(pod, &mut Siblings::default());
+        let wish = Wish::of(pod.get("spec"));
+        self.bind(pod, &wish, &mut Siblings::default());
     }
 
     /// Puts a pod on a node; without one it waits for the scheduler.
-    fn bind(&mut self, pod: Value, siblings: &mut Siblings) {
-        let spec = pod.get("spec").cloned().unwrap_or_default();
-        let node = self.places.choose(&spec, siblings);
+    fn bind(&mut self, pod: Value, wish: &Wish, siblings: &mut Siblings) {
+        let node = self.places.choose(wish, siblings);
         self.run(pod, node);
     }
 

@@ -185,10 +185,15 @@ impl State {
 
     /// Writes an object under the next version and returns it as stored.
     pub(crate) fn put(&mut self, resource: &Resource, key: &Key, mut value: Value) -> Arc<Object> {
+        self.put_numbered(resource, key, &mut value)
+    }
+
+    /// The same for a tree that is needed further on: it gets the version.
+    pub(crate) fn put_numbered(&mut self, resource: &Resource, key: &Key, value: &mut Value) -> Arc<Object> {
         self.version += 1;
         let version = self.version;
-        set(&mut value, &["metadata", "resourceVersion"], version.to_string());
-        self.put_as_is(resource, key, &value, version)
+        set(value, &["metadata", "resourceVersion"], version.to_string());
+        self.put_as_is(resource, key, value, version)
     }
 
     /// Writes an object whose version is already in it.

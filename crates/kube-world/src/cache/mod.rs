@@ -1,17 +1,24 @@
 //! Typed caches: each pod and node is read once per change into a compact view; the rest is found by index.
 
 mod node;
+mod objects;
 mod pod;
+mod postings;
 mod resources;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Bound;
 use std::sync::Arc;
 
-use kube_sim::Stored;
+use kube_sim::{LabelSelector, Stored};
+
+use objects::Objects;
+use postings::Postings;
+
+use crate::engine::Change;
+use crate::kind::Kind;
 
 pub use node::{NodeTaint, NodeView};
-pub use pod::{Owner, Phase, PodView};
+pub use pod::{NamedPort, Owner, Phase, PodNetwork, PodView};
 pub use resources::Amounts;
 
 /// Namespace and name of a pod.
@@ -20,37 +27,88 @@ type PodKey = (Arc<str>, Arc<str>);
 /// The pods and nodes of a cluster, with indexes.
 #[derive(Debug, Default)]
 pub(crate) struct Caches {
-    pods: BTreeMap<PodKey, Arc<PodView>>,
+    pods: BTreeMap<Arc<str>, BTreeMap<Arc<str>, Arc<PodView>>>,
     by_node: BTreeMap<Arc<str>, BTreeSet<PodKey>>,
     by_owner: BTreeMap<Arc<str>, BTreeSet<PodKey>>,
+    by_label: Postings,
+    /// Pods by the claims that they name.
+    by_claim: Postings,
     nodes: BTreeMap<Arc<str>, Arc<NodeView>>,
+    /// Everything else that is indexed.
+    pub(crate) objects: Objects,
     pool: pod::Pool,
 }
 
+/// What stands for a label in the index of claims.
+const CLAIM: &str = "claim";
+
 impl Caches {
     pub(crate) fn pod(&self, namespace: &str, name: &str) -> Option<&Arc<PodView>> {
-        self.pods.get(&(namespace.into(), name.into()))
+        self.pods.get(namespace)?.get(name)
     }
 
     pub(crate) fn pods<'a>(&'a self, namespace: &str) -> impl Iterator<Item = &'a Arc<PodView>> + use<'a> {
-        let wanted: Arc<str> = namespace.into();
-        let first = Bound::Included((wanted.clone(), Arc::from("")));
-        self.pods
-            .range((first, Bound::Unbounded))
-            .take_while(move |((namespace, _), _)| wanted.is_empty() || *namespace == wanted)
-            .map(|(_, pod)| pod)
+        let (one, all) = if namespace.is_empty() {
+            (None, Some(&self.pods))
+        } else {
+            (self.pods.get(namespace), None)
+        };
+        let all = all.into_iter().flat_map(BTreeMap::values);
+        one.into_iter().chain(all).flat_map(BTreeMap::values)
     }
 
-    fn listed<'a>(&'a self, keys: Option<&'a BTreeSet<PodKey>>) -> impl Iterator<Item = &'a Arc<PodView>> + use<'a> {
-        keys.into_iter().flatten().filter_map(|key| self.pods.get(key))
+    fn at(&self, (namespace, name): &PodKey) -> Option<&Arc<PodView>> {
+        self.pod(namespace, name)
     }
 
     pub(crate) fn pods_on<'a>(&'a self, node: &str) -> impl Iterator<Item = &'a Arc<PodView>> + use<'a> {
-        self.listed(self.by_node.get(node))
+        let keys = self.by_node.get(node).into_iter().flatten();
+        keys.filter_map(|key| self.at(key))
     }
 
     pub(crate) fn pods_of<'a>(&'a self, owner_uid: &str) -> impl Iterator<Item = &'a Arc<PodView>> + use<'a> {
-        self.listed(self.by_owner.get(owner_uid))
+        let keys = self.by_owner.get(owner_uid).into_iter().flatten();
+        keys.filter_map(|key| self.at(key))
+    }
+
+    /// The pods of a namespace that nobody controls, in order.
+    pub(crate) fn orphans<'a>(&'a self, namespace: &str) -> impl Iterator<Item = &'a Arc<PodView>> + use<'a> {
+        let namespace: Arc<str> = namespace.into();
+        let first = (namespace.clone(), Arc::from(""));
+        let all = self.by_owner.get("").map(|keys| keys.range(first..));
+        let keys = all.into_iter().flatten();
+        keys.take_while(move |(found, _)| *found == namespace)
+            .filter_map(|key| self.at(key))
+    }
+
+    /// The pods of a namespace that a selector finds, in order.
+    pub(crate) fn selected<'a>(&'a self, namespace: &str, selector: &LabelSelector) -> Vec<&'a Arc<PodView>> {
+        let fits = |pod: &&Arc<PodView>| selector.matches_with(|key| pod.label(key));
+        let mut equal = selector.equalities().peekable();
+        if equal.peek().is_none() {
+            return self.pods(namespace).filter(fits).collect();
+        }
+        // The rarest of the labels has the fewest candidates; where one is on no pod, nothing is found.
+        let mut rarest: Option<&BTreeSet<Arc<str>>> = None;
+        for (key, value) in equal {
+            let Some(names) = self.by_label.names(namespace, key, value) else {
+                return Vec::new();
+            };
+            if rarest.is_none_or(|rarest| names.len() < rarest.len()) {
+                rarest = Some(names);
+            }
+        }
+        let names = rarest.into_iter().flatten();
+        names
+            .filter_map(|name| self.pod(namespace, name))
+            .filter(fits)
+            .collect()
+    }
+
+    /// The pods that name a claim among their volumes, in order.
+    pub(crate) fn claim_users<'a>(&'a self, namespace: &str, claim: &str) -> Vec<&'a Arc<PodView>> {
+        let names = self.by_claim.names(namespace, CLAIM, claim).into_iter().flatten();
+        names.filter_map(|name| self.pod(namespace, name)).collect()
     }
 
     pub(crate) fn node(&self, name: &str) -> Option<&Arc<NodeView>> {
@@ -61,23 +119,37 @@ impl Caches {
         self.nodes.values()
     }
 
+    /// Takes a write in, and gives it the views of the pod or node that it is about.
+    pub(crate) fn take_in(&mut self, change: &mut Change) {
+        match change.key.kind {
+            Kind::POD => {
+                let (before, after) = self.put_pod(&change.key.namespace, &change.key.name, change.stored_after());
+                (change.pod_before, change.pod_after) = (before, after);
+            }
+            Kind::NODE => {
+                let (before, after) = self.put_node(&change.key.name, change.stored_after());
+                (change.node_before, change.node_after) = (before, after);
+            }
+            kind if Objects::concerns(kind) => self.objects.put(&change.key, change.after()),
+            _ => {}
+        }
+    }
+
     /// Takes a pod's new state in (none: it is gone) and returns its old and new view.
-    pub(crate) fn put_pod(
+    fn put_pod(
         &mut self,
         namespace: &str,
         name: &str,
         after: Option<&Stored>,
     ) -> (Option<Arc<PodView>>, Option<Arc<PodView>>) {
-        let found = self.pods.get_key_value(&(namespace.into(), name.into()));
-        let key = found.map(|(key, _)| key.clone());
-        let before = found.map(|(_, pod)| pod.clone());
+        let before = self.pod(namespace, name).cloned();
         let after = after
             .and_then(|stored| PodView::read(stored, &mut self.pool))
             .map(Arc::new);
-        let key = key.unwrap_or_else(|| match &after {
+        let key = match before.as_ref().or(after.as_ref()) {
             Some(pod) => (pod.namespace.clone(), pod.name.clone()),
-            None => (namespace.into(), name.into()),
-        });
+            None => return (None, None),
+        };
         let places = |pod: &Option<Arc<PodView>>| {
             let node = pod.as_ref().and_then(|pod| pod.node.clone());
             // Pods without a controller are found under the empty uid: controllers look there for orphans to adopt.
@@ -92,23 +164,53 @@ impl Caches {
         let ((old_node, old_owner), (new_node, new_owner)) = (places(&before), places(&after));
         reindex(&mut self.by_node, &key, old_node, new_node);
         reindex(&mut self.by_owner, &key, old_owner, new_owner);
+        self.relabel(&key, before.as_deref(), after.as_deref());
         match &after {
             Some(pod) => {
-                self.pods.insert(key, pod.clone());
+                let pods = match self.pods.get_mut(&key.0) {
+                    Some(pods) => pods,
+                    None => self.pods.entry(key.0).or_default(),
+                };
+                pods.insert(key.1, pod.clone());
             }
             None => {
-                self.pods.remove(&key);
+                if let Some(pods) = self.pods.get_mut(&key.0) {
+                    pods.remove(&key.1);
+                    if pods.is_empty() {
+                        self.pods.remove(&key.0);
+                    }
+                }
             }
         }
         (before, after)
     }
 
+    /// Brings the indexes of labels and claims up to a pod's new state.
+    fn relabel(&mut self, (namespace, name): &PodKey, before: Option<&PodView>, after: Option<&PodView>) {
+        let labels = |pod: Option<&PodView>| pod.map(|pod| pod.labels.clone());
+        let (old, new) = (labels(before), labels(after));
+        if old != new {
+            for (key, value) in old.iter().flat_map(|labels| labels.iter()) {
+                self.by_label.remove(namespace, key, value, name);
+            }
+            for (key, value) in new.iter().flat_map(|labels| labels.iter()) {
+                self.by_label.add(namespace, key, value, name);
+            }
+        }
+        let claims = |pod: Option<&PodView>| pod.map_or_else(Box::default, |pod| pod.claims.clone());
+        let (old, new) = (claims(before), claims(after));
+        if old != new {
+            for claim in &old {
+                self.by_claim.remove(namespace, CLAIM, claim, name);
+            }
+            for claim in &new {
+                self.by_claim.add(namespace, CLAIM, claim, name);
+            }
+        }
+    }
+
     /// Takes a node's new state in (none: it is gone) and returns its old and new view.
-    pub(crate) fn put_node(
-        &mut self,
-        name: &str,
-        after: Option<&Stored>,
-    ) -> (Option<Arc<NodeView>>, Option<Arc<NodeView>>) {
+    fn put_node(&mut self, name: &str, after: Option<&Stored>) -> (Option<Arc<NodeView>>, Option<Arc<NodeView>>) {
         let after = after.map(|stored| Arc::new(NodeView::read(stored)));
         let before = match &after {
             Some(node) => self.nodes.insert(node.name.clone(), node.clone()),

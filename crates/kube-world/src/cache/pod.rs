@@ -70,6 +70,28 @@ pub struct Owner {
     pub uid: Arc<str>,
 }
 
+/// A port of a container that has a name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct NamedPort {
+    /// Its name.
+    pub name: Box<str>,
+    /// `TCP`, `UDP` or `SCTP`.
+    pub protocol: Box<str>,
+    /// Its number.
+    pub number: i64,
+}
+
+/// How a pod can be named and reached by Services.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct PodNetwork {
+    /// The host name that it asks for; often empty.
+    pub hostname: Box<str>,
+    /// The headless Service that it asks to be named under; often empty.
+    pub subdomain: Box<str>,
+    /// The ports of its containers that have names, in order.
+    pub ports: Box<[NamedPort]>,
+}
+
 /// A pod, compact.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PodView {
@@ -101,6 +123,10 @@ pub struct PodView {
     pub deletion_grace: i64,
     /// What it asks for, init containers and overhead counted as the scheduler does; shared with equal pods.
     pub requests: Arc<Amounts>,
+    /// How Services reach it; shared with equal pods.
+    pub network: Arc<PodNetwork>,
+    /// The claims that its volumes name.
+    pub claims: Box<[Box<str>]>,
     /// Its priority.
     pub priority: i32,
     /// Whether a kubelet has taken it on.
@@ -162,6 +188,8 @@ impl PodView {
             deleting_by: metadata.deletion_timestamp,
             deletion_grace: metadata.deletion_grace_period_seconds.unwrap_or(0),
             requests: pool.amounts(spec.requests()),
+            network: pool.network(spec.network()),
+            claims: spec.claims(),
             priority: spec.priority,
             started: status.start_time.is_some(),
             ip: status.pod_ip.parse().ok(),
@@ -182,6 +210,7 @@ pub(super) struct Pool {
     labels: BTreeSet<Arc<BTreeMap<Box<str>, Box<str>>>>,
     owners: BTreeMap<Box<str>, Arc<Owner>>,
     amounts: BTreeSet<Arc<Amounts>>,
+    networks: BTreeSet<Arc<PodNetwork>>,
     reads: u32,
 }
 
@@ -202,6 +231,10 @@ impl Pool {
 
     fn amounts(&mut self, amounts: Amounts) -> Arc<Amounts> {
         share(&mut self.amounts, amounts)
+    }
+
+    fn network(&mut self, network: PodNetwork) -> Arc<PodNetwork> {
+        share(&mut self.networks, network)
     }
 
     fn owner(&mut self, raw: &RawOwner<'_>) -> Arc<Owner> {
@@ -228,6 +261,7 @@ impl Pool {
         self.labels.retain(|labels| Arc::strong_count(labels) > 1);
         self.owners.retain(|_, owner| Arc::strong_count(owner) > 1);
         self.amounts.retain(|amounts| Arc::strong_count(amounts) > 1);
+        self.networks.retain(|network| Arc::strong_count(network) > 1);
     }
 }
 
@@ -296,6 +330,37 @@ struct RawSpec<'a> {
     init_containers: Vec<RawContainer<'a>>,
     #[serde(borrow, default)]
     overhead: List<'a>,
+    #[serde(borrow, default)]
+    hostname: Cow<'a, str>,
+    #[serde(borrow, default)]
+    subdomain: Cow<'a, str>,
+    #[serde(borrow, default)]
+    volumes: Vec<RawVolume<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RawVolume<'a> {
+    #[serde(borrow)]
+    persistent_volume_claim: Option<RawClaim<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RawClaim<'a> {
+    #[serde(borrow)]
+    claim_name: Cow<'a, str>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RawPort<'a> {
+    #[serde(borrow, default)]
+    name: Cow<'a, str>,
+    #[serde(borrow, default)]
+    protocol: Cow<'a, str>,
+    #[serde(default)]
+    container_port: i64,
 }
 
 #[derive(Deserialize)]
@@ -305,6 +370,8 @@ struct RawContainer<'a> {
     resources: RawResources<'a>,
     #[serde(borrow)]
     restart_policy: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    ports: Vec<RawPort<'a>>,
 }
 
 #[derive(Deserialize, Default)]
@@ -345,6 +412,33 @@ struct RawContainerStatus {
 }
 
 impl RawSpec<'_> {
+    fn claims(&self) -> Box<[Box<str>]> {
+        let claims = self
+            .volumes
+            .iter()
+            .filter_map(|volume| volume.persistent_volume_claim.as_ref());
+        claims.map(|claim| (*claim.claim_name).into()).collect()
+    }
+
+    fn network(&self) -> PodNetwork {
+        let ports = self.containers.iter().flat_map(|container| &container.ports);
+        let named = ports.filter(|port| !port.name.is_empty()).map(|port| NamedPort {
+            name: (*port.name).into(),
+            protocol: if port.protocol.is_empty() {
+                "TCP"
+            } else {
+                &port.protocol
+            }
+            .into(),
+            number: port.container_port,
+        });
+        PodNetwork {
+            hostname: (*self.hostname).into(),
+            subdomain: (*self.subdomain).into(),
+            ports: named.collect(),
+        }
+    }
+
     /// The larger of what runs together and what an init container asks for alone, and the overhead on top.
     fn requests(&self) -> Amounts {
         let mut running = Amounts::default();

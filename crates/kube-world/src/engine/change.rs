@@ -37,6 +37,8 @@ pub struct Change {
     pub version: u64,
     /// Who wrote it: the name of a controller or scheduler of this world, else `api`.
     pub actor: &'static str,
+    /// Whether the pod was put there with the status that its kubelet would give it, and the kubelet knows when to look.
+    pub(crate) settled: bool,
     /// A pod before the write.
     pub pod_before: Option<Arc<PodView>>,
     /// A pod after the write.
@@ -55,12 +57,27 @@ impl Change {
             key,
             version,
             actor: "api",
+            settled: false,
             pod_before: None,
             pod_after: None,
             node_before: None,
             node_after: None,
             before: before.map(Side::new),
             after: after.map(Side::new),
+        }
+    }
+
+    /// Whether a tree is the object after the write, which made it.
+    pub(crate) fn is_of(&self, tree: &Value) -> bool {
+        let version = tree.pointer("/metadata/resourceVersion").and_then(Value::as_str);
+        version.is_some_and(|version| version.parse() == Ok(self.version))
+    }
+
+    /// Gives the tree of the object after the write, where it is at hand.
+    pub(crate) fn set_after(&mut self, tree: Value) {
+        if let Some(after) = &self.after {
+            // Only the first tree counts, and all are the same.
+            let _ = after.value.set(tree);
         }
     }
 

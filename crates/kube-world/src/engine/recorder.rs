@@ -36,6 +36,8 @@ struct Recorded {
 pub(super) struct Recorder {
     known: BTreeMap<Same, Recorded>,
     expiry: BTreeSet<(Timestamp, Same)>,
+    /// The events by their objects.
+    objects: BTreeMap<Key, Same>,
     made: u64,
 }
 
@@ -88,6 +90,7 @@ impl Recorder {
         let name = format!("{}.{:016x}", event.about.name, nanos.wrapping_add(self.made));
         let key = Key::new(Kind::EVENT, namespace, &name);
         let object = object(event, &key, uid, subject, now);
+        self.objects.insert(key.clone(), same.clone());
         let recorded = Recorded { key, count: 1, expires };
         self.known.insert(same.clone(), recorded);
         self.expiry.insert((expires, same));
@@ -99,9 +102,9 @@ impl Recorder {
 
     /// Forgets an event whose object somebody has deleted, so that the next equal one makes a new object.
     pub(super) fn forget(&mut self, key: &Key) {
-        let gone = self.known.iter().find(|(_, recorded)| recorded.key == *key);
-        if let Some((same, recorded)) = gone.map(|(same, recorded)| (same.clone(), recorded.clone())) {
-            self.known.remove(&same);
+        if let Some(same) = self.objects.remove(key)
+            && let Some(recorded) = self.known.remove(&same)
+        {
             self.expiry.remove(&(recorded.expires, same));
         }
     }
@@ -117,7 +120,9 @@ impl Recorder {
             return None;
         }
         let (_, same) = self.expiry.pop_first()?;
-        self.known.remove(&same).map(|recorded| recorded.key)
+        let recorded = self.known.remove(&same)?;
+        self.objects.remove(&recorded.key);
+        Some(recorded.key)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use kube_sim::{ApiServer, Stored};
+use kube_sim::{ApiServer, LabelSelector, Stored};
 use serde_json::Value;
 
 use crate::cache::{Caches, NodeView, PodView};
@@ -47,6 +47,17 @@ impl<'a> View<'a> {
         all.iter().map(Stored::value).collect()
     }
 
+    /// The keys of all objects of a kind in order of namespace and name; an empty namespace means all.
+    #[must_use]
+    pub fn keys(&self, kind: Kind, namespace: &str) -> Vec<Key> {
+        let all = self.list_stored(kind, namespace);
+        let key = |stored: &Stored| {
+            let (namespace, name) = stored.key();
+            Key::new(kind, namespace, name)
+        };
+        all.iter().map(key).collect()
+    }
+
     /// All objects of a kind, not parsed, in order of namespace and name; an empty namespace means all.
     #[must_use]
     pub fn list_stored(&self, kind: Kind, namespace: &str) -> Vec<Stored> {
@@ -81,6 +92,23 @@ impl<'a> View<'a> {
     /// The pods whose controlling owner has this uid, in order; those without a controller where it is empty.
     pub fn pods_of(&self, owner_uid: &str) -> impl Iterator<Item = &'a Arc<PodView>> + use<'a> {
         self.caches.pods_of(owner_uid)
+    }
+
+    /// The pods of a namespace that nobody controls, in order.
+    pub fn orphans(&self, namespace: &str) -> impl Iterator<Item = &'a Arc<PodView>> + use<'a> {
+        self.caches.orphans(namespace)
+    }
+
+    /// The pods of a namespace that a selector finds, in order of their names.
+    #[must_use]
+    pub fn selected(&self, namespace: &str, selector: &LabelSelector) -> Vec<&'a Arc<PodView>> {
+        self.caches.selected(namespace, selector)
+    }
+
+    /// The pods that name a claim among their volumes, in order of their names.
+    #[must_use]
+    pub fn claim_users(&self, namespace: &str, claim: &str) -> Vec<&'a Arc<PodView>> {
+        self.caches.claim_users(namespace, claim)
     }
 
     /// A node.

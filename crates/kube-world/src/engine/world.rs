@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use kube_sim::{ApiError, ApiServer, Stored, Tap, UserInfo, Write};
+use kube_sim::{ApiError, ApiServer, Tap, UserInfo, Write};
 use serde_json::Value;
 
 use super::action::Action;
@@ -18,7 +18,7 @@ use super::step_clock::StepClock;
 use super::view::View;
 use crate::cache::Caches;
 use crate::kind::{Key, Kind};
-use crate::kubelet::{self, Profile};
+use crate::kubelet::{self, Profile, Settled};
 use crate::nodes::{self, Heartbeats, Machines, NodeTimes};
 
 /// Who wrote what the world did not write itself.
@@ -104,6 +104,7 @@ impl WorldBuilder {
         self.server.project(heartbeats.clone());
         let mut controllers = nodes::controllers(self.times);
         controllers.extend(kubelet::controllers(self.seed, self.profile.clone()));
+        let kubelets = controllers.iter().position(|one| one.name() == kubelet::NAME);
         controllers.extend(self.controllers);
         let mut world = World {
             server: self.server,
@@ -117,6 +118,7 @@ impl WorldBuilder {
             log: EventLog::new(self.sink.map(|slot| slot.0)),
             turns: BTreeMap::new(),
             steps: 0,
+            kubelets,
             seed: self.seed,
             profile: self.profile,
         };
@@ -140,6 +142,8 @@ pub struct World {
     /// How often each key had its turn since time last moved or a run began.
     turns: BTreeMap<Item, u32>,
     steps: u64,
+    /// The place of the kubelets among the controllers.
+    kubelets: Option<usize>,
     seed: u64,
     profile: Profile,
 }
@@ -245,13 +249,37 @@ impl World {
         let mut placed = 0;
         for mut object in objects {
             let is_pod = object.get("kind").and_then(Value::as_str) == Some("Pod");
-            if is_pod && let Some(status) = kubelet::settled_status(&self.view(), &object, self.seed, &self.profile) {
-                object["status"] = status;
-            }
-            placed += usize::from(self.server.place(object).is_some());
-            self.absorb("world");
+            let settled = is_pod
+                .then(|| kubelet::settle(&self.view(), &mut object, self.seed, &self.profile))
+                .flatten();
+            let Some(object) = self.server.place(object) else {
+                continue;
+            };
+            placed += 1;
+            self.absorb_placed(object, settled);
         }
         placed
+    }
+
+    /// Takes in an object that was placed, whose tree is at hand. A kubelet whose pod is settled need not look at it before
+    /// the time that the settling has found.
+    fn absorb_placed(&mut self, object: Value, settled: Option<Settled>) {
+        let now = self.server.now();
+        let mut object = Some(object);
+        for write in self.tap.take() {
+            let Some(mut change) = self.noted(&write, "world", now) else {
+                continue;
+            };
+            if let Some(tree) = object.take_if(|tree| change.is_of(tree)) {
+                change.set_after(tree);
+                change.settled = settled.is_some();
+                if let Some((place, next)) = self.kubelets.zip(settled.and_then(|settled| settled.next)) {
+                    self.queue.wake_at(&(place, change.key.clone()), next);
+                }
+            }
+            let change = self.cached(change);
+            self.spread(&change, now);
+        }
     }
 
     /// Takes in what the server held before the world began.
@@ -261,7 +289,7 @@ impl World {
             for stored in self.server.stored_all(kind.group, kind.resource, "") {
                 let (namespace, name) = stored.key();
                 let key = Key::new(kind, namespace, name);
-                let change = self.cached(key, stored.version(), None, Some(stored));
+                let change = self.cached(Change::new(key, stored.version(), None, Some(stored)));
                 self.spread(&change, view_time);
             }
         }
@@ -274,36 +302,31 @@ impl World {
         }
         let now = self.server.now();
         for write in self.tap.take() {
-            self.note(&write, actor, now);
-            let (group, resource) = write.resource();
-            let Some(kind) = Kind::of(group, resource) else {
-                continue;
-            };
-            let key = Key::new(kind, write.namespace(), write.name());
-            let mut change = self.cached(key, write.version(), write.before(), write.after());
-            change.actor = actor;
-            self.spread(&change, now);
+            if let Some(change) = self.noted(&write, actor, now) {
+                let change = self.cached(change);
+                self.spread(&change, now);
+            }
         }
     }
 
-    fn cached(&mut self, key: Key, version: u64, before: Option<Stored>, after: Option<Stored>) -> Change {
-        let mut change = Change::new(key, version, before, after);
-        match change.key.kind {
-            Kind::POD => {
-                let (before, after) =
-                    self.caches
-                        .put_pod(&change.key.namespace, &change.key.name, change.stored_after());
-                (change.pod_before, change.pod_after) = (before, after);
+    /// Logs a write; the change that it is, if the world knows its kind.
+    fn noted(&mut self, write: &Write, actor: &'static str, now: Timestamp) -> Option<Change> {
+        self.note(write, actor, now);
+        let (group, resource) = write.resource();
+        let key = Key::new(Kind::of(group, resource)?, write.namespace(), write.name());
+        let mut change = Change::new(key, write.version(), write.before(), write.after());
+        change.actor = actor;
+        Some(change)
+    }
+
+    fn cached(&mut self, mut change: Change) -> Change {
+        self.caches.take_in(&mut change);
+        if change.is_removal() {
+            match change.key.kind {
+                Kind::NODE => self.machines.node_removed(&change.key.name),
+                Kind::EVENT => self.recorder.forget(&change.key),
+                _ => {}
             }
-            Kind::NODE => {
-                let (before, after) = self.caches.put_node(&change.key.name, change.stored_after());
-                (change.node_before, change.node_after) = (before, after);
-                if change.is_removal() {
-                    self.machines.node_removed(&change.key.name);
-                }
-            }
-            Kind::EVENT if change.is_removal() => self.recorder.forget(&change.key),
-            _ => {}
         }
         change
     }

@@ -30,8 +30,18 @@ pub(crate) fn controllers(seed: u64, profile: Profile) -> Vec<Box<dyn Controller
     vec![Box::new(Kubelets { seed, profile })]
 }
 
-/// The status of a pod that was taken on an hour ago, as its kubelet would have it now.
-pub(crate) fn settled_status(view: &View<'_>, pod: &Value, seed: u64, profile: &Profile) -> Option<Value> {
+/// The name of the kubelets in the log.
+pub(crate) const NAME: &str = "kubelet";
+
+/// What the settling of a pod found out.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Settled {
+    /// When its kubelet has to look at it next.
+    pub(crate) next: Option<Timestamp>,
+}
+
+/// Gives a pod that is bound to a living machine the status of one that has been there for an hour. None for others.
+pub(crate) fn settle(view: &View<'_>, pod: &mut Value, seed: u64, profile: &Profile) -> Option<Settled> {
     let node = pod.pointer("/spec/nodeName").and_then(Value::as_str)?;
     let machine = view.machine(node).filter(|machine| machine.is_alive(view.now))?;
     let host = machine.address();
@@ -42,7 +52,18 @@ pub(crate) fn settled_status(view: &View<'_>, pod: &Value, seed: u64, profile: &
         .now
         .saturating_sub(SignedDuration::from_hours(1))
         .unwrap_or(view.now);
-    Some(known.course(address, host, view.now).status)
+    let course = known.course(address, host, view.now);
+    let next = course.next.map(|at| later(at, view.now));
+    let status = course.status;
+    if let Some(pod) = pod.as_object_mut() {
+        pod.insert("status".to_owned(), status);
+    }
+    Some(Settled { next })
+}
+
+/// Times in a status are whole seconds, so what is due may lie a little in the past; it is never due again then.
+fn later(at: Timestamp, now: Timestamp) -> Timestamp {
+    at.max(now.saturating_add(SignedDuration::from_millis(1)).unwrap_or(now))
 }
 
 #[derive(Debug)]
@@ -57,7 +78,7 @@ fn node_of(view: &View<'_>, key: &Key) -> Option<Arc<str>> {
 
 impl Controller for Kubelets {
     fn name(&self) -> &'static str {
-        "kubelet"
+        NAME
     }
 
     fn user(&self, view: &View<'_>, key: &Key) -> UserInfo {
@@ -75,7 +96,7 @@ impl Controller for Kubelets {
         let here = pod.node.as_ref().is_some_and(|node| view.machine(node).is_some());
         // What it wrote itself it need not look at: its plan said when to look again.
         let own = change.actor == self.name() && !change.is_creation();
-        if here && !own {
+        if here && !own && !change.settled {
             vec![change.key.clone()]
         } else {
             Vec::new()
@@ -155,10 +176,7 @@ impl Kubelets {
                 patch: json!({"status": patch}),
             });
         }
-        // Times in a status are whole seconds, so what is due may lie a little in the past; it is never due again then.
-        let next = state
-            .next
-            .map(|at| at.max(now.saturating_add(SignedDuration::from_millis(1)).unwrap_or(now)));
+        let next = state.next.map(|at| later(at, now));
         plan.extend(next.map(Action::WakeAt));
         plan
     }

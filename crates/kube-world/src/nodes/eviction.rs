@@ -8,6 +8,7 @@ use super::conditions::{self, Wanted};
 use crate::cache::{NodeTaint, NodeView};
 use crate::engine::{Action, Change, Controller, EventType, View};
 use crate::kind::{Key, Kind};
+use crate::scheduler::taints::{Taint, Toleration};
 
 /// Deletes pods from nodes whose taints they do not tolerate.
 #[derive(Debug)]
@@ -94,14 +95,10 @@ fn deadline(pod: &Value, taints: &[&NodeTaint], now: Timestamp) -> Option<Timest
 }
 
 fn tolerates(toleration: &Value, taint: &NodeTaint) -> bool {
-    let text = |field: &str| toleration.get(field).and_then(Value::as_str).unwrap_or_default();
-    let effect = text("effect").is_empty() || text("effect") == &*taint.effect;
-    let key = text("key").is_empty() || text("key") == &*taint.key;
-    let value = match text("operator") {
-        "Exists" => true,
-        _ => !text("key").is_empty() && text("value") == &*taint.value,
-    };
-    effect && key && value
+    let taint = Taint::of_view(taint);
+    Toleration::from_json(toleration)
+        .zip(taint)
+        .is_some_and(|(toleration, taint)| toleration.tolerates(&taint))
 }
 
 fn evict(key: &Key, pod: &Value, now: Timestamp) -> Vec<Action> {

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::read::{self, Labels};
 use super::resources::Requests;
 use super::selector::{NodeTerm, Requirement, Selector};
-use super::taints::Toleration;
+use super::taints::{Taint, Toleration, repelled};
 use super::terms::{PodAffinity, Spread};
 
 /// A port of the node that a container binds.
@@ -48,7 +48,9 @@ pub struct NodeRules {
 }
 
 impl NodeRules {
-    fn from_json(spec: &Value) -> Self {
+    /// Reads a pod's `spec`.
+    #[must_use]
+    pub fn from_json(spec: &Value) -> Self {
         let affinity = ["affinity", "nodeAffinity"];
         let required = [&affinity[..], &["requiredDuringSchedulingIgnoredDuringExecution"]].concat();
         let preferred = [&affinity[..], &["preferredDuringSchedulingIgnoredDuringExecution"]].concat();
@@ -79,11 +81,22 @@ impl NodeRules {
     /// Whether node selector and required node affinity accept a node.
     #[must_use]
     pub fn accept(&self, name: &str, labels: &Labels) -> bool {
-        self.node_selector.iter().all(|condition| condition.matches(labels))
-            && self
-                .required
-                .as_ref()
-                .is_none_or(|terms| terms.iter().any(|term| term.matches(name, labels)))
+        self.accept_with(name, |key| labels.get(key).map(String::as_str))
+    }
+
+    /// The same for a node whose labels this function looks up.
+    pub fn accept_with<'l>(&self, name: &str, label: impl Fn(&str) -> Option<&'l str>) -> bool {
+        let mut terms = self.required.iter().map(|terms| terms.iter());
+        self.node_selector
+            .iter()
+            .all(|condition| condition.matches_with(&label))
+            && terms.all(|mut terms| terms.any(|term| term.matches_with(name, &label)))
+    }
+
+    /// Whether a node with these taints repels pods with these rules.
+    #[must_use]
+    pub fn repelled_by(&self, taints: &[Taint]) -> bool {
+        repelled(&self.tolerations, taints)
     }
 
     /// The nodes that the rules are bound to by name, if they are (as the pods of a DaemonSet).

@@ -80,7 +80,12 @@ impl Requirement {
     /// Whether these labels meet the condition.
     #[must_use]
     pub fn matches(&self, labels: &Labels) -> bool {
-        self.holds(labels.get(&self.key).map(String::as_str))
+        self.matches_with(|key| labels.get(key).map(String::as_str))
+    }
+
+    /// Whether labels that this function looks up meet the condition.
+    pub fn matches_with<'l>(&self, label: impl Fn(&str) -> Option<&'l str>) -> bool {
+        self.holds(label(&self.key))
     }
 }
 
@@ -180,9 +185,15 @@ impl NodeTerm {
     /// Whether a node of this name and labels matches.
     #[must_use]
     pub fn matches(&self, name: &str, labels: &Labels) -> bool {
+        self.matches_with(name, |key| labels.get(key).map(String::as_str))
+    }
+
+    /// Whether a node of this name matches whose labels this function looks up.
+    pub fn matches_with<'l>(&self, name: &str, label: impl Fn(&str) -> Option<&'l str>) -> bool {
         let any = !self.expressions.is_empty() || !self.fields.is_empty();
         let field = |condition: &Requirement| condition.key == "metadata.name" && condition.holds(Some(name));
-        any && self.expressions.iter().all(|condition| condition.matches(labels)) && self.fields.iter().all(field)
+        let expression = |condition: &Requirement| condition.matches_with(&label);
+        any && self.expressions.iter().all(expression) && self.fields.iter().all(field)
     }
 
     /// The node names that the term is bound to by its fields, if it is.

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::read;
+use crate::cache::NodeTaint;
 
 /// What a taint does to pods that do not tolerate it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -56,6 +57,13 @@ impl Taint {
             value: read::text(taint, &["value"]).unwrap_or_default().to_owned(),
             effect: Effect::parse(read::text(taint, &["effect"])?)?,
         })
+    }
+
+    /// The taint of a node's view; an unknown effect is not a taint.
+    #[must_use]
+    pub fn of_view(taint: &NodeTaint) -> Option<Self> {
+        let effect = Effect::parse(&taint.effect)?;
+        Some(Self::new(&taint.key, &taint.value, effect))
     }
 
     /// Whether it keeps pods away that do not tolerate it.

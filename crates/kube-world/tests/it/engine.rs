@@ -3,11 +3,10 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use jiff::SignedDuration;
-use kube_world::{Fleet, NodeSpec, SharedWorld, StepClock, World};
+use kube_world::{NodeSpec, SharedWorld, StepClock, World};
 use ports::{Clock, SeededIds, SimClock};
 
-use crate::support::{Bench, START, condition, pod, pods, server, start};
+use crate::support::{Bench, condition, pod, pods, server, start};
 
 /// A small story with all kinds of trouble; its log as text and as a digest.
 async fn story(seed: u64) -> (Vec<String>, String) {
@@ -101,36 +100,6 @@ async fn a_shared_world_wakes_for_writes_and_for_its_own_timers() {
         () = script => {}
         () = world.run(&*clock) => panic!("a world runs for ever"),
     }
-}
-
-#[tokio::test]
-async fn a_fleet_gives_each_world_its_turn_in_time() {
-    let clock = Arc::new(StepClock::at(start()));
-    let worlds = (0..5)
-        .map(|seed| World::builder(server(&clock, seed)).seed(seed).build())
-        .collect();
-    let mut fleet = Fleet::new(worlds);
-    for place in 0..5 {
-        fleet.with(place, |world| {
-            let mut spec = NodeSpec::new("a");
-            spec.boot_delay = Duration::from_secs(30 + place as u64);
-            world.add_node(spec);
-        });
-    }
-    fleet.advance_to(&clock, start() + SignedDuration::from_secs(32)).await;
-    let ready = |fleet: &Fleet| {
-        let nodes = fleet
-            .worlds()
-            .iter()
-            .map(|world| world.view().node("a").is_some_and(|node| node.is_ready()));
-        nodes.collect::<Vec<_>>()
-    };
-    assert_eq!(ready(&fleet), [true, true, true, false, false]);
-    fleet.advance_to(&clock, start() + SignedDuration::from_secs(60)).await;
-    assert_eq!(ready(&fleet), [true; 5]);
-    assert_eq!(clock.now().as_second(), START + 60);
-    fleet.advance_to(&clock, start() + SignedDuration::from_hours(2)).await;
-    assert_eq!(fleet.next_due(), None);
 }
 
 #[tokio::test]

@@ -10,9 +10,13 @@ mod replicas;
 
 pub use metrics::{METRICS_CONFIG_MAP, Metrics};
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use kube_sim::LabelSelector;
 use serde_json::Value;
 
+use crate::controllers::support::interest::{is_counted, selecting};
 use crate::controllers::support::pods::PodExt;
 use crate::controllers::support::scale;
 use crate::controllers::support::tree::{at, int, text};
@@ -20,6 +24,13 @@ use crate::engine::{Action, Change, Controller, View};
 use crate::kind::{Key, Kind};
 
 const KIND: Kind = Kind::HORIZONTAL_POD_AUTOSCALER;
+/// What can be scaled.
+const SCALED: [Kind; 4] = [
+    Kind::DEPLOYMENT,
+    Kind::STATEFUL_SET,
+    Kind::REPLICA_SET,
+    Kind::REPLICATION_CONTROLLER,
+];
 
 /// The controller of HorizontalPodAutoscalers.
 #[derive(Debug)]
@@ -31,34 +42,25 @@ impl Controller for Autoscalers {
     }
 
     fn interested(&self, change: &Change, view: &View<'_>) -> Vec<Key> {
-        let all = || view.list(KIND, &change.key.namespace);
-        let keys = |all: Vec<Value>| all.iter().map(|one| Key::of(KIND, one)).collect();
+        let objects = &view.caches.objects;
+        let namespace = &change.key.namespace;
         match change.key.kind {
             // Its own status and history are no reason to look again.
             Kind::HORIZONTAL_POD_AUTOSCALER if is_wish(change) => vec![change.key.clone()],
-            Kind::CONFIG_MAP if &*change.key.name == METRICS_CONFIG_MAP => keys(all()),
-            Kind::POD => {
-                let all = all();
-                if all.is_empty() || !is_measured(change) {
+            Kind::CONFIG_MAP if &*change.key.name == METRICS_CONFIG_MAP => view.keys(KIND, namespace),
+            Kind::POD if objects.has_scalers(namespace) => {
+                let targets = SCALED.into_iter().flat_map(|kind| selecting(change, view, kind));
+                let scalers: BTreeSet<Arc<str>> = targets
+                    .flat_map(|target| objects.scalers(&target).cloned().collect::<Vec<_>>())
+                    .collect();
+                if scalers.is_empty() || !is_measured(change) {
                     return Vec::new();
                 }
-                let selected = |one: &Value| {
-                    let Ok((_, selector)) = target(view, one, &change.key.namespace) else {
-                        return false;
-                    };
-                    [&change.pod_before, &change.pod_after]
-                        .into_iter()
-                        .flatten()
-                        .any(|pod| pod.is_selected_by(&selector))
-                };
-                keys(all.into_iter().filter(selected).collect())
+                scalers.iter().map(|name| Key::new(KIND, namespace, name)).collect()
             }
-            Kind::DEPLOYMENT | Kind::STATEFUL_SET | Kind::REPLICA_SET | Kind::REPLICATION_CONTROLLER => {
-                let names = |one: &Value| {
-                    text(one, &["spec", "scaleTargetRef", "kind"]) == Some(change.key.kind.kind)
-                        && text(one, &["spec", "scaleTargetRef", "name"]) == Some(&change.key.name)
-                };
-                keys(all().into_iter().filter(names).collect())
+            kind if SCALED.contains(&kind) => {
+                let scalers = objects.scalers(&change.key);
+                scalers.map(|name| Key::new(KIND, namespace, name)).collect()
             }
             _ => Vec::new(),
         }
@@ -70,7 +72,7 @@ impl Controller for Autoscalers {
         };
         let (target, pods) = match target(view, &autoscaler, &key.namespace) {
             Ok((target, selector)) => {
-                let pods = view.pods(&key.namespace).filter(|pod| pod.is_selected_by(&selector));
+                let pods = view.selected(&key.namespace, &selector).into_iter();
                 (Ok(target), pods.filter_map(|pod| view.object(&pod.key())).collect())
             }
             Err(why) => (Err(why), Vec::new()),
@@ -98,7 +100,6 @@ fn is_wish(change: &Change) -> bool {
 
 /// Whether a write of a pod can change what is measured.
 fn is_measured(change: &Change) -> bool {
-    use crate::controllers::support::interest::is_counted;
     let annotations = |object: Option<&Value>| object.and_then(|pod| at(pod, &["metadata", "annotations"])).cloned();
     is_counted(change) || annotations(change.before()) != annotations(change.after())
 }

@@ -11,7 +11,7 @@ use kube_sim::LabelSelector;
 use serde_json::Value;
 
 use crate::controllers::support::interest::{is_counted, owner_key, selecting};
-use crate::controllers::support::pods::{Pod, PodExt};
+use crate::controllers::support::pods::Pod;
 use crate::controllers::support::tree::{at, int, uid};
 use crate::engine::{Action, Change, Controller, View};
 use crate::kind::{Key, Kind};
@@ -19,10 +19,6 @@ use crate::kind::{Key, Kind};
 /// The controller of PodDisruptionBudgets.
 #[derive(Debug)]
 pub(crate) struct Budgets;
-
-fn selector(budget: &Value) -> LabelSelector {
-    LabelSelector::from_object(at(budget, &["spec", "selector"]))
-}
 
 impl Controller for Budgets {
     fn name(&self) -> &'static str {
@@ -32,7 +28,7 @@ impl Controller for Budgets {
     fn interested(&self, change: &Change, view: &View<'_>) -> Vec<Key> {
         match change.key.kind {
             Kind::POD_DISRUPTION_BUDGET => vec![change.key.clone()],
-            Kind::POD if is_counted(change) => selecting(change, view, Kind::POD_DISRUPTION_BUDGET, selector),
+            Kind::POD if is_counted(change) => selecting(change, view, Kind::POD_DISRUPTION_BUDGET),
             _ => Vec::new(),
         }
     }
@@ -41,11 +37,8 @@ impl Controller for Budgets {
         let Some(budget) = view.object(key) else {
             return Vec::new();
         };
-        let selector = selector(&budget);
-        let pods: Vec<&Pod> = view
-            .pods(&key.namespace)
-            .filter(|pod| pod.is_selected_by(&selector))
-            .collect();
+        let selector = LabelSelector::from_object(at(&budget, &["spec", "selector"]));
+        let pods = view.selected(&key.namespace, &selector);
         let scale = if plan::wish(&budget).needs_scale() {
             scale(view, &pods)
         } else {

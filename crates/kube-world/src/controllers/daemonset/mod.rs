@@ -35,10 +35,7 @@ impl Controller for DaemonSets {
             Kind::DAEMON_SET => vec![change.key.clone()],
             Kind::CONTROLLER_REVISION => owner_of(change, Kind::DAEMON_SET),
             Kind::POD if is_counted(change) => owners_of_pod(change, Kind::DAEMON_SET),
-            Kind::NODE if is_moved(change) => {
-                let all = view.list(Kind::DAEMON_SET, "");
-                all.iter().map(|set| Key::of(Kind::DAEMON_SET, set)).collect()
-            }
+            Kind::NODE if is_moved(change) => view.keys(Kind::DAEMON_SET, ""),
             _ => Vec::new(),
         }
     }

@@ -3,7 +3,10 @@
 use serde_json::{Value, json};
 
 use crate::cache::NodeView;
-use crate::controllers::support::tree::{at, flag, list, set, text};
+use crate::controllers::support::tree::{flag, list, set, text};
+use crate::scheduler::Node;
+use crate::scheduler::pod::NodeRules;
+use crate::scheduler::taints::{Effect, Taint};
 
 /// Taints that daemons tolerate whatever their template says: they serve nodes that are in trouble as well.
 const TOLERATED: [(&str, &str); 6] = [
@@ -66,83 +69,39 @@ pub(crate) fn pinned(pod: &Value) -> Option<&str> {
         .find_map(|field| list(field, &["values"]).first()?.as_str())
 }
 
-/// Judges a node for pods with this spec, which has the tolerations of daemons already.
-pub(crate) fn judge(spec: &Value, node: &NodeView) -> Verdict {
-    let named = text(spec, &["nodeName"]).is_none_or(|name| name.is_empty() || name == &*node.name);
-    if !named || !fits(spec, node) {
-        return Verdict {
-            run: false,
-            stay: false,
-        };
-    }
-    let repels = |effects: &[&str]| {
-        node.taints
-            .iter()
-            .any(|taint| effects.contains(&&*taint.effect) && !tolerated(spec, &taint.key, &taint.value, &taint.effect))
-    };
-    let cordoned = node.unschedulable && !tolerated(spec, "node.kubernetes.io/unschedulable", "", "NoSchedule");
-    let run = !repels(&["NoSchedule", "NoExecute"]) && !cordoned;
-    Verdict {
-        run,
-        stay: run || !repels(&["NoExecute"]),
-    }
+/// Where pods with a spec belong, as the scheduler reads it.
+#[derive(Debug)]
+pub(crate) struct Placement {
+    /// The node that the spec names by itself; often empty.
+    node: String,
+    rules: NodeRules,
 }
 
-fn tolerated(spec: &Value, key: &str, value: &str, effect: &str) -> bool {
-    list(spec, &["tolerations"]).iter().any(|toleration| {
-        let field = |name: &str| text(toleration, &[name]).unwrap_or_default();
-        let exists = field("operator") == "Exists";
-        let keyed = field("key") == key || (field("key").is_empty() && exists);
-        keyed && (exists || field("value") == value) && (field("effect").is_empty() || field("effect") == effect)
-    })
-}
-
-/// Node selector and required node affinity.
-fn fits(spec: &Value, node: &NodeView) -> bool {
-    let wanted = at(spec, &["nodeSelector"])
-        .and_then(Value::as_object)
-        .into_iter()
-        .flatten();
-    if !wanted.into_iter().all(|(key, value)| node.label(key) == value.as_str()) {
-        return false;
+impl Placement {
+    /// Reads a spec, which has the tolerations of daemons already.
+    pub(crate) fn of(spec: &Value) -> Self {
+        Self {
+            node: text(spec, &["nodeName"]).unwrap_or_default().to_owned(),
+            rules: NodeRules::from_json(spec),
+        }
     }
-    let path = [
-        "affinity",
-        "nodeAffinity",
-        "requiredDuringSchedulingIgnoredDuringExecution",
-    ];
-    let Some(required) = at(spec, &path) else {
-        return true;
-    };
-    // Terms are alternatives; within one all must hold, and an empty one never does.
-    list(required, &["nodeSelectorTerms"]).iter().any(|term| {
-        let expressions = list(term, &["matchExpressions"]);
-        let fields = list(term, &["matchFields"]);
-        let name = |key: &str| (key == "metadata.name").then_some(&*node.name);
-        !(expressions.is_empty() && fields.is_empty())
-            && expressions.iter().all(|one| holds(one, |key| node.label(key)))
-            && fields.iter().all(|one| holds(one, name))
-    })
-}
 
-fn holds<'a>(expression: &Value, value_of: impl Fn(&str) -> Option<&'a str>) -> bool {
-    let found = value_of(text(expression, &["key"]).unwrap_or_default());
-    let values = list(expression, &["values"]);
-    let listed = found.is_some_and(|found| values.iter().any(|value| value.as_str() == Some(found)));
-    let number = |text: Option<&str>| text.and_then(|text| text.parse::<i64>().ok());
-    let bound = number(values.first().and_then(Value::as_str));
-    let ordered = |order: fn(i64, i64) -> bool| {
-        number(found)
-            .zip(bound)
-            .is_some_and(|(found, bound)| order(found, bound))
-    };
-    match text(expression, &["operator"]) {
-        Some("In") => listed,
-        Some("NotIn") => !listed,
-        Some("Exists") => found.is_some(),
-        Some("DoesNotExist") => found.is_none(),
-        Some("Gt") => ordered(|found, bound| found > bound),
-        Some("Lt") => ordered(|found, bound| found < bound),
-        _ => false,
+    /// Judges a node.
+    pub(crate) fn judge(&self, node: &NodeView) -> Verdict {
+        let named = self.node.is_empty() || self.node == *node.name;
+        if !named || !self.rules.accept_with(&node.name, |key| node.label(key)) {
+            return Verdict {
+                run: false,
+                stay: false,
+            };
+        }
+        let mut taints: Vec<Taint> = node.taints.iter().filter_map(Taint::of_view).collect();
+        if node.unschedulable {
+            taints.push(Node::cordon());
+        }
+        let run = !self.rules.repelled_by(&taints);
+        taints.retain(|taint| taint.effect == Effect::NoExecute);
+        let stay = run || !self.rules.repelled_by(&taints);
+        Verdict { run, stay }
     }
 }

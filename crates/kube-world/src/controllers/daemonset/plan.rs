@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::placement::{self, Verdict};
+use super::placement::{self, Placement, Verdict};
 use super::update::{OnNode, turn};
 use crate::cache::NodeView;
 use crate::controllers::support::acts::Acts;
@@ -70,10 +70,11 @@ pub(crate) fn plan(input: &Input<'_>) -> Acts {
         .cloned()
         .unwrap_or_else(|| json!({}));
     placement::tolerate(&mut spec);
+    let placement = Placement::of(&spec);
     let verdicts = input
         .nodes
         .iter()
-        .map(|node| (&*node.name, placement::judge(&spec, node)))
+        .map(|node| (&*node.name, placement.judge(node)))
         .collect();
     let mut by_node: BTreeMap<&str, Vec<&Pod>> = BTreeMap::new();
     for daemon in input.daemons {

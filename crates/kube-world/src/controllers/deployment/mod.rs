@@ -6,12 +6,14 @@ mod rolling;
 mod sets;
 mod status;
 
-use kube_sim::ApiError;
+use std::collections::BTreeMap;
+
+use kube_sim::{ApiError, Stored};
 use serde_json::Value;
 
 use crate::controllers::support::interest::{owner_key, owner_of, owners_of_pod};
 use crate::controllers::support::pods::Pod;
-use crate::controllers::support::tree::{name, uid};
+use crate::controllers::support::tree::{name, texts, uid};
 use crate::engine::{Action, Change, Controller, View};
 use crate::kind::{Key, Kind};
 
@@ -45,9 +47,15 @@ impl Controller for Deployments {
         let Some(deployment) = view.object(key) else {
             return Vec::new();
         };
-        let all = view.list(Kind::REPLICA_SET, &key.namespace);
+        // Its own sets and those that nobody has are all that it looks at; of the others only the names matter.
+        let stored = view.list_stored(Kind::REPLICA_SET, &key.namespace);
+        let taken: Vec<&str> = stored.iter().map(|set| set.key().1).collect();
+        let concerned = |set: &&Stored| {
+            let mut owners = set.owners().peekable();
+            owners.peek().is_none() || owners.any(|owner| owner == uid(&deployment))
+        };
+        let all: Vec<Value> = stored.iter().filter(concerned).map(Stored::value).collect();
         let sets: Vec<&Value> = all.iter().collect();
-        let taken: Vec<&str> = all.iter().map(name).collect();
         let pods: Vec<Pod> = if sets::is_rolling(&deployment) {
             Vec::new()
         } else {
@@ -82,13 +90,12 @@ fn adopters(change: &Change, view: &View<'_>) -> Vec<Key> {
     let Some(set) = change.after() else {
         return Vec::new();
     };
-    let fits = |deployment: &&Value| {
-        plan::selector(deployment)
-            .matches_with(|key| crate::controllers::support::tree::text(set, &["metadata", "labels", key]))
-    };
-    let all = view.list(Kind::DEPLOYMENT, &change.key.namespace);
-    all.iter()
-        .filter(fits)
-        .map(|deployment| Key::of(Kind::DEPLOYMENT, deployment))
+    let labels = texts(set, &["metadata", "labels"]).into_iter();
+    let labels: BTreeMap<Box<str>, Box<str>> = labels.map(|(key, value)| (key.into(), value.into())).collect();
+    let namespace = &change.key.namespace;
+    let found = view.caches.objects.selecting(Kind::DEPLOYMENT, namespace, &labels);
+    found
+        .into_iter()
+        .map(|name| Key::new(Kind::DEPLOYMENT, namespace, name))
         .collect()
 }

@@ -6,8 +6,8 @@ mod plan;
 
 use serde_json::Value;
 
-use crate::controllers::support::interest::selecting;
-use crate::controllers::support::pods::{PodExt, labels_selector};
+use crate::controllers::support::interest::{controlled, is_counted, selecting};
+use crate::controllers::support::pods::{Pod, labels_selector};
 use crate::controllers::support::tree::{at, deleting, text, uid};
 use crate::engine::{Action, Change, Controller, View};
 use crate::kind::{Key, Kind};
@@ -27,9 +27,7 @@ impl Controller for EndpointSlices {
     fn interested(&self, change: &Change, view: &View<'_>) -> Vec<Key> {
         match change.key.kind {
             Kind::SERVICE => vec![change.key.clone()],
-            Kind::POD if is_seen(change) => selecting(change, view, Kind::SERVICE, |service| {
-                labels_selector(at(service, &["spec", "selector"]))
-            }),
+            Kind::POD if is_seen(change) => selecting(change, view, Kind::SERVICE),
             // Somebody took a slice away or changed it; the Service's pods come with their own writes.
             Kind::ENDPOINT_SLICE => {
                 let service = change
@@ -55,19 +53,15 @@ impl Controller for EndpointSlices {
             return Vec::new();
         }
         let selector = labels_selector(at(&service, &["spec", "selector"]));
-        let pods = view
-            .pods(&key.namespace)
-            .filter(|pod| pod.node.is_some() && pod.is_selected_by(&selector));
-        let backend = |pod: &crate::controllers::support::pods::Pod| {
-            let node = pod.node.as_deref().and_then(|node| view.node(node));
-            let zone = node.and_then(|node| node.label(ZONE)).map(str::to_owned);
-            Some(plan::Backend {
-                pod: view.object(&pod.key())?,
-                zone,
-            })
+        let pods = view.selected(&key.namespace, &selector);
+        let backend = |pod: &Pod| {
+            let node = pod.node.as_deref()?;
+            let zone = view.node(node).and_then(|node| node.label(ZONE)).map(str::to_owned);
+            let pod = pod.clone();
+            Some(plan::Backend { pod, zone })
         };
-        let backends: Vec<plan::Backend> = pods.filter_map(backend).collect();
-        let slices = crate::controllers::support::interest::controlled(view, Kind::ENDPOINT_SLICE, uid(&service));
+        let backends: Vec<plan::Backend> = pods.into_iter().filter_map(backend).collect();
+        let slices = controlled(view, Kind::ENDPOINT_SLICE, uid(&service));
         let moment = view.now.to_string();
         plan::plan(&plan::Input {
             service: &service,
@@ -81,11 +75,6 @@ impl Controller for EndpointSlices {
 
 /// Whether a write of a pod can change where it is reached.
 fn is_seen(change: &Change) -> bool {
-    use crate::controllers::support::interest::is_counted;
-    let address = |object: Option<&Value>| {
-        object
-            .and_then(|pod| text(pod, &["status", "podIP"]))
-            .map(str::to_owned)
-    };
-    is_counted(change) || address(change.before()) != address(change.after())
+    let address = |pod: &Option<Pod>| pod.as_ref().and_then(|pod| pod.ip);
+    is_counted(change) || address(&change.pod_before) != address(&change.pod_after)
 }

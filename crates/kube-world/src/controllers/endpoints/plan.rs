@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::controllers::support::acts::Acts;
 use crate::controllers::support::meta::{controller_ref, generate_name};
+use crate::controllers::support::pods::{Pod, PodExt};
 use crate::controllers::support::tree::{at, deleting, flag, int, list, name, namespace, set, text, texts, uid};
 use crate::kind::Kind;
 
@@ -21,7 +22,7 @@ const HEADLESS: &str = "service.kubernetes.io/headless";
 /// A pod of the Service, with the zone of its node.
 #[derive(Debug)]
 pub(crate) struct Backend {
-    pub(crate) pod: Value,
+    pub(crate) pod: Pod,
     pub(crate) zone: Option<String>,
 }
 
@@ -99,35 +100,28 @@ fn wanted(input: &Input<'_>) -> Vec<Wanted> {
 
 fn endpoint(service: &Value, backend: &Backend) -> Option<Value> {
     let pod = &backend.pod;
-    let address = text(pod, &["status", "podIP"]).filter(|address| !address.is_empty())?;
-    if matches!(text(pod, &["status", "phase"]), Some("Failed" | "Succeeded")) {
-        return None;
-    }
-    let conditions = list(pod, &["status", "conditions"]);
-    let serving = conditions
-        .iter()
-        .any(|one| text(one, &["type"]) == Some("Ready") && text(one, &["status"]) == Some("True"));
-    let terminating = deleting(pod);
+    let address = pod.ip.filter(|_| !pod.phase.is_terminal())?;
+    let (serving, terminating) = (pod.ready, pod.is_deleting());
     let published = flag(service, &["spec", "publishNotReadyAddresses"]);
     let mut endpoint = json!({
         "addresses": [address],
         "conditions": {"ready": published || (serving && !terminating), "serving": serving, "terminating": terminating},
-        "targetRef": {"kind": "Pod", "namespace": namespace(pod), "name": name(pod), "uid": uid(pod)}});
-    if let Some(node) = text(pod, &["spec", "nodeName"]) {
-        set(&mut endpoint, &["nodeName"], node);
+        "targetRef": {"kind": "Pod", "namespace": &*pod.namespace, "name": &*pod.name, "uid": &*pod.uid}});
+    if let Some(node) = &pod.node {
+        set(&mut endpoint, &["nodeName"], &**node);
     }
     if let Some(zone) = &backend.zone {
         set(&mut endpoint, &["zone"], zone.as_str());
     }
-    let host = text(pod, &["spec", "hostname"]).filter(|host| !host.is_empty());
-    if let Some(host) = host.filter(|_| text(pod, &["spec", "subdomain"]) == Some(name(service))) {
+    let host = &*pod.network.hostname;
+    if !host.is_empty() && &*pod.network.subdomain == name(service) {
         set(&mut endpoint, &["hostname"], host);
     }
     Some(endpoint)
 }
 
 /// The Service's ports as this pod has them; named ports are looked up in its containers.
-fn ports(service: &Value, pod: &Value) -> Value {
+fn ports(service: &Value, pod: &Pod) -> Value {
     let mut out = Vec::new();
     for port in list(service, &["spec", "ports"]) {
         let target = at(port, &["targetPort"]);
@@ -151,12 +145,10 @@ fn ports(service: &Value, pod: &Value) -> Value {
     Value::Array(out)
 }
 
-fn named(pod: &Value, wanted: &str, protocol: &str) -> Option<i64> {
-    let containers = list(pod, &["spec", "containers"]).iter();
-    let mut ports = containers.flat_map(|container| list(container, &["ports"]));
-    let fits =
-        |port: &&Value| text(port, &["name"]) == Some(wanted) && text(port, &["protocol"]).unwrap_or("TCP") == protocol;
-    int(ports.find(fits)?, &["containerPort"])
+fn named(pod: &Pod, wanted: &str, protocol: &str) -> Option<i64> {
+    let mut ports = pod.network.ports.iter();
+    let port = ports.find(|port| &*port.name == wanted && &*port.protocol == protocol)?;
+    Some(port.number)
 }
 
 fn labels(service: &Value) -> Value {
@@ -215,7 +207,7 @@ mod tests {
         pod["status"]["podIP"] = json!(format!("10.2.0.{number}"));
         pod["spec"]["containers"] = json!([{"ports": [{"name": "web", "containerPort": 8080}]}]);
         Backend {
-            pod,
+            pod: crate::controllers::support::testing::pod(&pod),
             zone: Some("eu-central-1a".to_owned()),
         }
     }

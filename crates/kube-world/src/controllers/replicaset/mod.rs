@@ -64,7 +64,7 @@ impl Controller for ReplicaSets {
             return Vec::new();
         }
         let mut keys = owners_of_pod(change, self.kind);
-        keys.extend(adopters(change, view, self.kind, |set| plan::selector(self.kind, set)));
+        keys.extend(adopters(change, view, self.kind));
         keys
     }
 

@@ -4,7 +4,7 @@ mod plan;
 mod pods;
 mod turn;
 
-use kube_sim::{ApiError, LabelSelector};
+use kube_sim::{ApiError, LabelSelector, Stored};
 use serde_json::{Value, json};
 
 use crate::controllers::support::acts::Acts;
@@ -35,7 +35,7 @@ impl Controller for StatefulSets {
             Kind::CONTROLLER_REVISION => owner_of(change, Kind::STATEFUL_SET),
             Kind::POD if is_counted(change) => {
                 let mut keys = owners_of_pod(change, Kind::STATEFUL_SET);
-                keys.extend(adopters(change, view, Kind::STATEFUL_SET, selector));
+                keys.extend(adopters(change, view, Kind::STATEFUL_SET));
                 keys
             }
             // A pod may wait for a claim of an earlier life to be gone.
@@ -62,8 +62,9 @@ impl Controller for StatefulSets {
         let claims: Vec<Value> = if pods::claim_templates(&set).is_empty() {
             Vec::new()
         } else {
-            let all = view.list(Kind::PERSISTENT_VOLUME_CLAIM, &key.namespace);
-            all.into_iter().filter(|claim| is_claim_of(&set, name(claim))).collect()
+            let all = view.list_stored(Kind::PERSISTENT_VOLUME_CLAIM, &key.namespace);
+            let mine = all.iter().filter(|claim| is_claim_of(&set, claim.key().1));
+            mine.map(Stored::value).collect()
         };
         let input = turn::Input {
             set: &set,
@@ -119,7 +120,7 @@ fn claim(view: &View<'_>, set: &Value, key: &Key, acts: &mut Acts) -> Vec<Pod> {
     if deleting(set) {
         return pods;
     }
-    for pod in view.pods_of("").filter(|pod| pod.namespace == key.namespace) {
+    for pod in view.orphans(&key.namespace) {
         let named = pods::ordinal(name(set), &pod.name).is_some();
         if named && pod.is_active() && pod.is_selected_by(&selector) {
             let reference = controller_ref(Kind::STATEFUL_SET, set);

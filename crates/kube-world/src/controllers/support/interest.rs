@@ -1,11 +1,12 @@
 //! Whom a write concerns: owners of pods, owners of objects, objects whose selector finds a pod.
 
-use kube_sim::LabelSelector;
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use super::meta::controller_of;
 use super::pods::{Pod, PodExt};
-use super::tree::{name, text, uid};
+use super::tree::{text, uid};
 use crate::engine::{Change, View};
 use crate::kind::{Key, Kind};
 
@@ -71,34 +72,30 @@ pub(crate) fn is_counted(change: &Change) -> bool {
     seen(before) != seen(after) || before.labels != after.labels || before.controller != after.controller
 }
 
-/// The objects of a kind in a pod's namespace whose selector finds the pod as it was or is.
-pub(crate) fn selecting(
-    change: &Change,
-    view: &View<'_>,
-    kind: Kind,
-    selector: impl Fn(&Value) -> LabelSelector,
-) -> Vec<Key> {
+/// The objects of a kind in a pod's namespace whose selector finds the pod as it was or is, in order of their names.
+pub(crate) fn selecting(change: &Change, view: &View<'_>, kind: Kind) -> Vec<Key> {
+    let namespace = &change.key.namespace;
     let pods: Vec<&Pod> = [&change.pod_before, &change.pod_after].into_iter().flatten().collect();
-    let mut keys = Vec::new();
-    for object in view.list(kind, &change.key.namespace) {
-        let selector = selector(&object);
-        if pods.iter().any(|pod| pod.is_selected_by(&selector)) {
-            keys.push(Key::new(kind, &change.key.namespace, name(&object)));
-        }
-    }
-    keys
+    let found = |pod: &Pod| view.caches.objects.selecting(kind, namespace, &pod.labels);
+    let names = match pods.as_slice() {
+        // Most writes of a pod leave its labels alone.
+        [before, after] if before.labels != after.labels => &found(before) | &found(after),
+        [pod, ..] => found(pod),
+        [] => return Vec::new(),
+    };
+    let key = |name: &Arc<str>| Key {
+        kind,
+        namespace: namespace.clone(),
+        name: name.clone(),
+    };
+    names.into_iter().map(key).collect()
 }
 
 /// The objects that could adopt a pod nobody controls (any more).
-pub(crate) fn adopters(
-    change: &Change,
-    view: &View<'_>,
-    kind: Kind,
-    selector: impl Fn(&Value) -> LabelSelector,
-) -> Vec<Key> {
+pub(crate) fn adopters(change: &Change, view: &View<'_>, kind: Kind) -> Vec<Key> {
     match &change.pod_after {
         Some(pod) if pod.controller.is_none() && pod.is_active() && !pod.labels.is_empty() => {
-            selecting(change, view, kind, selector)
+            selecting(change, view, kind)
         }
         _ => Vec::new(),
     }
@@ -106,8 +103,10 @@ pub(crate) fn adopters(
 
 /// The pods that an owner controls and those of its namespace that nobody does.
 pub(crate) fn claimable(view: &View<'_>, owner: &Value, namespace: &str) -> Vec<Pod> {
-    let orphans = view.pods_of("").filter(|pod| &*pod.namespace == namespace);
-    view.pods_of(uid(owner)).chain(orphans).cloned().collect()
+    view.pods_of(uid(owner))
+        .chain(view.orphans(namespace))
+        .cloned()
+        .collect()
 }
 
 /// The objects of a kind that an owner controls, in order of their names.

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::meta::controller_of;
 use super::pods::Pod;
 use super::tree::{at, int, list, name, namespace, text, time, uid};
-use crate::cache::{Amounts, Owner, Phase, PodView};
+use crate::cache::{Amounts, NamedPort, Owner, Phase, PodNetwork, PodView};
 
 /// Reads a pod object; what it leaves out is as empty as can be.
 pub(crate) fn pod(pod: &Value) -> Pod {
@@ -51,12 +51,32 @@ pub(crate) fn pod(pod: &Value) -> Pod {
         deleting_by: time(pod, &["metadata", "deletionTimestamp"]),
         deletion_grace: int(pod, &["metadata", "deletionGracePeriodSeconds"]).unwrap_or(0),
         requests: Arc::new(Amounts::default()),
+        network: Arc::new(network(pod)),
+        claims: Box::default(),
         priority: 0,
         started: text(pod, &["status", "startTime"]).is_some(),
         ip: text(pod, &["status", "podIP"]).and_then(|address| address.parse().ok()),
         mirror: false,
         restarts: 0,
     })
+}
+
+fn network(pod: &Value) -> PodNetwork {
+    let field = |name: &str| text(pod, &["spec", name]).unwrap_or_default().into();
+    let containers = list(pod, &["spec", "containers"]).iter();
+    let ports = containers.flat_map(|container| list(container, &["ports"]));
+    let named = |port: &Value| {
+        Some(NamedPort {
+            name: text(port, &["name"])?.into(),
+            protocol: text(port, &["protocol"]).unwrap_or("TCP").into(),
+            number: int(port, &["containerPort"])?,
+        })
+    };
+    PodNetwork {
+        hostname: field("hostname"),
+        subdomain: field("subdomain"),
+        ports: ports.filter_map(named).collect(),
+    }
 }
 
 /// A pod that runs and is ready or not.

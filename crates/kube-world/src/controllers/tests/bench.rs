@@ -166,13 +166,7 @@ impl Bench {
             };
             let key = Key::new(kind, write.namespace(), write.name());
             let mut change = Change::new(key, write.version(), write.before(), write.after());
-            if kind == Kind::POD {
-                (change.pod_before, change.pod_after) =
-                    self.caches
-                        .put_pod(write.namespace(), write.name(), write.after().as_ref());
-            } else if kind == Kind::NODE {
-                (change.node_before, change.node_after) = self.caches.put_node(write.name(), write.after().as_ref());
-            }
+            self.caches.take_in(&mut change);
             let found: Vec<(usize, Key)> = {
                 let view = self.view();
                 let all = self.controllers.iter().enumerate();

@@ -2,10 +2,12 @@
 
 mod plan;
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use crate::controllers::support::pods::Pod;
-use crate::controllers::support::tree::{annotation, list, name, namespace, text};
+use crate::controllers::support::tree::{annotation, text};
 use crate::engine::{Action, Change, Controller, View};
 use crate::kind::{Key, Kind};
 
@@ -42,10 +44,10 @@ impl Controller for Volumes {
             Kind::STORAGE_CLASS => pending(view),
             // A claim that is to go goes with the last pod that uses it.
             Kind::POD if has_left(change) => {
-                let claims = change.newest().map(claims_of_pod).unwrap_or_default();
+                let pod = change.pod_after.as_ref().or(change.pod_before.as_ref());
+                let claims = pod.into_iter().flat_map(|pod| &pod.claims);
                 claims
-                    .into_iter()
-                    .map(|claim| Key::new(Kind::PERSISTENT_VOLUME_CLAIM, &change.key.namespace, &claim))
+                    .map(|claim| Key::new(Kind::PERSISTENT_VOLUME_CLAIM, &change.key.namespace, claim))
                     .collect()
             }
             _ => Vec::new(),
@@ -60,23 +62,25 @@ impl Controller for Volumes {
             let claim = claim_of(&object).and_then(|key| view.object(&key));
             return plan::volume(&object, claim.as_ref()).into_actions();
         }
-        let waits = text(&object, &["spec", "volumeName"]).is_none_or(str::is_empty);
+        let bound = text(&object, &["spec", "volumeName"]).filter(|volume| !volume.is_empty());
         let going = text(&object, &["metadata", "deletionTimestamp"]).is_some();
-        let users: Vec<&Pod> = if waits || going {
-            users(view, &object)
+        let users: Vec<&Pod> = if bound.is_none() || going {
+            view.claim_users(&key.namespace, &key.name)
         } else {
             Vec::new()
         };
+        let volume = |name: &str| view.get(Kind::PERSISTENT_VOLUME, "", name);
+        let (volumes, zones): (Vec<Value>, Vec<String>) = match bound {
+            Some(bound) => (volume(bound).into_iter().collect(), Vec::new()),
+            None => {
+                let names = view.caches.objects.volumes_for(&key.namespace, &key.name);
+                (names.into_iter().filter_map(|name| volume(name)).collect(), zones(view))
+            }
+        };
         let selected = annotation(&object, SELECTED_NODE).and_then(|node| view.node(node));
-        let mut zones: Vec<String> = view
-            .nodes()
-            .filter_map(|node| node.label(ZONE).map(str::to_owned))
-            .collect();
-        zones.sort();
-        zones.dedup();
         let input = plan::Input {
             claim: &object,
-            volumes: &view.list(Kind::PERSISTENT_VOLUME, ""),
+            volumes: &volumes,
             classes: &view.list(Kind::STORAGE_CLASS, ""),
             used: users.iter().any(|pod| !pod.phase.is_terminal() && pod.node.is_some()),
             awaited: users.iter().any(|pod| pod.node.is_none()),
@@ -107,25 +111,13 @@ fn claim_of(volume: &Value) -> Option<Key> {
 
 /// Claims that wait for a volume.
 fn pending(view: &View<'_>) -> Vec<Key> {
-    let all = view.list(Kind::PERSISTENT_VOLUME_CLAIM, "");
-    let waits = |claim: &&Value| text(claim, &["spec", "volumeName"]).is_none_or(str::is_empty);
-    all.iter()
-        .filter(waits)
-        .map(|claim| Key::of(Kind::PERSISTENT_VOLUME_CLAIM, claim))
+    let all = view.caches.objects.pending_claims();
+    all.map(|(namespace, name)| Key::new(Kind::PERSISTENT_VOLUME_CLAIM, namespace, name))
         .collect()
 }
 
-fn claims_of_pod(pod: &Value) -> Vec<String> {
-    let volumes = list(pod, &["spec", "volumes"]).iter();
-    let claim = |volume: &Value| text(volume, &["persistentVolumeClaim", "claimName"]).map(str::to_owned);
-    volumes.filter_map(claim).collect()
-}
-
-/// The pods that name a claim.
-fn users<'a>(view: &View<'a>, claim: &Value) -> Vec<&'a Pod> {
-    let uses = |pod: &&'a Pod| {
-        let object = view.get(Kind::POD, &pod.namespace, &pod.name);
-        object.is_some_and(|object| claims_of_pod(&object).iter().any(|found| found == name(claim)))
-    };
-    view.pods(namespace(claim)).filter(uses).collect()
+/// The zones of all nodes, in order.
+fn zones(view: &View<'_>) -> Vec<String> {
+    let zones: BTreeSet<&str> = view.nodes().filter_map(|node| node.label(ZONE)).collect();
+    zones.into_iter().map(str::to_owned).collect()
 }

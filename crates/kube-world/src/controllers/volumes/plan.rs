@@ -27,7 +27,7 @@ const BY_HAND: &str = "kubernetes.io/no-provisioner";
 #[derive(Debug)]
 pub(crate) struct Input<'a> {
     pub(crate) claim: &'a Value,
-    /// All volumes in order.
+    /// The claim's own volume where it has one; else those that name the claim or nobody, in order.
     pub(crate) volumes: &'a [Value],
     /// All storage classes in order.
     pub(crate) classes: &'a [Value],

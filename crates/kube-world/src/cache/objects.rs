@@ -1,0 +1,267 @@
+//! What controllers look for in objects other than pods and nodes, found without parsing them again: whose selector finds a
+//! pod, which autoscaler scales a workload, which volumes come into question for a claim.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use kube_sim::LabelSelector;
+use serde_json::Value;
+
+use super::postings::Postings;
+use crate::kind::{Key, Kind};
+
+/// Namespace and name.
+type Place = (Arc<str>, Arc<str>);
+
+/// Indexes over the objects of a cluster.
+#[derive(Debug, Default)]
+pub(crate) struct Objects {
+    selectors: BTreeMap<Kind, Selectors>,
+    /// Autoscalers by what they scale.
+    scalers: BTreeMap<Key, BTreeSet<Arc<str>>>,
+    targets: BTreeMap<Place, Key>,
+    /// Volumes by the claim that they name, and those that name none.
+    volumes: BTreeMap<Option<Place>, BTreeSet<Arc<str>>>,
+    claims: BTreeMap<Arc<str>, Option<Place>>,
+    /// Claims without a volume.
+    pending: BTreeSet<Place>,
+}
+
+/// The selectors of one kind's objects.
+#[derive(Debug, Default)]
+struct Selectors {
+    by_place: BTreeMap<Arc<str>, BTreeMap<Arc<str>, LabelSelector>>,
+    /// By a label that a pod must have to be found.
+    by_label: Postings,
+    /// Selectors that name no such label.
+    loose: BTreeMap<Arc<str>, BTreeSet<Arc<str>>>,
+}
+
+impl Selectors {
+    fn set(&mut self, namespace: &Arc<str>, name: &Arc<str>, selector: Option<LabelSelector>) {
+        let known = self.by_place.get(namespace).and_then(|names| names.get(name));
+        if known == selector.as_ref() {
+            return;
+        }
+        if let Some(old) = known {
+            match old.equalities().next() {
+                Some((key, value)) => self.by_label.remove(namespace, key, value, name),
+                None => drop_from(&mut self.loose, namespace, name),
+            }
+            if let Some(names) = self.by_place.get_mut(namespace) {
+                names.remove(name);
+            }
+        }
+        let Some(new) = selector else { return };
+        match new.equalities().next() {
+            Some((key, value)) => self.by_label.add(namespace, key, value, name),
+            None => {
+                self.loose.entry(namespace.clone()).or_default().insert(name.clone());
+            }
+        }
+        let names = self.by_place.entry(namespace.clone()).or_default();
+        names.insert(name.clone(), new);
+    }
+
+    /// The names, in order, of those that find a pod with these labels.
+    fn finding<'a>(&'a self, namespace: &str, labels: &BTreeMap<Box<str>, Box<str>>) -> BTreeSet<&'a Arc<str>> {
+        let Some(names) = self.by_place.get(namespace) else {
+            return BTreeSet::new();
+        };
+        let by_label = labels
+            .iter()
+            .filter_map(|(key, value)| self.by_label.names(namespace, key, value));
+        let candidates = by_label.chain(self.loose.get(namespace)).flatten();
+        let label = |key: &str| labels.get(key).map(|value| &**value);
+        candidates
+            .filter(|name| names.get(*name).is_some_and(|selector| selector.matches_with(label)))
+            .collect()
+    }
+}
+
+fn drop_from<K: Ord>(map: &mut BTreeMap<K, BTreeSet<Arc<str>>>, key: &K, name: &str) {
+    if let Some(names) = map.get_mut(key) {
+        names.remove(name);
+        if names.is_empty() {
+            map.remove(key);
+        }
+    }
+}
+
+impl Objects {
+    /// Whether objects of a kind are indexed at all.
+    pub(crate) fn concerns(kind: Kind) -> bool {
+        matches!(
+            kind,
+            Kind::SERVICE
+                | Kind::REPLICATION_CONTROLLER
+                | Kind::POD_DISRUPTION_BUDGET
+                | Kind::DEPLOYMENT
+                | Kind::REPLICA_SET
+                | Kind::STATEFUL_SET
+                | Kind::HORIZONTAL_POD_AUTOSCALER
+                | Kind::PERSISTENT_VOLUME
+                | Kind::PERSISTENT_VOLUME_CLAIM
+        )
+    }
+
+    /// Takes an object's new state in (none: it is gone).
+    pub(crate) fn put(&mut self, key: &Key, after: Option<&Value>) {
+        match key.kind {
+            Kind::HORIZONTAL_POD_AUTOSCALER => self.put_scaler(key, after),
+            Kind::PERSISTENT_VOLUME => self.put_volume(&key.name, after),
+            Kind::PERSISTENT_VOLUME_CLAIM => {
+                let place = (key.namespace.clone(), key.name.clone());
+                let volume = |claim: &Value| claim.pointer("/spec/volumeName").is_none_or(|name| name == "");
+                if after.is_some_and(volume) {
+                    self.pending.insert(place);
+                } else {
+                    self.pending.remove(&place);
+                }
+            }
+            kind => {
+                let selector = after.and_then(|object| selector_of(kind, object));
+                let selectors = self.selectors.entry(kind).or_default();
+                selectors.set(&key.namespace, &key.name, selector);
+            }
+        }
+    }
+
+    fn put_scaler(&mut self, key: &Key, after: Option<&Value>) {
+        let place = (key.namespace.clone(), key.name.clone());
+        if let Some(old) = self.targets.remove(&place) {
+            drop_from(&mut self.scalers, &old, &key.name);
+        }
+        let part = |field: &str| {
+            let target = after.and_then(|scaler| scaler.pointer("/spec/scaleTargetRef"));
+            target
+                .and_then(|target| target.get(field)?.as_str())
+                .unwrap_or_default()
+        };
+        if let Some(kind) = Kind::named(part("apiVersion"), part("kind")) {
+            let target = Key::new(kind, &key.namespace, part("name"));
+            self.scalers.entry(target.clone()).or_default().insert(key.name.clone());
+            self.targets.insert(place, target);
+        }
+    }
+
+    fn put_volume(&mut self, name: &Arc<str>, after: Option<&Value>) {
+        if let Some(old) = self.claims.remove(name) {
+            drop_from(&mut self.volumes, &old, name);
+        }
+        let Some(volume) = after else { return };
+        let part = |field: &str| {
+            let claim = volume.pointer("/spec/claimRef")?;
+            claim.get(field)?.as_str().map(Arc::<str>::from)
+        };
+        let claim = part("namespace").zip(part("name"));
+        self.volumes.entry(claim.clone()).or_default().insert(name.clone());
+        self.claims.insert(name.clone(), claim);
+    }
+
+    /// The objects of a kind whose selectors find a pod with these labels, in order of their names.
+    pub(crate) fn selecting<'a>(
+        &'a self,
+        kind: Kind,
+        namespace: &str,
+        labels: &BTreeMap<Box<str>, Box<str>>,
+    ) -> BTreeSet<&'a Arc<str>> {
+        let selectors = self.selectors.get(&kind);
+        selectors.map_or_else(BTreeSet::new, |selectors| selectors.finding(namespace, labels))
+    }
+
+    /// The autoscalers of a workload.
+    pub(crate) fn scalers(&self, target: &Key) -> impl Iterator<Item = &Arc<str>> {
+        self.scalers.get(target).into_iter().flatten()
+    }
+
+    /// Whether anything in a namespace is scaled.
+    pub(crate) fn has_scalers(&self, namespace: &Arc<str>) -> bool {
+        let first = (namespace.clone(), Arc::from(""));
+        let next = self.targets.range(first..).next();
+        next.is_some_and(|((found, _), _)| found == namespace)
+    }
+
+    /// The volumes that name a claim and those that name none, in order of their names.
+    pub(crate) fn volumes_for(&self, namespace: &str, claim: &str) -> BTreeSet<&Arc<str>> {
+        let own = self.volumes.get(&Some((namespace.into(), claim.into())));
+        own.into_iter().chain(self.volumes.get(&None)).flatten().collect()
+    }
+
+    /// The claims without a volume, in order.
+    pub(crate) fn pending_claims(&self) -> impl Iterator<Item = &Place> {
+        self.pending.iter()
+    }
+}
+
+/// The selector of an object of the kinds that have one; those of an object without one find nothing.
+fn selector_of(kind: Kind, object: &Value) -> Option<LabelSelector> {
+    let wanted = object.pointer("/spec/selector");
+    match kind {
+        // A plain map, and an empty one finds nothing.
+        Kind::SERVICE | Kind::REPLICATION_CONTROLLER => {
+            let map = wanted.and_then(Value::as_object).filter(|map| !map.is_empty());
+            let selector = map.map(|map| serde_json::json!({"matchLabels": map}));
+            Some(LabelSelector::from_object(selector.as_ref()))
+        }
+        Kind::POD_DISRUPTION_BUDGET | Kind::DEPLOYMENT | Kind::REPLICA_SET | Kind::STATEFUL_SET => {
+            Some(LabelSelector::from_object(wanted))
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn selectors_are_found_by_the_labels_of_a_pod() {
+        let mut objects = Objects::default();
+        let budget = |name: &str| Key::new(Kind::POD_DISRUPTION_BUDGET, "x", name);
+        let spec = |selector: Value| json!({"spec": {"selector": selector}});
+        objects.put(&budget("web"), Some(&spec(json!({"matchLabels": {"app": "web"}}))));
+        objects.put(&budget("all"), Some(&spec(json!({}))));
+        let expressions = json!({"matchExpressions": [{"key": "app", "operator": "In", "values": ["web", "api"]}]});
+        objects.put(&budget("both"), Some(&spec(expressions)));
+        objects.put(&budget("none"), Some(&json!({"spec": {}})));
+        let found = |objects: &Objects, app: &str| {
+            let labels = BTreeMap::from([("app".into(), app.into())]);
+            let names = objects.selecting(Kind::POD_DISRUPTION_BUDGET, "x", &labels);
+            names.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(found(&objects, "web"), ["all", "both", "web"]);
+        assert_eq!(found(&objects, "db"), ["all"]);
+        objects.put(&budget("web"), Some(&spec(json!({"matchLabels": {"app": "db"}}))));
+        objects.put(&budget("all"), None);
+        assert_eq!(found(&objects, "web"), ["both"]);
+        assert_eq!(found(&objects, "db"), ["web"]);
+    }
+
+    #[test]
+    fn volumes_and_scalers_follow_what_they_name() {
+        let mut objects = Objects::default();
+        let volume = |name: &str| Key::new(Kind::PERSISTENT_VOLUME, "", name);
+        let bound = json!({"spec": {"claimRef": {"namespace": "x", "name": "data"}}});
+        objects.put(&volume("b"), Some(&bound));
+        objects.put(&volume("a"), Some(&json!({"spec": {}})));
+        let found = |objects: &Objects, claim: &str| {
+            let names = objects.volumes_for("x", claim);
+            names.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(found(&objects, "data"), ["a", "b"]);
+        objects.put(&volume("a"), Some(&bound));
+        assert_eq!(found(&objects, "other"), Vec::<String>::new());
+        objects.put(&volume("b"), None);
+        assert_eq!(found(&objects, "data"), ["a"]);
+
+        let scaler = Key::new(Kind::HORIZONTAL_POD_AUTOSCALER, "x", "web");
+        let aims = |name: &str| json!({"spec": {"scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": name}}});
+        objects.put(&scaler, Some(&aims("one")));
+        objects.put(&scaler, Some(&aims("two")));
+        let scaled = |name: &str| objects.scalers(&Key::new(Kind::DEPLOYMENT, "x", name)).count();
+        assert_eq!((scaled("one"), scaled("two")), (0, 1));
+        assert!(objects.has_scalers(&"x".into()) && !objects.has_scalers(&"w".into()));
+    }
+}

@@ -1,0 +1,73 @@
+//! Names by namespace and by one pair of key and value: what finds pods by a label, or selectors by a pod's labels.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+type Names = BTreeSet<Arc<str>>;
+type Values = BTreeMap<Box<str>, Names>;
+
+/// For each namespace, key and value the names that have it.
+#[derive(Debug, Default)]
+pub(crate) struct Postings(BTreeMap<Arc<str>, BTreeMap<Box<str>, Values>>);
+
+impl Postings {
+    pub(crate) fn add(&mut self, namespace: &Arc<str>, key: &str, value: &str, name: &Arc<str>) {
+        let keys = match self.0.get_mut(namespace) {
+            Some(keys) => keys,
+            None => self.0.entry(namespace.clone()).or_default(),
+        };
+        let values = match keys.get_mut(key) {
+            Some(values) => values,
+            None => keys.entry(key.into()).or_default(),
+        };
+        match values.get_mut(value) {
+            Some(names) => names.insert(name.clone()),
+            None => values.entry(value.into()).or_default().insert(name.clone()),
+        };
+    }
+
+    pub(crate) fn remove(&mut self, namespace: &str, key: &str, value: &str, name: &str) {
+        let Some(keys) = self.0.get_mut(namespace) else { return };
+        let Some(values) = keys.get_mut(key) else { return };
+        let Some(names) = values.get_mut(value) else { return };
+        names.remove(name);
+        // Nothing is kept for what is gone: values such as hashes of templates come and go for ever.
+        if names.is_empty() {
+            values.remove(value);
+        }
+        if values.is_empty() {
+            keys.remove(key);
+        }
+        if keys.is_empty() {
+            self.0.remove(namespace);
+        }
+    }
+
+    pub(crate) fn names(&self, namespace: &str, key: &str, value: &str) -> Option<&Names> {
+        self.0.get(namespace)?.get(key)?.get(value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_removed_leaves_nothing_behind() {
+        let mut postings = Postings::default();
+        let (space, a, b): (Arc<str>, Arc<str>, Arc<str>) = ("x".into(), "a".into(), "b".into());
+        postings.add(&space, "app", "web", &b);
+        postings.add(&space, "app", "web", &a);
+        postings.add(&space, "app", "api", &a);
+        let found = |postings: &Postings, value: &str| {
+            let names = postings.names("x", "app", value).into_iter().flatten();
+            names.map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(found(&postings, "web"), ["a", "b"]);
+        postings.remove("x", "app", "web", "a");
+        assert_eq!(found(&postings, "web"), ["b"]);
+        postings.remove("x", "app", "web", "b");
+        postings.remove("x", "app", "api", "a");
+        assert!(postings.0.is_empty());
+    }
+}
