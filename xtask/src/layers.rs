@@ -37,6 +37,11 @@ const LAYERS: &[(&str, u8, &[&str])] = &[
         3,
         &["model", "ports", "render", "disruption", "kube-access", "lifecycle", "rollout"],
     ),
+    (
+        "controllers",
+        3,
+        &["model", "ports", "disruption", "kube-access", "rollout"],
+    ),
     ("service", 3, &["model", "ports"]),
     ("registry", 3, &["model", "ports", "registry-api", "service", "yaml"]),
     ("web", 3, &["model", "ports", "service", "registry", "rollout"]),

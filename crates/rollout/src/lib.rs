@@ -12,11 +12,14 @@
 //! Before every single write it asks [`MayDisrupt`]. A block stops it within one step and takes its marks back, taints too;
 //! a lost lease or a shutdown stops it where it stands.
 //!
+//! Machines are those of the cloud's groups, or NodeClaims of Karpenter ([`Provisioner`]). What is outdated follows from the
+//! definitions, or, inside a cluster, from the marks alone ([`Rollout::driven_by_marks`]).
+//!
 //! What this crate deliberately does not do: it decides nothing about disruption, renders no pool, writes no stack, and
 //! knows neither the registry nor who holds a lease; those who run it tell it what a pool is ([`PoolSpec`]).
 //!
 //! Main types: [`Rollout`] and its [`Handle`], [`Means`], [`ClusterSpec`], [`PoolSpec`], [`Strategy`], [`MayDisrupt`],
-//! [`ClusterStatus`].
+//! [`ClusterStatus`]; [`Look`] for one look without an engine.
 //!
 //! ```
 //! use disruption::{Environment, Policy, PoolName};
@@ -37,8 +40,10 @@ mod error;
 mod events;
 mod guard;
 mod hand;
+mod look;
 mod machines;
 pub mod names;
+mod no_cloud;
 mod notice;
 mod picture;
 mod pool;
@@ -52,6 +57,8 @@ pub use drain::RunCounts;
 pub use engine::{Handle, Means, Rollout};
 pub use error::RolloutError;
 pub use guard::{MayDisrupt, Permission};
+pub use look::Look;
+pub use no_cloud::NoCloud;
 pub use notice::{Notice, NoticeKind, Notices};
 pub use pool::{ClusterSpec, PoolSpec, Provisioner, Refresh, Strategy, UnknownStrategy};
 pub use ports::cloud::NodeCloud;

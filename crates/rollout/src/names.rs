@@ -30,6 +30,10 @@ pub const ZONE_LABEL: &str = "topology.kubernetes.io/zone";
 pub const DRAINED: &str = "rollout.fleetwright.dev/drained";
 /// The ready label is back for a moment, so that operators of databases see it go again; the node stays marked meanwhile.
 pub const REARMING: &str = "rollout.fleetwright.dev/rearming";
+/// When the node's machine ends whatever anybody does, RFC 3339; whoever gets the notice writes it.
+pub const MACHINE_ENDS: &str = "rollout.fleetwright.dev/machine-ends";
+/// Why it ends.
+pub const MACHINE_ENDS_REASON: &str = "rollout.fleetwright.dev/machine-ends-reason";
 /// Keeps Karpenter from ending a node by its own choice; ours where [`SCALE_DOWN_HELD`] is beside it.
 pub const DO_NOT_DISRUPT: &str = "karpenter.sh/do-not-disrupt";
 /// Label of a NodeClaim and its node with the name of its NodePool.

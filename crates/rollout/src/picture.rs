@@ -54,6 +54,14 @@ pub(crate) struct Picture {
 }
 
 impl Picture {
+    /// A picture in which the marks alone say which nodes are to go.
+    pub(crate) fn by_marks() -> Self {
+        Self {
+            by_marks: true,
+            ..Self::default()
+        }
+    }
+
     /// Everything was read completely and can be read now.
     pub(crate) fn complete(&self, kinds: usize) -> bool {
         self.synced.len() == kinds && self.trouble.is_empty()
@@ -283,7 +291,9 @@ impl Picture {
         state.priority = node.priority;
         state.replace_first = node.replace_first && !removed;
         state.mark = node.mark();
-        let ends = machine.and_then(|one: &Machine| one.ends.clone());
+        let ends = machine
+            .and_then(|one: &Machine| one.ends.clone())
+            .or_else(|| node.ends.clone());
         state.outdated = match (&ends, removed) {
             (Some((_, code)), _) => Some(format!("the cloud takes the machine back ({code})").into()),
             (None, true) => Some("the node pool is removed".into()),

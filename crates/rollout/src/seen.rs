@@ -12,8 +12,8 @@ use serde_json::Value;
 
 use crate::claims::{self, ClaimSeen, Hash, NodePoolSeen};
 use crate::names::{
-    CLAIM_POOL_LABEL, CORDONED, DRAINED, POOL_LABEL, QUARANTINED, READY_LABEL_REMOVED, REARMING, SCALE_DOWN_HELD,
-    SELECTED, SELECTED_REASON, ZONE_LABEL,
+    CLAIM_POOL_LABEL, CORDONED, DRAINED, MACHINE_ENDS, MACHINE_ENDS_REASON, POOL_LABEL, QUARANTINED,
+    READY_LABEL_REMOVED, REARMING, SCALE_DOWN_HELD, SELECTED, SELECTED_REASON, ZONE_LABEL,
 };
 
 /// The projection of one object; an object that the contract needs and that cannot be read says so.
@@ -69,6 +69,8 @@ pub(crate) struct NodeSeen {
     pub(crate) rearming: bool,
     /// We said that it is drained.
     pub(crate) drained: bool,
+    /// Its machine ends then, whatever anybody does, as a notice on the node says.
+    pub(crate) ends: Option<(Timestamp, Box<str>)>,
 }
 
 impl NodeSeen {
@@ -182,6 +184,10 @@ fn read_node(object: &Value) -> Result<NodeSeen, String> {
         held: annotations.contains_key(SCALE_DOWN_HELD),
         rearming: annotations.contains_key(REARMING),
         drained: annotations.contains_key(DRAINED),
+        ends: clock(&annotations, MACHINE_ENDS)?.map(|at| {
+            let why = annotations.get(MACHINE_ENDS_REASON).map_or("notice", String::as_str);
+            (at, why.into())
+        }),
     })
 }
 

@@ -1,8 +1,8 @@
 //! What people are told: per pool its nodes, per node its pods, each with the sentence, the earliest and the latest end.
 
 use disruption::{
-    NodeName, NodeStep, PodDecision, PodKey, PoolName, Verdict, decide_node, decide_pool, expected, explain_node,
-    explain_pod, explain_pool_wait, gone_at_latest,
+    Budget, ClusterView, NodeName, NodeStep, PodDecision, PodKey, Policy, PoolName, Verdict, decide_node, decide_pool,
+    expected, explain_node, explain_pod, explain_pool_wait, gone_at_latest,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -105,6 +105,13 @@ pub struct PodStatus {
     pub decision: PodDecision,
     /// The same in one sentence.
     pub sentence: String,
+    /// Budgets that guard it, with their state.
+    #[serde(default)]
+    pub budgets: Vec<String>,
+    /// The earliest end: now when it may go, the next change by time alone while it waits; absent when what it waits on may
+    /// end at any time, or never.
+    #[serde(default)]
+    pub earliest: Option<Timestamp>,
     /// When it may be forced at the latest, while it waits.
     pub until: Option<Timestamp>,
 }
@@ -176,42 +183,74 @@ fn pool_status(engine: &Engine, pool: &PoolSpec, now: Timestamp) -> PoolStatus {
         nodes: nodes
             .iter()
             .filter(|node| node.outdated.is_some() || node.mark.is_some())
-            .filter_map(|node| node_status(engine, pool, &node.name, now))
+            .filter_map(|node| node_status(view, &pool.policy, engine.spec.id.as_str(), &node.name, now))
             .collect(),
     }
 }
 
-fn node_status(engine: &Engine, pool: &PoolSpec, node: &NodeName, now: Timestamp) -> Option<NodeStatus> {
-    let view = &engine.picture.view;
+/// A node with its pods, as the view has it.
+pub(crate) fn node_status(
+    view: &ClusterView,
+    policy: &Policy,
+    cluster: &str,
+    node: &NodeName,
+    now: Timestamp,
+) -> Option<NodeStatus> {
     let state = view.node(node)?;
-    let decision = decide_node(view, &pool.policy, node, now).ok()?;
-    let cluster = engine.spec.id.to_string();
-    let pods = decision.pods.iter().map(|one| PodStatus {
-        pod: one.pod.clone(),
-        owner: view
-            .pod(&one.pod)
-            .map(|pod| pod.responsible().to_owned())
-            .unwrap_or_default(),
-        sentence: explain_pod(Some(&cluster), view, node, one, now),
-        until: match &one.verdict {
-            Verdict::Wait(wait) => wait.until,
-            Verdict::Evict | Verdict::Force(_) | Verdict::Leave(_) => None,
-        },
-        decision: one.clone(),
-    });
+    let decision = decide_node(view, policy, node, now).ok()?;
+    let pods = decision.pods.iter();
+    let pods = pods.map(|one| pod_status(view, cluster, node, one, now)).collect();
     let mark = state.mark.as_ref();
     Some(NodeStatus {
         node: node.clone(),
         outdated: state.outdated.as_ref().map(ToString::to_string),
         selected: mark.map(|mark| mark.selected),
         draining: mark.and_then(|mark| mark.draining),
-        sentence: explain_node(Some(&cluster), view, &decision, now),
-        expected: expected(view, &pool.policy, node, now).ok().and_then(|end| end.at),
-        latest: gone_at_latest(view, &pool.policy, node, now)
+        sentence: explain_node(Some(cluster), view, &decision, now),
+        expected: expected(view, policy, node, now).ok().and_then(|end| end.at),
+        latest: gone_at_latest(view, policy, node, now)
             .ok()
             .and_then(Result::ok)
             .map(|bound| bound.at),
-        pods: pods.collect(),
+        pods,
         step: decision.step.clone(),
     })
+}
+
+/// A pod with the decision on it.
+pub(crate) fn pod_status(
+    view: &ClusterView,
+    cluster: &str,
+    node: &NodeName,
+    decision: &PodDecision,
+    now: Timestamp,
+) -> PodStatus {
+    let state = view.pod(&decision.pod);
+    let (earliest, until) = match &decision.verdict {
+        Verdict::Evict | Verdict::Force(_) => (Some(now), None),
+        // The gate is the last rule before force; what else ends the wait has no time.
+        Verdict::Wait(wait) => (decision.changes_at.filter(|_| wait.gate.is_none()), wait.until),
+        Verdict::Leave(_) => (None, None),
+    };
+    PodStatus {
+        pod: decision.pod.clone(),
+        owner: state.map(|pod| pod.responsible().to_owned()).unwrap_or_default(),
+        sentence: explain_pod(Some(cluster), view, node, decision, now),
+        budgets: view.budgets_of(&decision.pod).into_iter().map(budget_text).collect(),
+        earliest,
+        until,
+        decision: decision.clone(),
+    }
+}
+
+/// A budget in the words that people know from kubectl.
+fn budget_text(budget: &Budget) -> String {
+    format!(
+        "{}: {} of {} allowed, {} healthy, {} needed",
+        budget.key,
+        budget.allowed,
+        budget.room(),
+        budget.healthy,
+        budget.desired
+    )
 }
