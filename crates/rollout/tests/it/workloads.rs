@@ -280,7 +280,8 @@ async fn a_primary_goes_after_its_role_has_moved_and_the_operator_is_told_twice_
     lab.start_engine(None);
     lab.new_definition("workers").await;
     let hours = lab.rolled("workers", 24).await;
-    (operator.abort(), roles.abort());
+    operator.abort();
+    roles.abort();
     let gone = asked_to_go(&mut tap);
     let masters = gone
         .iter()
