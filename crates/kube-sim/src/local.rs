@@ -462,6 +462,7 @@ impl Local {
             accept: String::new(),
             user_agent: String::new(),
             shape: Ok(Shape::Object),
+            as_of: None,
             body: Bytes::new(),
             warnings: Vec::new(),
         };

@@ -326,6 +326,7 @@ impl ApiServer {
         let body = self.collect(body).await?;
         let mut context = Context {
             shape: negotiate(&parts.headers, &options),
+            as_of: parts.extensions.get::<AsOf>().copied(),
             content_type: text_header(&parts.headers, &header::CONTENT_TYPE),
             accept: text_header(&parts.headers, &header::ACCEPT),
             user_agent: text_header(&parts.headers, &header::USER_AGENT),
@@ -421,6 +422,11 @@ where
     }
 }
 
+/// Rides on a request that a lagging cache is to answer: a single object is read as it was at this version. Nobody outside
+/// of the crate can ask for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct AsOf(pub(crate) u64);
+
 /// One request on its way.
 #[derive(Debug)]
 pub(crate) struct Context {
@@ -433,6 +439,7 @@ pub(crate) struct Context {
     pub(crate) accept: String,
     pub(crate) user_agent: String,
     pub(crate) shape: Result<Shape, ApiError>,
+    pub(crate) as_of: Option<AsOf>,
     pub(crate) body: Bytes,
     pub(crate) warnings: Vec<String>,
 }

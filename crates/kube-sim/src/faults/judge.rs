@@ -1,7 +1,7 @@
 //! Which faults a request meets, and the record of them.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use futures::future::BoxFuture;
 use jiff::Timestamp;
@@ -60,6 +60,9 @@ impl RuleState {
     }
 }
 
+/// Takes each fault in the moment it is done.
+pub(super) type Listener = Box<dyn Fn(&FaultEvent) + Send + Sync>;
+
 #[derive(Debug)]
 struct Book {
     rules: Vec<RuleState>,
@@ -68,12 +71,21 @@ struct Book {
 }
 
 /// Follows a plan for one server.
-#[derive(Debug)]
 pub(super) struct Judge {
     clock: Arc<dyn Clock>,
     book: Mutex<Book>,
+    /// Who takes the faults instead of the record; the first one stays.
+    listener: OnceLock<Listener>,
     /// Told when a new plan lets the server die now, so that watches opened before it are cut.
     died: Arc<Notify>,
+}
+
+impl fmt::Debug for Judge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Judge")
+            .field("book", &self.book)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A request as the record names it.
@@ -104,6 +116,7 @@ impl Judge {
                 calls: 0,
                 events: Vec::new(),
             }),
+            listener: OnceLock::new(),
             died: Arc::default(),
         }
     }
@@ -197,13 +210,23 @@ impl Judge {
     pub(super) fn note(&self, subject: &Subject, rule: &str, fault: &Fault) {
         let time = self.clock.now();
         tracing::debug!(call = subject.call, request = subject.text, %fault, "fault");
-        self.book().events.push(FaultEvent {
+        let event = FaultEvent {
             time,
             call: subject.call,
             rule: rule.to_owned(),
             request: subject.text.clone(),
             fault: fault.clone(),
-        });
+        };
+        match self.listener.get() {
+            Some(listener) => listener(&event),
+            None => self.book().events.push(event),
+        }
+    }
+
+    /// Hands faults to a listener from now on.
+    pub(super) fn listen(&self, listener: Listener) {
+        // A second one is dropped, as the field says.
+        let _ = self.listener.set(listener);
     }
 
     /// Hands the record over and begins a new one.

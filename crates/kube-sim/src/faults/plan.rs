@@ -189,7 +189,8 @@ pub enum Fault {
     Unavailable,
     /// 401: the token has expired.
     Unauthorized,
-    /// A list is answered as it was so many writes ago, as from a cache that lags. Other requests are not touched.
+    /// A list or a single object is answered as it was so many writes ago, as from a cache that lags. Other requests are not
+    /// touched, nor are those that name a version.
     Stale(u64),
     /// A watch is silent for so long and then goes on where it was. Other requests are not touched.
     WatchGap(Duration),
@@ -202,7 +203,9 @@ impl Fault {
     pub(super) fn concerns(&self, info: &RequestInfo) -> bool {
         match self {
             Self::Gone => info.verb == "watch" || info.verb == "list",
-            Self::Stale(_) => info.verb == "list",
+            Self::Stale(_) => {
+                info.verb == "list" || (info.verb == "get" && info.is_resource && info.subresource.is_empty())
+            }
             Self::WatchGap(_) | Self::WatchCut(_) => info.verb == "watch",
             Self::Conflict => matches!(info.verb.as_str(), "create" | "update" | "patch" | "delete"),
             _ => true,

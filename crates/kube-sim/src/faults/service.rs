@@ -16,7 +16,7 @@ use super::body::{FaultyBody, sleep};
 use super::judge::{FaultEvent, Judge, Sentence};
 use super::plan::{Fault, FaultPlan};
 use crate::request::{Options, RequestInfo};
-use crate::server::ApiServer;
+use crate::server::{ApiServer, AsOf};
 use crate::status::ApiError;
 use crate::view::{event_line, to_bytes};
 
@@ -60,7 +60,7 @@ impl FaultyApi<ApiServer> {
 }
 
 impl<S> FaultyApi<S> {
-    /// Puts a plan before any service that answers the API. Its lists cannot be stale, since nobody knows its versions.
+    /// Puts a plan before any service that answers the API. Its answers cannot be stale, since nobody knows its versions.
     #[must_use]
     pub fn new(inner: S, clock: Arc<dyn Clock>, plan: FaultPlan) -> Self {
         Self {
@@ -74,6 +74,12 @@ impl<S> FaultyApi<S> {
     /// [`Fault::Dead`] that is on now cuts the watches that are open.
     pub fn set_plan(&self, plan: FaultPlan) {
         self.judge.set_plan(plan);
+    }
+
+    /// Hands each fault over in the moment it is done, to a log of everything that happens; [`FaultyApi::take_events`] gives
+    /// nothing from then on.
+    pub fn on_event(&self, listener: impl Fn(&FaultEvent) + Send + Sync + 'static) {
+        self.judge.listen(Box::new(listener));
     }
 
     /// The faults done since the last call, in order.
@@ -149,11 +155,13 @@ where
                 sleep(judge.clock(), *time).await;
             }
             Fault::Stale(writes) => {
-                if let Some(versions) = &versions
-                    && let Some(older) = at_version(request.uri(), versions().saturating_sub(*writes).max(1))
+                let version = versions
+                    .as_ref()
+                    .map(|versions| versions().saturating_sub(*writes).max(1));
+                if let Some(version) = version
+                    && look_back(&mut request, info, version)
                 {
                     judge.note(&subject, rule, fault);
-                    *request.uri_mut() = older;
                 }
             }
             Fault::Refuse | Fault::Dead => {
@@ -188,13 +196,36 @@ where
     Ok(response)
 }
 
+/// Lets a request read the past; false for requests that name a version themselves.
+fn look_back<B>(request: &mut Request<B>, info: &RequestInfo, version: u64) -> bool {
+    if info.verb == "get" {
+        let named = names_version(request.uri().query().unwrap_or_default());
+        if !named {
+            request.extensions_mut().insert(AsOf(version));
+        }
+        return !named;
+    }
+    let older = at_version(request.uri(), version);
+    let found = older.is_some();
+    if let Some(older) = older {
+        *request.uri_mut() = older;
+    }
+    found
+}
+
+/// Whether a query asks for a version of its own; 0 is any.
+fn names_version(query: &str) -> bool {
+    const FIELD: &str = "resourceVersion=";
+    query.split('&').any(|part| {
+        part.strip_prefix(FIELD)
+            .is_some_and(|version| !matches!(version, "" | "0"))
+    })
+}
+
 /// The same list at an exact version. Requests that name a version or go on with a page are left alone.
 fn at_version(uri: &Uri, version: u64) -> Option<Uri> {
     let query = uri.query().unwrap_or_default();
-    let named = query
-        .split('&')
-        .any(|part| part.starts_with("continue=") || (part.starts_with("resourceVersion=") && part.len() > 17));
-    if named {
+    if names_version(query) || query.split('&').any(|part| part.starts_with("continue=")) {
         return None;
     }
     let kept: Vec<&str> = query

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use super::{Answer, Target};
 use crate::body::ReplyBody;
 use crate::selector::{FieldSelector, LabelSelector};
-use crate::server::{Context, json_response};
+use crate::server::{AsOf, Context, json_response};
 use crate::status::{ApiError, FieldError};
 use crate::store::{Collection, Key, Object, State};
 use crate::view::{Shape, to_bytes};
@@ -19,7 +19,10 @@ use crate::watch::{Filter, Start, WatchStream, too_old};
 
 /// Answers with one object.
 pub(super) fn get(context: &Context, target: &Target) -> Answer {
-    let object = context.find(target)?;
+    let object = match context.as_of {
+        Some(AsOf(version)) => find_at(context, target, version)?,
+        None => context.find(target)?,
+    };
     if let Ok(wanted) = context.options.resource_version.parse::<u64>() {
         let current = context.core().state().version();
         if wanted > current {
@@ -27,6 +30,15 @@ pub(super) fn get(context: &Context, target: &Target) -> Answer {
         }
     }
     context.reply(target, 200, &object)
+}
+
+/// The object this request names as it was at a version, or as long ago as the server remembers.
+fn find_at(context: &Context, target: &Target, version: u64) -> Result<Arc<Object>, ApiError> {
+    let key = context.key(target);
+    let state = context.core().state();
+    let collection = state.collection(&target.resource.stored_as);
+    let found = collection.and_then(|collection| collection.object_at(&key, version));
+    found.ok_or_else(|| target.not_found(&context.info.name))
 }
 
 /// The error for a version that is yet to come.

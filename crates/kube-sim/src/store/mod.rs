@@ -88,6 +88,15 @@ impl Collection {
         objects
     }
 
+    /// One object as it was at a version, or at the oldest one that is remembered; none if it was not there.
+    pub(crate) fn object_at(&self, key: &Key, version: u64) -> Option<Arc<Object>> {
+        let later = self.events_after(version).find(|event| *event.key == *key);
+        match later {
+            Some(event) => event.before.clone(),
+            None => self.objects.get(key).cloned(),
+        }
+    }
+
     fn push(&mut self, event: Event, window: usize, bytes: usize) {
         self.log_bytes += event.object.bytes.len();
         self.log.push_back(event);

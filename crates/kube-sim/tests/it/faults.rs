@@ -136,7 +136,7 @@ async fn delays_pass_on_the_clock() {
 
 #[tokio::test]
 async fn lists_can_be_older_than_what_was_written() {
-    let (_, faulty, maps) = with(FaultRule::new("r", Fault::Stale(2)).every(2));
+    let (_, faulty, maps) = with(FaultRule::new("r", Fault::Stale(2)).verbs(&["list"]).every(2));
     for name in ["a", "b", "c"] {
         create(&maps, name).await.unwrap();
     }
@@ -153,6 +153,55 @@ async fn lists_can_be_older_than_what_was_written() {
     assert_eq!(names(&maps).await, ["a", "b", "c"]);
     maps.get("c").await.unwrap();
     assert_eq!(faulty.take_events().len(), 1);
+}
+
+#[tokio::test]
+async fn a_single_object_can_be_older_than_what_was_written() {
+    let (_, faulty, maps) = with(FaultRule::new("r", Fault::Stale(2)).verbs(&["get"]).every(2));
+    create(&maps, "a").await.unwrap();
+    for value in ["1", "2", "3"] {
+        let change = Patch::Merge(json!({"data": {"n": value}}));
+        maps.patch("a", &PatchParams::default(), &change).await.unwrap();
+    }
+    let read = async |maps: &Api<ConfigMap>| {
+        let map = maps.get("a").await.unwrap();
+        (
+            map.resource_version().unwrap().parse::<u64>().unwrap(),
+            map.data.unwrap()["n"].clone(),
+        )
+    };
+    let (newest, value) = read(&maps).await;
+    assert_eq!(value, "3");
+    assert_eq!(
+        read(&maps).await,
+        (newest - 2, "1".to_owned()),
+        "as it was two writes ago"
+    );
+    // What is written on the strength of an old read is refused, as on a real server.
+    maps.get("a").await.unwrap();
+    let mut old = maps.get("a").await.unwrap();
+    old.data = Some([("n".to_owned(), "4".to_owned())].into());
+    let refused = maps.replace("a", &PostParams::default(), &old).await;
+    assert!(matches!(refused, Err(kube::Error::Api(status)) if status.code == 409));
+    assert_eq!(faulty.take_events().len(), 2);
+    // Seen from the past, an object that is gone is there still, and a new one is not.
+    maps.delete("a", &DeleteParams::default()).await.unwrap();
+    assert!(maps.get_opt("a").await.unwrap().is_none());
+    assert!(maps.get_opt("a").await.unwrap().is_some());
+    create(&maps, "b").await.unwrap();
+    maps.get("b").await.unwrap();
+    assert!(maps.get_opt("b").await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn faults_can_be_told_in_the_moment_they_are_done() {
+    let (_, faulty, maps) = with(FaultRule::new("r", Fault::Conflict).verbs(&["create"]));
+    let told = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let into = told.clone();
+    faulty.on_event(move |event| into.lock().unwrap().push(event.request.clone()));
+    assert!(create(&maps, "a").await.is_err());
+    assert_eq!(*told.lock().unwrap(), ["create configmaps default/"]);
+    assert!(faulty.take_events().is_empty());
 }
 
 /// Reads the events of objects from a watcher until one has this name; returns all names.
