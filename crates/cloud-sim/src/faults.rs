@@ -193,6 +193,8 @@ pub struct FaultPlan {
     pub resources: Vec<ResourceRule>,
     /// Instances, of a thousand, whose node never becomes ready; they boot, but their agent stays silent.
     pub never_ready_per_mille: u32,
+    /// The same for a while; the larger number counts where several are in force.
+    pub never_ready_spans: Vec<(Window, u32)>,
     /// Spot instances, of a thousand, that are taken back within their first hours.
     pub spot_loss_per_mille: u32,
 }
@@ -223,6 +225,30 @@ impl Faults {
             _ => Duration::ZERO,
         };
         self.plan.calls.iter().map(lag).max().unwrap_or_default()
+    }
+
+    /// Goes on with another plan; rules that are in both keep what they have counted.
+    pub(crate) fn set_plan(&mut self, plan: FaultPlan) {
+        let old_calls = self.plan.calls.iter().zip(&self.used);
+        let old_resources = self
+            .plan
+            .resources
+            .iter()
+            .zip(self.used.iter().skip(self.plan.calls.len()));
+        let mut calls: Vec<(&CallRule, (u64, u32))> = old_calls.map(|(rule, used)| (rule, *used)).collect();
+        let mut resources: Vec<(&ResourceRule, (u64, u32))> = old_resources.map(|(rule, used)| (rule, *used)).collect();
+        let mut used: Vec<(u64, u32)> = plan.calls.iter().map(|rule| take(&mut calls, rule)).collect();
+        used.extend(plan.resources.iter().map(|rule| take(&mut resources, rule)));
+        (self.plan, self.used) = (plan, used);
+    }
+
+    /// Instances, of a thousand, that never become ready when they are launched now.
+    pub(crate) fn never_ready(&self, now: Timestamp) -> u32 {
+        let spans = self.plan.never_ready_spans.iter();
+        let in_force = spans
+            .filter(|(window, _)| window.contains(now))
+            .map(|(_, per_mille)| *per_mille);
+        in_force.max().unwrap_or(0).max(self.plan.never_ready_per_mille)
     }
 
     /// What goes wrong with this call.
@@ -298,9 +324,34 @@ impl Faults {
     }
 }
 
+/// What an equal rule has counted; each count is taken once.
+fn take<R: PartialEq>(known: &mut Vec<(&R, (u64, u32))>, rule: &R) -> (u64, u32) {
+    let place = known.iter().position(|(old, _)| *old == rule);
+    place.map(|place| known.swap_remove(place).1).unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rules_that_stay_keep_their_counts() {
+        let once = CallRule::new(CallFault::Refuse, &["A"]).at_most(1);
+        let plan = |calls: &[&CallRule]| FaultPlan {
+            calls: calls.iter().map(|rule| (*rule).clone()).collect(),
+            ..FaultPlan::default()
+        };
+        let mut faults = Faults::new(plan(&[&once]), Random::new(1));
+        let now = Timestamp::UNIX_EPOCH;
+        assert_eq!(faults.on_call("A", false, now), Some(CallFault::Refuse));
+        let other = CallRule::new(CallFault::Throttle, &["B"]);
+        faults.set_plan(plan(&[&other, &once]));
+        assert_eq!(faults.on_call("A", false, now), None, "its budget is used up still");
+        assert_eq!(faults.on_call("B", false, now), Some(CallFault::Throttle));
+        faults.set_plan(plan(&[]));
+        faults.set_plan(plan(&[&once]));
+        assert_eq!(faults.on_call("A", false, now), Some(CallFault::Refuse), "a new rule");
+    }
 
     #[test]
     fn rules_apply_by_call_window_and_budget() {

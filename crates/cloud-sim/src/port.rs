@@ -5,7 +5,7 @@ mod instances;
 mod services;
 mod stacks;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -32,6 +32,8 @@ pub struct SimClouds {
     template: WorldOptions,
     clock: Arc<dyn Clock>,
     open: Arc<Mutex<BTreeMap<(String, String), CloudSim>>>,
+    /// The accounts whose role can be assumed; all where nobody says.
+    known: Option<Arc<BTreeSet<String>>>,
 }
 
 impl SimClouds {
@@ -39,7 +41,21 @@ impl SimClouds {
     #[must_use]
     pub fn new(template: WorldOptions, clock: Arc<dyn Clock>) -> Self {
         let open = Arc::default();
-        Self { template, clock, open }
+        Self {
+            template,
+            clock,
+            open,
+            known: None,
+        }
+    }
+
+    /// Only these accounts (numbers, with or without `aws:` in front) have a role that can be assumed; opening another one is
+    /// denied. Without this all have one.
+    #[must_use]
+    pub fn only(mut self, accounts: &[&str]) -> Self {
+        let number = |account: &&str| account.rsplit(':').next().unwrap_or(account).to_owned();
+        self.known = Some(Arc::new(accounts.iter().map(number).collect()));
+        self
     }
 
     /// The account with this number (with or without `aws:` in front) in a region.
@@ -64,6 +80,14 @@ impl SimClouds {
 #[async_trait]
 impl Clouds for SimClouds {
     async fn open(&self, account: &AccountId, region: &str) -> Result<Arc<dyn Cloud>, CloudError> {
+        let number = account.as_str().rsplit(':').next().unwrap_or_default();
+        if self.known.as_ref().is_some_and(|known| !known.contains(number)) {
+            let message = format!("the identity is not authorized to assume the role of account {number}");
+            return Err(CloudError::Denied {
+                call: "AssumeRole",
+                message,
+            });
+        }
         Ok(Arc::new(self.sim(account.as_str(), region)))
     }
 }

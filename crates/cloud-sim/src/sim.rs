@@ -28,6 +28,8 @@ pub struct CloudSim {
     account: Arc<str>,
     region: Arc<str>,
     listener: Arc<Listener>,
+    /// Calls through this handle do not wait.
+    impatient: bool,
 }
 
 /// Who wants to hear of calls that write.
@@ -53,6 +55,17 @@ impl CloudSim {
             account,
             region,
             listener: Arc::default(),
+            impatient: false,
+        }
+    }
+
+    /// A handle for those who act while simulated time stands still: calls through it take no time, and one that a fault
+    /// delays ends at once as if its caller had given it up, with nothing done ([`CloudError::OutcomeUnknown`]).
+    #[must_use]
+    pub fn impatient(&self) -> Self {
+        Self {
+            impatient: true,
+            ..self.clone()
         }
     }
 
@@ -115,7 +128,7 @@ impl CloudSim {
         self.lock().log.since(0).map(|event| format!("{event}\n")).collect()
     }
 
-    /// Goes on with this fault plan; what rules have counted so far is forgotten.
+    /// Goes on with this fault plan; rules that are in the old one as well keep what they have counted.
     pub fn set_faults(&self, plan: FaultPlan) {
         self.lock().set_faults(plan);
     }
@@ -461,8 +474,10 @@ impl CloudSim {
             }
             (pause, fault)
         };
-        if !pause.is_zero() {
-            self.clock.sleep(pause).await;
+        match &fault {
+            Some(CallFault::Delay(_)) if self.impatient => return Err(CloudError::OutcomeUnknown { call }),
+            _ if self.impatient || pause.is_zero() => {}
+            _ => self.clock.sleep(pause).await,
         }
         match fault {
             Some(CallFault::Refuse) => {

@@ -1,6 +1,7 @@
 //! Stacks: operations that take their time, go wrong in the middle and roll back.
 
 mod finish;
+mod listeners;
 mod make;
 mod node_group;
 mod removal;

@@ -94,7 +94,7 @@ impl World {
 
     /// Goes on with this plan from now on.
     pub(crate) fn set_faults(&mut self, plan: FaultPlan) {
-        self.faults = Faults::new(plan, self.random);
+        self.faults.set_plan(plan);
         self.past.clear();
     }
 

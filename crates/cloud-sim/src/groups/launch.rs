@@ -233,7 +233,7 @@ impl World {
         let (id, market) = (view.id.clone(), view.market);
         let never_ready = self
             .random
-            .chance("never-ready", id.as_str(), self.faults.plan().never_ready_per_mille);
+            .chance("never-ready", id.as_str(), self.faults.never_ready(self.now));
         let record = InstanceRecord {
             view,
             user_data,

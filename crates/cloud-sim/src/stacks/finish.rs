@@ -6,7 +6,7 @@ use ports::cloud::{StackOutcome, StackPhase};
 
 use super::run::{Act, Goal, Task, TaskState};
 use super::scope::LiveScope;
-use crate::template::{Evaluator, dependencies};
+use crate::template::dependencies;
 use crate::world::World;
 
 /// Tasks that bring every active resource of the stack's target, each after its dependencies.
@@ -295,11 +295,7 @@ impl World {
             stack,
             desired: &desired,
         };
-        let template = &desired.template;
-        let evaluator = Evaluator {
-            template,
-            scope: &scope,
-        };
+        let (template, evaluator) = (&desired.template, scope.evaluator());
         let (mut outputs, mut exports) = (BTreeMap::new(), BTreeMap::new());
         for (name, output) in &template.outputs {
             if !output
@@ -390,12 +386,9 @@ impl World {
             stack,
             desired,
         };
-        let template = &desired.template;
-        let evaluator = Evaluator {
-            template,
-            scope: &scope,
-        };
-        let active = template
+        let evaluator = scope.evaluator();
+        let active = desired
+            .template
             .resources
             .iter()
             .filter(|(name, _)| desired.active.contains(*name));

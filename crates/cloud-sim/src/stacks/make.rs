@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::ResourceRecord;
 use super::node_group::{hook_spec, template_spec};
 use super::signal::Wait;
-use super::types::{GROUP, HOOK, TEMPLATE, WAIT, id_prefix, type_info};
+use super::types::{GROUP, HOOK, LISTENER, LISTENER_CERTIFICATE, TEMPLATE, WAIT, id_prefix, type_info};
 use crate::state::TargetGroupRecord;
 use crate::template::text;
 use crate::world::{World, later};
@@ -237,6 +237,7 @@ impl World {
                     .target_groups
                     .insert(physical.clone(), TargetGroupRecord { arn });
             }
+            LISTENER | LISTENER_CERTIFICATE => self.attach_certificates(&physical, properties)?,
             "AWS::CertificateManager::Certificate" => self.make_certificate(&physical, properties),
             "AWS::EC2::Volume" => self.make_volume(&physical, properties, tags),
             "AWS::EKS::Cluster" => self.make_control_plane(name, properties),
@@ -387,6 +388,10 @@ impl World {
                     .ok_or("AutoScalingGroup name not found")?;
                 record.hooks.insert(physical.clone(), hook_spec(&physical, properties));
             }
+            LISTENER | LISTENER_CERTIFICATE => {
+                self.detach_certificates(&physical);
+                self.attach_certificates(&physical, properties)?;
+            }
             "AWS::S3::Bucket" => self.set_versioning(&physical, properties),
             "AWS::Route53::RecordSet" => self.change_record(DnsAction::Upsert, properties)?,
             _ => {}
@@ -462,6 +467,7 @@ impl World {
                 }
                 self.state.certificates.remove(&physical);
             }
+            LISTENER | LISTENER_CERTIFICATE => self.detach_certificates(&physical),
             "AWS::EC2::Volume" => {
                 self.state.volumes.remove(&physical);
             }

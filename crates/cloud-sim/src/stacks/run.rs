@@ -13,7 +13,6 @@ use super::types::type_info;
 use super::{Desired, ResourceRecord, StackRecord};
 use crate::faults::{ResourceFault, ResourceStep};
 use crate::state::Due;
-use crate::template::Evaluator;
 use crate::world::{World, later};
 
 /// What an operation is for.
@@ -300,16 +299,12 @@ impl World {
             stack,
             desired,
         };
-        let template = &desired.template;
-        let evaluator = Evaluator {
-            template,
-            scope: &scope,
-        };
-        let spec = template
+        let spec = desired
+            .template
             .resources
             .get(key)
             .ok_or("The resource is not in the template.")?;
-        let mut properties = evaluator.value(&spec.properties)?.unwrap_or_else(|| json!({}));
+        let mut properties = scope.evaluator().value(&spec.properties)?.unwrap_or_else(|| json!({}));
         if let Some(map) = properties.as_object_mut() {
             map.insert(super::make::STACK_TAGS.to_owned(), json!(desired.tags));
         }

@@ -84,6 +84,16 @@ pub(super) struct LiveScope<'a> {
     pub(super) desired: &'a Desired,
 }
 
+impl LiveScope<'_> {
+    /// What works the expressions of the stack's template out in this scope.
+    pub(super) fn evaluator(&self) -> Evaluator<'_> {
+        Evaluator {
+            template: &self.desired.template,
+            scope: self,
+        }
+    }
+}
+
 impl Scope for LiveScope<'_> {
     fn reference(&self, name: &str) -> Option<Value> {
         let parameter = known(self.world, &self.stack.id, &self.stack.name, self.desired, name);

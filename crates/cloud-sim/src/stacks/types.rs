@@ -39,6 +39,9 @@ pub(super) const TEMPLATE: &str = "AWS::EC2::LaunchTemplate";
 pub(super) const HOOK: &str = "AWS::AutoScaling::LifecycleHook";
 pub(super) const WAIT: &str = "AWS::CloudFormation::WaitCondition";
 
+pub(super) const LISTENER: &str = "AWS::ElasticLoadBalancingV2::Listener";
+pub(super) const LISTENER_CERTIFICATE: &str = "AWS::ElasticLoadBalancingV2::ListenerCertificate";
+
 const ELB: &str = "arn:aws:elasticloadbalancing:{region}:{account}:";
 
 /// All types, in name order.
@@ -253,7 +256,7 @@ const TYPES: &[TypeInfo] = &[
         ],
     ),
     kind(
-        "AWS::ElasticLoadBalancingV2::Listener",
+        LISTENER,
         4,
         "",
         "listener/{name}/{hex}",
@@ -261,7 +264,7 @@ const TYPES: &[TypeInfo] = &[
         &[("ListenerArn", "{id}")],
     ),
     kind(
-        "AWS::ElasticLoadBalancingV2::ListenerCertificate",
+        LISTENER_CERTIFICATE,
         4,
         "",
         "listener-certificate/{name}/{hex}",

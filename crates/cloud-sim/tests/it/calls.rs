@@ -1,10 +1,13 @@
 //! What stands in front of every call: limits and faults.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use cloud_sim::{ApiLimits, CallFault, CallRule, FaultPlan};
-use ports::Classified;
-use ports::cloud::{CloudError, GroupSize, Instances, NodeGroups, Shrink, Stacks, Tags};
+use cloud_sim::{ApiLimits, CallFault, CallRule, FaultPlan, SimClouds, Span, Window, WorldOptions};
+use jiff::Timestamp;
+use model::AccountId;
+use ports::cloud::{CloudError, Clouds, GroupSize, Instances, NodeGroups, Shrink, Stacks, Tags};
+use ports::{Classified, SimClock};
 
 use crate::lab::{Lab, name, request};
 
@@ -129,4 +132,83 @@ async fn never_ready_nodes_boot_and_stay_silent() {
     lab.sim.schedule_retirement(&id, lab.sim.now());
     let seen = lab.sim.instances(&Default::default()).await.unwrap();
     assert_eq!(seen[0].scheduled[0].code, "instance-retirement");
+}
+
+#[tokio::test(start_paused = true)]
+async fn roles_of_unknown_accounts_cannot_be_assumed() {
+    let clock = Arc::new(SimClock::starting_at(Timestamp::UNIX_EPOCH));
+    let all = SimClouds::new(WorldOptions::new("", "", 1), clock);
+    let some = all.clone().only(&["aws:123456789012"]);
+    for (account, expected) in [("aws:123456789012", true), ("aws:999999999999", false)] {
+        let account: AccountId = account.parse().unwrap();
+        let opened = some.open(&account, "eu-central-1").await;
+        assert_eq!(opened.is_ok(), expected, "{account}");
+        assert!(
+            opened
+                .err()
+                .is_none_or(|error| matches!(error, CloudError::Denied { .. }))
+        );
+        assert!(all.open(&account, "eu-central-1").await.is_ok());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_has_no_time_does_not_wait_for_late_answers() {
+    let lab = Lab::with(3, |mut options| {
+        options.latency = Some(Span::seconds(1, 2));
+        options
+    });
+    lab.group(1, 1, 3).await;
+    lab.sim.set_faults(FaultPlan {
+        calls: vec![
+            CallRule::new(
+                CallFault::Delay(Duration::from_secs(30)),
+                &["SetDesiredCapacity", "UpdateAutoScalingGroup"],
+            )
+            .at_most(1),
+        ],
+        ..FaultPlan::default()
+    });
+    let hasty = lab.sim.impatient();
+    let before = tokio::time::Instant::now();
+    let size = GroupSize {
+        desired: Some(2),
+        ..GroupSize::default()
+    };
+    let error = hasty.resize_group(&name(), size).await.unwrap_err();
+    assert!(matches!(error, CloudError::OutcomeUnknown { .. }), "{error}");
+    assert_eq!(lab.sim.group_now(&name()).unwrap().desired, 1, "nothing was done");
+    hasty.resize_group(&name(), size).await.unwrap();
+    assert_eq!(lab.sim.group_now(&name()).unwrap().desired, 2);
+    assert_eq!(before.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nodes_fail_to_become_ready_for_a_while() {
+    let lab = Lab::new(4);
+    let now = lab.sim.now();
+    let window = Window {
+        from: now,
+        until: now + Duration::from_secs(300),
+    };
+    lab.sim.set_faults(FaultPlan {
+        never_ready_spans: vec![(window, 1000)],
+        ..FaultPlan::default()
+    });
+    lab.group(1, 2, 4).await;
+    let sick = |lab: &Lab| {
+        let all = lab.sim.instances_now();
+        all.iter()
+            .filter(|instance| lab.sim.is_never_ready(&instance.id))
+            .count()
+    };
+    assert_eq!(sick(&lab), 2);
+    lab.minutes(5).await;
+    let size = GroupSize {
+        desired: Some(4),
+        ..GroupSize::default()
+    };
+    lab.sim.resize_group(&name(), size).await.unwrap();
+    lab.minutes(5).await;
+    assert_eq!((sick(&lab), lab.sim.instances_now().len()), (2, 4));
 }

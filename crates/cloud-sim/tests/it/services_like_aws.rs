@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use cloud_sim::{GroupSpec, LaunchTemplateSpec};
 use ports::cloud::{
-    AliasTarget, CloudError, Dns, DnsAction, DnsChange, DnsRecord, Keys, LoadBalancers, NodeGroups, Objects,
-    PutCondition, Shrink, Stacks, TargetHealth,
+    AliasTarget, Certificate, CertificateStatus, Certificates, CloudError, Dns, DnsAction, DnsChange, DnsRecord, Keys,
+    LoadBalancerKind, LoadBalancers, NodeGroups, Objects, PutCondition, Shrink, Stacks, Tags, TargetHealth,
 };
 
 use crate::lab::{Lab, request};
@@ -175,14 +175,117 @@ async fn a_certificate_in_use_stays() {
         "Resources: {C: {Type: AWS::CertificateManager::Certificate, Properties: {DomainName: a.example.org}}}";
     lab.sim.create_stack(&request("s", template)).await.unwrap();
     assert_eq!(lab.rests("s").await, "CREATE_COMPLETE");
-    let mut certificate = ports::cloud::Certificates::certificates(&lab.sim)
-        .await
-        .unwrap()
-        .remove(0);
-    certificate.in_use_by = vec!["listener".to_owned()];
-    lab.sim.add_certificate(certificate);
+    let arn = lab.sim.certificates().await.unwrap().remove(0).id;
+    assert_eq!(
+        lab.create("web", &listener("web", &arn, &[])).await.1,
+        "CREATE_COMPLETE"
+    );
+    assert_eq!(lab.sim.certificates().await.unwrap()[0].in_use_by.len(), 1);
     lab.sim.delete_stack("s", &Default::default()).await.unwrap();
     assert_eq!(lab.rests("s").await, "DELETE_FAILED");
+    lab.sim.delete_stack("web", &Default::default()).await.unwrap();
+    lab.minutes(10).await;
+    lab.sim.delete_stack("s", &Default::default()).await.unwrap();
+    lab.minutes(10).await;
+    assert!(lab.sim.certificates().await.unwrap().is_empty());
+}
+
+/// A network load balancer with a listener that has a certificate of its own and some besides.
+fn listener(name: &str, own: &str, besides: &[String]) -> String {
+    let mut template = format!(
+        "Resources:
+  Balancer: {{Type: AWS::ElasticLoadBalancingV2::LoadBalancer, Properties: {{Name: {name}, Type: network}}}}
+  Targets: {{Type: AWS::ElasticLoadBalancingV2::TargetGroup, Properties: {{Name: {name}, Port: 80, Protocol: TCP}}}}
+  Listener:
+    Type: AWS::ElasticLoadBalancingV2::Listener
+    Properties:
+      LoadBalancerArn: !Ref Balancer
+      Port: 443
+      Protocol: TLS
+      Certificates: [{{CertificateArn: '{own}'}}]
+      DefaultActions: [{{Type: forward, TargetGroupArn: !Ref Targets}}]
+"
+    );
+    for (number, arn) in besides.iter().enumerate() {
+        template.push_str(&format!(
+            "  Extra{number}: {{Type: AWS::ElasticLoadBalancingV2::ListenerCertificate, Properties: {{ListenerArn: !Ref Listener, Certificates: [{{CertificateArn: '{arn}'}}]}}}}\n"
+        ));
+    }
+    template
+}
+
+/// Puts so many certificates into the account and gives their ids.
+fn certificates(lab: &Lab, count: usize) -> Vec<String> {
+    let now = lab.sim.now();
+    let arn = |number: usize| format!("arn:aws:acm:eu-central-1:123456789012:certificate/{number:04}");
+    for number in 0..count {
+        lab.sim.add_certificate(Certificate {
+            id: arn(number),
+            names: vec![format!("n{number}.example.org")],
+            status: CertificateStatus::Issued,
+            key_algorithm: "EC_prime256v1".to_owned(),
+            not_before: now,
+            not_after: now + Duration::from_secs(86_400 * 365),
+            in_use_by: Vec::new(),
+        });
+    }
+    (0..count).map(arn).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_listener_takes_twenty_five_certificates_besides_its_own() {
+    let lab = Lab::new(15);
+    let arns = certificates(&lab, 120);
+    assert_eq!(
+        lab.sim.certificates().await.unwrap().len(),
+        120,
+        "all pages of the listing"
+    );
+    let full = lab.create("full", &listener("full", &arns[0], &arns[1..26])).await;
+    assert_eq!(full.1, "CREATE_COMPLETE");
+    let over = lab.create("over", &listener("over", &arns[0], &arns[1..27])).await;
+    assert_eq!(over.1, "ROLLBACK_COMPLETE");
+    let events = lab.events("over").await;
+    assert!(
+        events
+            .iter()
+            .any(|event| event.contains("maximum number of certificates has been reached")),
+        "{events:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unknown_certificate_is_refused() {
+    let lab = Lab::new(16);
+    let arn = "arn:aws:acm:eu-central-1:123456789012:certificate/none";
+    assert_eq!(lab.create("s", &listener("web", arn, &[])).await.1, "ROLLBACK_COMPLETE");
+    let events = lab.events("s").await;
+    assert!(
+        events
+            .iter()
+            .any(|event| event.contains(&format!("Certificate '{arn}' not found"))),
+        "{events:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn network_balancers_functions_and_custom_resources_are_made() {
+    let lab = Lab::new(17);
+    let template = "Resources:
+  Balancer: {Type: AWS::ElasticLoadBalancingV2::LoadBalancer, Properties: {Name: api, Type: network}}
+  Targets: {Type: AWS::ElasticLoadBalancingV2::TargetGroup, Properties: {Name: api, Port: 443, Protocol: TCP}}
+  Listener: {Type: AWS::ElasticLoadBalancingV2::Listener, Properties: {LoadBalancerArn: !Ref Balancer, Port: 443, Protocol: TCP, DefaultActions: [{Type: forward, TargetGroupArn: !Ref Targets}]}}
+  Function: {Type: AWS::Lambda::Function, Properties: {Runtime: python3.12}}
+  Custom: {Type: 'Custom::Thing', Properties: {ServiceToken: !GetAtt Function.Arn}}
+";
+    assert_eq!(lab.create("s", template).await.1, "CREATE_COMPLETE");
+    let balancers = lab.sim.load_balancers(&Tags::new()).await.unwrap();
+    assert_eq!(balancers[0].kind, LoadBalancerKind::Network);
+    let resources = lab.sim.stack_resources("s").await.unwrap();
+    assert!(
+        resources.iter().all(|resource| resource.physical_id.is_some()),
+        "{resources:?}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
