@@ -37,6 +37,8 @@ pub(crate) struct Caches {
     /// Everything else that is indexed.
     pub(crate) objects: Objects,
     pool: pod::Pool,
+    /// How many pods have ended and are still there.
+    ended: usize,
 }
 
 /// What stands for a label in the index of claims.
@@ -111,6 +113,11 @@ impl Caches {
         names.filter_map(|name| self.pod(namespace, name)).collect()
     }
 
+    /// How many pods have ended and are still there.
+    pub(crate) fn ended(&self) -> usize {
+        self.ended
+    }
+
     pub(crate) fn node(&self, name: &str) -> Option<&Arc<NodeView>> {
         self.nodes.get(name)
     }
@@ -165,6 +172,9 @@ impl Caches {
         reindex(&mut self.by_node, &key, old_node, new_node);
         reindex(&mut self.by_owner, &key, old_owner, new_owner);
         self.relabel(&key, before.as_deref(), after.as_deref());
+        let has_ended =
+            |pod: &Option<Arc<PodView>>| usize::from(pod.as_ref().is_some_and(|pod| pod.phase.is_terminal()));
+        self.ended = self.ended.saturating_sub(has_ended(&before)) + has_ended(&after);
         match &after {
             Some(pod) => {
                 let pods = match self.pods.get_mut(&key.0) {

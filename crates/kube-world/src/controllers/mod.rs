@@ -16,6 +16,7 @@ mod daemonset;
 mod deployment;
 mod endpoints;
 mod job;
+mod quota;
 mod replicaset;
 mod root_ca;
 mod statefulset;
@@ -44,5 +45,6 @@ pub fn all() -> Vec<Box<dyn Controller>> {
         Box::new(endpoints::EndpointSlices),
         Box::new(volumes::Volumes),
         Box::new(root_ca::RootCertificates),
+        Box::new(quota::ResourceQuotas),
     ]
 }

@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use kube_sim::{ApiError, UserInfo};
 
 use super::action::Action;
@@ -59,6 +59,9 @@ pub trait Scheduler: Send + Debug {
 
     /// An action of the last plan was refused; the rest of the plan is dropped.
     fn failed(&mut self, view: &View<'_>, action: &Action, error: &ApiError);
+
+    /// The clock was set by so much: what it waits for comes as late as before.
+    fn clock_set(&mut self, by: SignedDuration);
 
     /// When it wants to be asked again although nothing changed (back-off of unschedulable pods).
     fn due(&self) -> Option<Timestamp>;

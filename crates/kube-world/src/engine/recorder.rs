@@ -109,6 +109,16 @@ impl Recorder {
         }
     }
 
+    /// The clock was set: events are kept as long as before.
+    pub(super) fn clock_set(&mut self, by: SignedDuration) {
+        let moved = |time: Timestamp| time.saturating_add(by).unwrap_or(time);
+        self.known
+            .values_mut()
+            .for_each(|known| known.expires = moved(known.expires));
+        let old = std::mem::take(&mut self.expiry);
+        self.expiry = old.into_iter().map(|(at, same)| (moved(at), same)).collect();
+    }
+
     /// When the next event is to be forgotten.
     pub(super) fn next_due(&self) -> Option<Timestamp> {
         self.expiry.first().map(|(at, _)| *at)

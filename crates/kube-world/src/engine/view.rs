@@ -111,6 +111,12 @@ impl<'a> View<'a> {
         self.caches.claim_users(namespace, claim)
     }
 
+    /// How many pods have ended and are still there.
+    #[must_use]
+    pub fn ended_pods(&self) -> usize {
+        self.caches.ended()
+    }
+
     /// A node.
     #[must_use]
     pub fn node(&self, name: &str) -> Option<&'a Arc<NodeView>> {
@@ -120,6 +126,18 @@ impl<'a> View<'a> {
     /// All nodes in order of their names.
     pub fn nodes(&self) -> impl Iterator<Item = &'a Arc<NodeView>> + use<'a> {
         self.caches.nodes()
+    }
+
+    /// When something happened that is over, as the clock shows it now: times from before the clock was set back would lie in
+    /// the future.
+    #[must_use]
+    pub fn past(&self, time: Timestamp) -> Timestamp {
+        self.machines.setbacks().past(time, self.now)
+    }
+
+    /// The same for all times in a tree that tells what has been; none where nothing has to change.
+    pub(crate) fn past_tree(&self, tree: &Value) -> Option<Value> {
+        self.machines.setbacks().past_tree(tree, self.now)
     }
 
     /// The machine behind a node: what is really there, whatever the node object says. For kubelets; controllers that

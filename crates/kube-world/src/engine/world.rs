@@ -511,6 +511,32 @@ impl World {
         Ok(())
     }
 
+    /// Tells the world that the clock of its server was set, by so much forward or (negative) back. What machines and the
+    /// scheduler wait for comes as late as before, signs of life included: nodes and pods live on. Kubelets go by the times in
+    /// statuses: what a pod is about to do is done at once when the clock goes forward, and comes as late as before when it
+    /// goes back. What compares times of objects (CronJobs, deadlines) sees the new time, as on a real cluster.
+    pub fn clock_set(&mut self, by: SignedDuration) {
+        self.machines.clock_set(by);
+        self.recorder.clock_set(by);
+        if let Some(scheduler) = &mut self.scheduler {
+            scheduler.clock_set(by);
+        }
+        self.queue.fire_all();
+        let now = self.server.now();
+        self.log.write(
+            now,
+            "world",
+            "set-clock",
+            "clock",
+            format_args!("by {}s", by.as_secs_f64()),
+        );
+        // Pods that nothing wakes may carry times of the old clock as well.
+        let nodes: Vec<String> = self.machines.iter().map(|machine| machine.spec.name.clone()).collect();
+        for node in nodes {
+            self.tell_machine_changed(&node);
+        }
+    }
+
     /// Tells every controller that something happened to a machine.
     pub(crate) fn machine_changed(&mut self, node: &str, verb: &str) {
         let now = self.server.now();
@@ -521,8 +547,12 @@ impl World {
             format_args!("machines/{node}"),
             format_args!("done"),
         );
+        self.tell_machine_changed(node);
+    }
+
+    fn tell_machine_changed(&mut self, node: &str) {
         let view = View {
-            now,
+            now: self.server.now(),
             server: &self.server,
             caches: &self.caches,
             machines: &self.machines,

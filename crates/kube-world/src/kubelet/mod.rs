@@ -134,9 +134,15 @@ impl Kubelets {
                 return refusal;
             }
         }
-        let Some(tree) = view.object(key) else {
+        let Some(mut tree) = view.object(key) else {
             return Vec::new();
         };
+        let written = view
+            .past_tree(tree.get("status").unwrap_or(&Value::Null))
+            .map(|status| {
+                // What it wrote before the clock was set back it reads, and writes again, as the clock shows it now.
+                std::mem::replace(&mut tree["status"], status)
+            });
         let (now, host) = (view.now, machine.address());
         let address = pod.ip.unwrap_or_else(|| {
             let shared = tree.pointer("/spec/hostNetwork").and_then(Value::as_bool) == Some(true);
@@ -145,7 +151,8 @@ impl Kubelets {
         let course = Pod::read(&tree, self.seed, &self.profile, now);
         let state = course.course(address, host, now);
         if let Some(by) = pod.deleting_by {
-            let order = Order::of_deletion(by, pod.deletion_grace);
+            let mut order = Order::of_deletion(by, pod.deletion_grace);
+            order.told = view.past(order.told);
             return stop::delete(&course, key, state, order, now);
         }
         if let Some((from, end)) = machine.shutdown {
@@ -156,13 +163,15 @@ impl Kubelets {
             let grace = grace.min(std::time::Duration::from_secs(own.unwrap_or(30)));
             return stop::shut_down(&course, key, state, Order { told: from, grace }, now);
         }
-        self.keep(key, &tree, state, now)
+        self.keep(key, &tree, written.as_ref(), state, now)
     }
 
-    fn keep(&self, key: &Key, tree: &Value, state: Course, now: Timestamp) -> Vec<Action> {
+    /// Brings the status to what became of the pod; `written` is what stands in it where that is not what was read.
+    fn keep(&self, key: &Key, tree: &Value, written: Option<&Value>, state: Course, now: Timestamp) -> Vec<Action> {
         let mut plan = Vec::new();
         let status = tree.get("status").unwrap_or(&Value::Null);
         plan.extend(self.events(key, status, &state));
+        let status = written.unwrap_or(status);
         let patch: serde_json::Map<String, Value> = match state.status {
             Value::Object(wanted) => wanted
                 .into_iter()

@@ -10,8 +10,7 @@ use crate::kind::{Key, Kind};
 
 /// Takes pods away whose node does not exist (any more).
 ///
-/// Real clusters sweep every twenty seconds and keep pods of a vanished node for another forty; here they go with the node. Of
-/// pods that ended, real clusters keep 12,500; here all.
+/// Real clusters sweep every twenty seconds and keep pods of a vanished node for another forty; here they go with the node.
 #[derive(Debug)]
 pub(super) struct PodCollector {
     pub(super) times: NodeTimes,
@@ -41,8 +40,8 @@ impl Controller for PodCollector {
         if pod.node.as_ref().is_none_or(|node| view.node(node).is_some()) {
             return Vec::new();
         }
-        let from = pod
-            .created
+        let from = view
+            .past(pod.created)
             .saturating_add(self.times.orphan_quarantine)
             .unwrap_or(view.now);
         if view.now < from {

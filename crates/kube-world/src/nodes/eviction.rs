@@ -53,7 +53,11 @@ impl Controller for TaintEviction {
             return Vec::new();
         };
         let node = pod.node.as_ref().and_then(|node| view.node(node));
-        let taints: Vec<&NodeTaint> = node.iter().flat_map(|node| executing(node)).collect();
+        let on_the_clock = |taint: &NodeTaint| NodeTaint {
+            added: taint.added.map(|added| view.past(added)),
+            ..taint.clone()
+        };
+        let taints: Vec<NodeTaint> = node.iter().flat_map(|node| executing(node)).map(on_the_clock).collect();
         if taints.is_empty() {
             return Vec::new();
         }
@@ -69,7 +73,7 @@ impl Controller for TaintEviction {
 }
 
 /// Until when the taints are tolerated; none for ever.
-fn deadline(pod: &Value, taints: &[&NodeTaint], now: Timestamp) -> Option<Timestamp> {
+fn deadline(pod: &Value, taints: &[NodeTaint], now: Timestamp) -> Option<Timestamp> {
     let tolerations = pod.pointer("/spec/tolerations").and_then(Value::as_array);
     let tolerations = tolerations.map_or(&[][..], Vec::as_slice);
     let mut first: Option<Timestamp> = None;
@@ -143,7 +147,11 @@ mod tests {
         };
         let check = |tolerations: Value, expected: Option<i64>| {
             let pod = json!({"spec": {"tolerations": tolerations}});
-            assert_eq!(deadline(&pod, &[&taint], at(150)), expected.map(at), "{pod}");
+            assert_eq!(
+                deadline(&pod, std::slice::from_ref(&taint), at(150)),
+                expected.map(at),
+                "{pod}"
+            );
         };
         check(json!([]), Some(150));
         check(json!([{"operator": "Exists"}]), None);

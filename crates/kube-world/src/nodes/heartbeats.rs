@@ -54,6 +54,14 @@ impl Heartbeats {
         self.lock().insert(node.into(), beat);
     }
 
+    /// Moves the times of nodes whose machines are gone, when the clock is set.
+    pub(super) fn move_lost(&self, by: SignedDuration, has_machine: impl Fn(&str) -> bool) {
+        let moved = |time: Timestamp| time.saturating_add(by).unwrap_or(time);
+        for (_, beat) in self.lock().iter_mut().filter(|(node, _)| !has_machine(node)) {
+            (beat.since, beat.until) = (moved(beat.since), beat.until.map(moved));
+        }
+    }
+
     pub(super) fn forget(&self, node: &str) {
         self.lock().remove(node);
     }
@@ -84,9 +92,10 @@ impl Projection for Heartbeats {
             for condition in conditions.into_iter().flatten() {
                 let written = condition.get("lastHeartbeatTime").and_then(Value::as_str);
                 let written = written.and_then(|text| text.parse::<Timestamp>().ok());
-                // Whoever takes a condition for unknown leaves out when the kubelet spoke last.
+                // Whoever takes a condition for unknown leaves out when the kubelet spoke last. A time to come was written
+                // before the clock was set back.
                 if let Some(map) = condition.as_object_mut()
-                    && written.is_none_or(|written| written < last)
+                    && written.is_none_or(|written| written < last || written > now)
                 {
                     map.insert("lastHeartbeatTime".to_owned(), seconds(last).into());
                 }

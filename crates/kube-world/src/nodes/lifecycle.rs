@@ -91,7 +91,7 @@ impl NodeLifecycle {
             // A node that somebody made by hand: nobody ever speaks for it.
             None => {
                 let made = node.pointer("/metadata/creationTimestamp").and_then(Value::as_str)?;
-                (made.parse().ok()?, self.times.startup_grace)
+                (view.past(made.parse().ok()?), self.times.startup_grace)
             }
         };
         let due = last.saturating_add(grace).ok()?;
@@ -100,7 +100,7 @@ impl NodeLifecycle {
 }
 
 /// The next whole multiple of the period, from a time on.
-fn next_look(time: Timestamp, period: SignedDuration) -> Timestamp {
+pub(super) fn next_look(time: Timestamp, period: SignedDuration) -> Timestamp {
     let period = period.as_millis();
     if period <= 0 {
         return time;

@@ -9,6 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::heartbeats::{Beat, Heartbeats};
+use super::setbacks::Setbacks;
 
 /// What a node is like. Whoever makes machines (a simulated cloud, a test) describes them with this.
 #[derive(Debug, Clone, PartialEq)]
@@ -170,6 +171,7 @@ pub(crate) struct Machines {
     all: BTreeMap<Arc<str>, Machine>,
     made: u32,
     heartbeats: Arc<Heartbeats>,
+    setbacks: Setbacks,
 }
 
 impl Machines {
@@ -178,6 +180,7 @@ impl Machines {
             all: BTreeMap::new(),
             made: 0,
             heartbeats,
+            setbacks: Setbacks::default(),
         }
     }
 
@@ -226,6 +229,24 @@ impl Machines {
         beat.until = Some(beat.until.map_or(now, |until| until.min(now)));
         self.heartbeats.set(node, beat);
         Some(machine)
+    }
+
+    /// By how much the clock was set back so far.
+    pub(crate) fn setbacks(&self) -> &Setbacks {
+        &self.setbacks
+    }
+
+    /// The clock of the cluster was set: what machines do takes as long as before, so their times move with it.
+    pub(crate) fn clock_set(&mut self, by: SignedDuration) {
+        self.setbacks.note(by);
+        let moved = |time: Timestamp| time.saturating_add(by).unwrap_or(time);
+        for (name, machine) in &mut self.all {
+            machine.since = moved(machine.since);
+            machine.dead_since = machine.dead_since.map(moved);
+            machine.shutdown = machine.shutdown.map(|(start, end)| (moved(start), moved(end)));
+            self.heartbeats.set(name, machine.beat());
+        }
+        self.heartbeats.move_lost(by, |node| self.all.contains_key(node));
     }
 
     /// Forgets the signs of life of a node whose object is gone, unless its machine is still there.

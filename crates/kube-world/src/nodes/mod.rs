@@ -4,10 +4,12 @@ mod agent;
 mod api;
 mod collector;
 pub(crate) mod conditions;
+mod ended;
 mod eviction;
 mod heartbeats;
 mod lifecycle;
 mod machine;
+mod setbacks;
 
 use jiff::SignedDuration;
 
@@ -28,6 +30,10 @@ pub struct NodeTimes {
     pub startup_grace: SignedDuration,
     /// For how long a pod may name a node that does not exist (yet) before it is collected.
     pub orphan_quarantine: SignedDuration,
+    /// How many pods that have ended are kept (`--terminated-pod-gc-threshold`); 0 keeps all.
+    pub ended_pods: usize,
+    /// How often that is looked at.
+    pub collector_period: SignedDuration,
 }
 
 impl Default for NodeTimes {
@@ -37,6 +43,8 @@ impl Default for NodeTimes {
             monitor_period: SignedDuration::from_secs(5),
             startup_grace: SignedDuration::from_secs(60),
             orphan_quarantine: SignedDuration::from_secs(40),
+            ended_pods: 12_500,
+            collector_period: SignedDuration::from_secs(20),
         }
     }
 }
@@ -49,5 +57,7 @@ pub(crate) fn controllers(times: NodeTimes) -> Vec<Box<dyn Controller>> {
         Box::new(eviction::TaintEviction),
         Box::new(collector::PodCollector { times }),
         Box::new(collector::CloudNodes),
+        Box::new(ended::EndedPods { times }),
+        Box::new(ended::OutOfService),
     ]
 }

@@ -65,7 +65,7 @@ pub mod what_if;
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use ports::Ids;
 
 pub use budget::Budget;
@@ -127,6 +127,11 @@ impl Scheduler {
     #[must_use]
     pub fn next_wake(&self) -> Option<Timestamp> {
         self.queue.next_wake()
+    }
+
+    /// Tells it that the clock was set by so much: pods wait as long as before, and keep their order.
+    pub fn clock_set(&mut self, by: SignedDuration) {
+        self.queue.clock_set(by);
     }
 
     /// How many pods are to be tried now, and how many wait for a change.

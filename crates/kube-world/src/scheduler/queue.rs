@@ -247,6 +247,29 @@ impl Queue {
         self.entries.get(&pod).map_or(0, |entry| entry.attempts)
     }
 
+    /// The clock was set by so much: all instants move with it.
+    pub(crate) fn clock_set(&mut self, by: SignedDuration) {
+        let moved = |time: Timestamp| time.saturating_add(by).unwrap_or(time);
+        for entry in self.entries.values_mut() {
+            entry.rank.1 = moved(entry.rank.1);
+            match &mut entry.place {
+                Place::Paused(until) | Place::Parked(until) => *until = moved(*until),
+                Place::Active | Place::Again => {}
+            }
+        }
+        for line in [&mut self.active, &mut self.again] {
+            let old = std::mem::take(line);
+            line.extend(
+                old.into_iter()
+                    .map(|((priority, at, number), pod)| ((priority, moved(at), number), pod)),
+            );
+        }
+        for timers in [&mut self.paused, &mut self.flushes] {
+            let old = std::mem::take(timers);
+            timers.extend(old.into_iter().map(|(until, pod)| (moved(until), pod)));
+        }
+    }
+
     /// When [`Queue::pop`] has something to do of itself: at once, or at the next flush or end of a pause.
     pub(crate) fn next_wake(&self) -> Option<Timestamp> {
         if !self.active.is_empty() || !self.again.is_empty() {

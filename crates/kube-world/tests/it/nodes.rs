@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use kube_sim::UserInfo;
-use kube_world::NodeSpec;
+use kube_world::{NodeSpec, NodeTimes};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
@@ -252,4 +252,59 @@ async fn a_node_that_nobody_speaks_for_becomes_unknown() {
     assert_eq!(ready(&bench, "ghost"), "");
     bench.pass(15).await;
     assert_eq!(ready(&bench, "ghost"), "Unknown");
+}
+
+#[tokio::test]
+async fn the_oldest_pods_that_ended_go_when_there_are_too_many() {
+    let times = NodeTimes {
+        ended_pods: 3,
+        ..NodeTimes::default()
+    };
+    let mut bench = Bench::with_times(1, times);
+    bench.world.add_node(NodeSpec::new("a"));
+    for number in 0..5 {
+        let mut ends = pod(&format!("p{number}"), "a", &[("exit-after", "2s")]);
+        ends["spec"]["restartPolicy"] = json!("Never");
+        bench.pod(ends).await;
+        bench.pass(1).await;
+    }
+    bench.pod(pod("stays", "a", &[])).await;
+    bench.pass(60).await;
+    let left: Vec<String> = (0..5).map(|number| bench.phase(&format!("p{number}"))).collect();
+    assert_eq!(left, ["gone", "gone", "Succeeded", "Succeeded", "Succeeded"]);
+    assert_eq!(bench.phase("stays"), "Running ready");
+}
+
+#[tokio::test]
+async fn a_node_out_of_service_lets_its_terminating_pods_go() {
+    let mut bench = Bench::new(1);
+    bench.world.add_node(NodeSpec::new("a"));
+    bench.pod(pod("p", "a", &[])).await;
+    bench.pod(pod("bystander", "a", &[])).await;
+    bench.pass(30).await;
+    bench.world.kill_node("a");
+    bench.pass(60).await;
+    bench.delete_pod("p", None).await;
+    bench.pass(120).await;
+    assert!(
+        bench.phase("p").ends_with("terminating"),
+        "nobody is there who could end it"
+    );
+    let nodes = kube_sim::Place {
+        group: "",
+        version: "v1",
+        resource: "nodes",
+        namespace: "",
+    };
+    let mut taints = bench.read("nodes", "a").unwrap()["spec"]["taints"].clone();
+    let taint = json!({"key": "node.kubernetes.io/out-of-service", "value": "nodeshutdown", "effect": "NoSchedule"});
+    taints.as_array_mut().unwrap().push(taint);
+    let admin = bench.world.server().local(UserInfo::admin());
+    admin
+        .patch(nodes, "a", "", &json!({"spec": {"taints": taints}}))
+        .await
+        .unwrap();
+    bench.pass(1).await;
+    assert_eq!(bench.phase("p"), "gone");
+    assert_ne!(bench.phase("bystander"), "gone");
 }

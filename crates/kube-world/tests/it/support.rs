@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use kube_sim::{ApiServer, DeleteOptions, Place, UserInfo};
 use kube_world::invariants::Memory;
-use kube_world::{Profile, StepClock, World};
+use kube_world::{NodeTimes, Profile, StepClock, World};
 use ports::SeededIds;
 use serde_json::{Value, json};
 
@@ -34,6 +34,20 @@ impl Bench {
     pub(crate) fn with_profile(seed: u64, profile: Profile) -> Self {
         let clock = Arc::new(StepClock::at(start()));
         let world = World::builder(server(&clock, seed)).seed(seed).profile(profile).build();
+        Self {
+            clock,
+            world,
+            memory: Memory::default(),
+        }
+    }
+
+    /// A world whose control plane is as patient as told.
+    pub(crate) fn with_times(seed: u64, times: NodeTimes) -> Self {
+        let clock = Arc::new(StepClock::at(start()));
+        let world = World::builder(server(&clock, seed))
+            .seed(seed)
+            .node_times(times)
+            .build();
         Self {
             clock,
             world,

@@ -1,11 +1,14 @@
-//! EndpointSlices: where the pods of a Service can be reached.
+//! EndpointSlices and the older Endpoints: where the pods of a Service can be reached.
 //!
-//! The older Endpoints objects are not kept: since 1.33 they are deprecated, and nothing in a simulated cluster reads them.
+//! Two controllers on a real cluster, one here, which looks at the pods once. EndpointSlices of Endpoints that somebody
+//! writes for a Service without a selector are not mirrored.
 
+mod objects;
 mod plan;
 
 use serde_json::Value;
 
+use crate::controllers::support::acts::Acts;
 use crate::controllers::support::interest::{controlled, is_counted, selecting};
 use crate::controllers::support::pods::{Pod, labels_selector};
 use crate::controllers::support::tree::{at, deleting, text, uid};
@@ -15,7 +18,7 @@ use crate::kind::{Key, Kind};
 /// The label of a node's zone.
 const ZONE: &str = "topology.kubernetes.io/zone";
 
-/// The controller of EndpointSlices. Its keys are Services.
+/// The controller of EndpointSlices and Endpoints. Its keys are Services.
 #[derive(Debug)]
 pub(crate) struct EndpointSlices;
 
@@ -28,6 +31,10 @@ impl Controller for EndpointSlices {
         match change.key.kind {
             Kind::SERVICE => vec![change.key.clone()],
             Kind::POD if is_seen(change) => selecting(change, view, Kind::SERVICE),
+            // The object of a Service has its name.
+            Kind::ENDPOINTS if change.actor != self.name() => {
+                vec![Key::new(Kind::SERVICE, &change.key.namespace, &change.key.name)]
+            }
             // Somebody took a slice away or changed it; the Service's pods come with their own writes.
             Kind::ENDPOINT_SLICE => {
                 let service = change
@@ -43,8 +50,15 @@ impl Controller for EndpointSlices {
     }
 
     fn reconcile(&self, view: &View<'_>, key: &Key) -> Vec<Action> {
+        let endpoints = || view.get(Kind::ENDPOINTS, &key.namespace, &key.name);
         let Some(service) = view.object(key) else {
-            return Vec::new();
+            // Slices go with their owner; the older object has none.
+            let mut acts = Acts::default();
+            let ours = |found: &Value| text(found, &["metadata", "labels", objects::MANAGED_BY]).is_some();
+            if let Some(found) = endpoints().filter(ours) {
+                acts.delete(Kind::ENDPOINTS, &found);
+            }
+            return acts.into_actions();
         };
         let wanted = at(&service, &["spec", "selector"])
             .and_then(Value::as_object)
@@ -63,13 +77,14 @@ impl Controller for EndpointSlices {
         let backends: Vec<plan::Backend> = pods.into_iter().filter_map(backend).collect();
         let slices = controlled(view, Kind::ENDPOINT_SLICE, uid(&service));
         let moment = view.now.to_string();
-        plan::plan(&plan::Input {
+        let mut acts = plan::plan(&plan::Input {
             service: &service,
             backends: &backends,
             slices: &slices,
             moment,
-        })
-        .into_actions()
+        });
+        objects::plan(&service, &backends, endpoints().as_ref(), &mut acts);
+        acts.into_actions()
     }
 }
 

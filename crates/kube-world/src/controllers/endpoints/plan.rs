@@ -17,7 +17,7 @@ pub(crate) const MANAGER: &str = "endpointslice-controller.k8s.io";
 /// The label with the Service's name.
 pub(crate) const SERVICE: &str = "kubernetes.io/service-name";
 const MANAGED_BY: &str = "endpointslice.kubernetes.io/managed-by";
-const HEADLESS: &str = "service.kubernetes.io/headless";
+pub(crate) const HEADLESS: &str = "service.kubernetes.io/headless";
 
 /// A pod of the Service, with the zone of its node.
 #[derive(Debug)]
@@ -121,7 +121,7 @@ fn endpoint(service: &Value, backend: &Backend) -> Option<Value> {
 }
 
 /// The Service's ports as this pod has them; named ports are looked up in its containers.
-fn ports(service: &Value, pod: &Pod) -> Value {
+pub(super) fn ports(service: &Value, pod: &Pod) -> Value {
     let mut out = Vec::new();
     for port in list(service, &["spec", "ports"]) {
         let target = at(port, &["targetPort"]);

@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use super::bench::Bench;
 use crate::controllers::support::tree::{at, int, list, name, set, text};
 use crate::controllers::{METRICS_CONFIG_MAP, Metrics};
-use crate::kind::Kind;
+use crate::engine::Action;
+use crate::kind::{Key, Kind};
 
 fn template(app: &str) -> Value {
     json!({"metadata": {"labels": {"app": app}}, "spec": {"containers": [
@@ -334,6 +335,19 @@ fn a_service_knows_its_pods_and_a_namespace_its_root_certificate() {
     bench.patch(Kind::DEPLOYMENT, "web", json!({"spec": {"replicas": 2}}));
     bench.run_out();
     assert_eq!((addresses(&bench), bench.list(Kind::POD).len()), (2, 2));
+    let listed = |bench: &Bench| {
+        let endpoints = bench.get(Kind::ENDPOINTS, "web");
+        let subsets = list(&endpoints, &["subsets"]).iter();
+        subsets.map(|subset| list(subset, &["addresses"]).len()).sum::<usize>()
+    };
+    assert_eq!(listed(&bench), 2, "the older object tells the same");
+    let service = Action::Delete {
+        key: Key::new(Kind::SERVICE, "default", "web"),
+        options: kube_sim::DeleteOptions::default(),
+    };
+    bench.apply(&service).unwrap();
+    bench.settle();
+    assert!(bench.list(Kind::ENDPOINTS).iter().all(|object| name(object) != "web"));
     bench.create(Kind::NAMESPACE, json!({"metadata": {"name": "shop"}}));
     bench.settle();
     let maps: Vec<Value> = bench.list(Kind::CONFIG_MAP);
@@ -341,4 +355,37 @@ fn a_service_knows_its_pods_and_a_namespace_its_root_certificate() {
         maps.iter()
             .any(|map| name(map) == "kube-root-ca.crt" && text(map, &["metadata", "namespace"]) == Some("shop"))
     );
+}
+
+#[test]
+fn a_quota_tells_what_its_namespace_uses() {
+    let mut bench = Bench::new(2);
+    bench.create(
+        Kind::RESOURCE_QUOTA,
+        json!({"metadata": {"name": "team"}, "spec": {"hard": {
+            "pods": "10", "requests.cpu": "8", "count/deployments.apps": "5", "services": "3", "made.up/thing": "1"}}}),
+    );
+    bench.create(Kind::DEPLOYMENT, workload("web", 4));
+    bench.run_out();
+    let status = |bench: &Bench| bench.get(Kind::RESOURCE_QUOTA, "team")["status"].clone();
+    assert_eq!(status(&bench)["hard"]["pods"], "10");
+    let used = status(&bench)["used"].clone();
+    assert_eq!(
+        (&used["pods"], &used["count/deployments.apps"]),
+        (&json!("4"), &json!("1")),
+        "{used}"
+    );
+    assert!(used.get("made.up/thing").is_none(), "{used}");
+    bench.patch(Kind::DEPLOYMENT, "web", json!({"spec": {"replicas": 1}}));
+    bench.create(
+        Kind::SERVICE,
+        json!({"metadata": {"name": "web"}, "spec": {"selector": {"app": "web"}, "ports": [{"port": 80}]}}),
+    );
+    bench.run_out();
+    let used = status(&bench)["used"].clone();
+    // The service of the API itself is one of the namespace.
+    assert_eq!((&used["pods"], &used["services"]), (&json!("1"), &json!("2")), "{used}");
+    bench.patch(Kind::RESOURCE_QUOTA, "team", json!({"spec": {"hard": {"pods": "2"}}}));
+    bench.settle();
+    assert_eq!(status(&bench)["hard"]["pods"], "2");
 }

@@ -187,6 +187,13 @@ impl engine::Scheduler for KubeScheduler {
         }
     }
 
+    fn clock_set(&mut self, by: SignedDuration) {
+        self.scheduler.clock_set(by);
+        for waiting in self.waiting.values_mut() {
+            waiting.until = waiting.until.saturating_add(by).unwrap_or(waiting.until);
+        }
+    }
+
     fn due(&self) -> Option<Timestamp> {
         if !self.ready.is_empty() {
             return Some(Timestamp::MIN);
