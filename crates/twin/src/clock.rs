@@ -1,6 +1,6 @@
-//! A clock that runs faster or slower than another.
+//! Clocks on other clocks: one that runs faster or slower, and one that somebody sets.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -59,6 +59,59 @@ impl Clock for ScaledClock {
             Duration::from_millis(1)
         };
         self.inner.sleep(wait.max(grain)).await;
+    }
+}
+
+/// A clock of a cluster's own: so far ahead of the fleet's, or behind it.
+#[derive(Debug)]
+pub(crate) struct ClusterClock {
+    fleet: Arc<dyn Clock>,
+    ahead: Mutex<SignedDuration>,
+}
+
+impl ClusterClock {
+    /// A clock that is so far ahead.
+    pub(crate) fn new(fleet: Arc<dyn Clock>, ahead: SignedDuration) -> Self {
+        Self {
+            fleet,
+            ahead: Mutex::new(ahead),
+        }
+    }
+
+    /// The clock of the fleet.
+    pub(crate) fn fleet(&self) -> &Arc<dyn Clock> {
+        &self.fleet
+    }
+
+    /// How far it is ahead.
+    pub(crate) fn ahead(&self) -> SignedDuration {
+        *self.ahead.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sets it forward, or back.
+    pub(crate) fn set_by(&self, by: SignedDuration) {
+        let mut ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner);
+        *ahead = ahead.saturating_add(by);
+    }
+
+    /// The time of the fleet at which this clock shows a time. What is due at once stays so.
+    pub(crate) fn fleet_time(&self, own: Timestamp) -> Timestamp {
+        if own == Timestamp::MIN {
+            return own;
+        }
+        own.saturating_sub(self.ahead()).unwrap_or(own)
+    }
+}
+
+#[async_trait]
+impl Clock for ClusterClock {
+    fn now(&self) -> Timestamp {
+        let now = self.fleet.now();
+        now.saturating_add(self.ahead()).unwrap_or(now)
+    }
+
+    async fn sleep(&self, time: Duration) {
+        self.fleet.sleep(time).await;
     }
 }
 

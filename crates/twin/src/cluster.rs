@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use cloud_sim::CloudSim;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use kube_sim::{ApiServer, FaultyApi, LoopbackWebhooks};
 use kube_world::invariants::{Memory, Violation};
 use kube_world::scheduler::KubeScheduler;
@@ -13,6 +13,7 @@ use ports::cloud::InstanceId;
 use ports::{Clock, Ids, SeededIds};
 
 use crate::bridge::{CloudAutoscaler, Drains, Ending, NodeChange, SharedScheduler};
+use crate::clock::ClusterClock;
 use crate::error::TwinError;
 use crate::log::FleetLog;
 use crate::profiles;
@@ -26,6 +27,9 @@ pub struct Cluster {
     seed: u64,
     world: World,
     api: FaultyApi<ApiServer>,
+    clock: Arc<ClusterClock>,
+    /// How many of the clock's planned jumps have happened.
+    jumped: usize,
     log: FleetLog,
     memory: Memory,
     scheduler: SharedScheduler,
@@ -67,10 +71,12 @@ impl Cluster {
 
     /// Tells the cluster which account its instances are in.
     pub(crate) fn set_cloud(&mut self, sim: &CloudSim) {
+        // The fleet stands still while its parts have their turn: none of them may wait for a late answer.
+        let sim = sim.impatient();
         self.cloud = Some(sim.clone());
         self.autoscaler = self.spec.autoscaler.clone().map(|options| {
             let (id, region) = (&self.spec.id, &self.spec.region);
-            CloudAutoscaler::new(options, self.scheduler.clone(), sim.clone(), id, region)
+            CloudAutoscaler::new(options, self.scheduler.clone(), sim, id, region)
         });
     }
 
@@ -83,6 +89,7 @@ impl Cluster {
         prepare: impl FnOnce(&ApiServer) -> Result<(), TwinError>,
     ) -> Result<Self, TwinError> {
         let seed = seed_of(fleet_seed, &spec);
+        let clock = Arc::new(ClusterClock::new(clock.clone(), spec.clock_ahead));
         let mut builder = ApiServer::builder(clock.clone(), Arc::new(SeededIds::child(seed, "api")));
         if spec.webhooks {
             builder = builder.webhooks(Arc::new(LoopbackWebhooks::new()));
@@ -99,8 +106,13 @@ impl Cluster {
             .scheduler(Box::new(scheduler.clone()))
             .log_sink(Box::new(move |line| lines.write(&place, line)))
             .build();
+        let api = FaultyApi::over(server, spec.faults.clone());
+        let (place, lines) = (format!("fault:{}", spec.id), log.clone());
+        api.on_event(move |event| lines.write(&place, event));
         Ok(Self {
-            api: FaultyApi::over(server, spec.faults.clone()),
+            api,
+            clock,
+            jumped: 0,
             spec,
             seed,
             world,
@@ -156,15 +168,31 @@ impl Cluster {
         &mut self.world
     }
 
+    /// How far its clock is ahead of the fleet's; behind it where negative.
+    #[must_use]
+    pub fn clock_ahead(&self) -> SignedDuration {
+        self.clock.ahead()
+    }
+
+    /// Sets its clock forward, or (negative) back: nodes and pods live on, schedules see the new time. Autoscaler, drains and
+    /// the cloud stay on the fleet's clock. Through [`crate::Fleet::with`] or [`crate::SharedFleet::hold`] the fleet sees what
+    /// follows from it.
+    pub fn set_clock(&mut self, by: SignedDuration) {
+        self.clock.set_by(by);
+        self.world.clock_set(by);
+    }
+
     /// Laws that do not hold at this moment, those about what was seen at the last look included.
     pub fn violations(&mut self) -> Vec<Violation> {
         self.memory.check(&self.world.view())
     }
 
-    /// When something is due here.
+    /// When something is due here, on the fleet's clock.
     pub(crate) fn next_due(&self) -> Option<Timestamp> {
         let autoscaler = self.autoscaler.as_ref().and_then(CloudAutoscaler::next_due);
-        [self.world.next_due(), self.drains.next_due(), autoscaler]
+        let world = self.world.next_due().map(|due| self.clock.fleet_time(due));
+        let jump = self.spec.clock_jumps.get(self.jumped).map(|jump| jump.at);
+        [world, self.drains.next_due(), autoscaler, jump]
             .into_iter()
             .flatten()
             .min()
@@ -172,8 +200,17 @@ impl Cluster {
 
     /// Does all that is due and returns how many plans it took.
     pub(crate) async fn turn(&mut self) -> u64 {
-        self.note_faults();
-        let now = self.world.server().now();
+        let now = self.clock.fleet().now();
+        while let Some(jump) = self
+            .spec
+            .clock_jumps
+            .get(self.jumped)
+            .copied()
+            .filter(|jump| jump.at <= now)
+        {
+            self.jumped += 1;
+            self.set_clock(jump.by);
+        }
         let mut steps = self.world.settle().await;
         let (place, log) = (&self.spec.id, &self.log);
         if let Some(autoscaler) = &mut self.autoscaler {
@@ -194,7 +231,7 @@ impl Cluster {
 
     /// Does to a node what happened to its instance.
     pub(crate) fn node_changed(&mut self, change: NodeChange) {
-        let now = self.world.server().now();
+        let now = self.clock.fleet().now();
         match change {
             NodeChange::Boots(node, instance) => {
                 self.booting.insert(node.name.clone(), instance);
@@ -228,11 +265,5 @@ impl Cluster {
             }
             !ready
         });
-    }
-
-    fn note_faults(&self) {
-        for event in self.api.take_events() {
-            self.log.write(&format!("fault:{}", self.spec.id), event);
-        }
     }
 }

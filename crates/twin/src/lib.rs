@@ -4,7 +4,8 @@
 //! kubelets around it (`kube_world`); nodes are given directly or come from node groups of a simulated cloud (`cloud_sim`),
 //! whose instances boot, get spot notices and die; [`Profile`]s fill the clusters with workloads that run already; faults are
 //! drawn from the seed or given. Everything lives on one [`ports::Clock`] and in one queue: what is due first has its turn
-//! first, nothing ticks, and a fleet with nothing to do costs nothing but memory.
+//! first, nothing ticks, and a fleet with nothing to do costs nothing but memory. A cluster's own clock may be off, and be
+//! set while it lives ([`ClockJump`], [`Cluster::set_clock`]).
 //!
 //! The same seed gives the same [`FleetLog`], byte for byte, in every process. [`SharedFleet::run`] drives a fleet beside its
 //! users in real time, `S` times as fast ([`ScaledClock`]) or on a runtime's paused time; [`Fleet::advance_to`] lets simulated
@@ -57,4 +58,4 @@ pub use log::{FleetLog, LogSink};
 pub use profiles::{Profile, manifests};
 pub use shared::SharedFleet;
 pub use snapshot::{ClusterSnapshot, FleetSnapshot};
-pub use spec::{ClusterSpec, FleetSpec, NodeSource, PoolSpec, Shape};
+pub use spec::{ClockJump, ClusterSpec, FleetSpec, NodeSource, PoolSpec, Shape};

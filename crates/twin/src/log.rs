@@ -40,8 +40,8 @@ impl FleetLog {
         })))
     }
 
-    /// Adds a line about a place.
-    pub(crate) fn write(&self, place: &str, text: impl std::fmt::Display) {
+    /// Adds a line about a place; whoever does something to a fleet from outside notes it so. The text begins with the time.
+    pub fn write(&self, place: &str, text: impl std::fmt::Display) {
         use std::fmt::Write;
         let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let inner = &mut *inner;

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use kube_sim::Identity;
 use kube_world::NodeSpec;
 use ports::Clock;
@@ -34,6 +34,9 @@ pub struct ClusterSnapshot {
     pub region: String,
     /// The seed that what follows is drawn from.
     pub seed: u64,
+    /// How far its clock was ahead of the fleet's.
+    #[serde(default, skip_serializing_if = "SignedDuration::is_zero")]
+    pub clock_ahead: SignedDuration,
     /// All objects, as a stream of YAML documents.
     pub objects: String,
 }
@@ -76,6 +79,7 @@ impl Cluster {
             account: spec.account.clone(),
             region: spec.region.clone(),
             seed: self.seed(),
+            clock_ahead: self.clock_ahead(),
             objects: self.server().export(),
         }
     }
@@ -107,10 +111,11 @@ impl Fleet {
         let mut fleet = Self::empty(0, clock, sink);
         let mut places = BTreeMap::new();
         for saved in &snapshot.clusters {
-            let spec = ClusterSpec::new(&saved.id)
+            let mut spec = ClusterSpec::new(&saved.id)
                 .alias(&saved.alias)
                 .place(&saved.account, &saved.region)
                 .seed(saved.seed);
+            spec.clock_ahead = saved.clock_ahead;
             let home = fleet.account(&mut places, &spec, &cloud_sim::FaultPlan::default());
             let mut nodes = Vec::new();
             let (clock, log) = (fleet.clock().clone(), fleet.log().clone());

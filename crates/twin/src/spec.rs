@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use cloud_sim::WorldOptions;
+use jiff::{SignedDuration, Timestamp};
 use kube_sim::FaultPlan;
 use kube_world::NodeSpec;
 use kube_world::autoscaler::Options;
@@ -186,6 +187,10 @@ pub struct ClusterSpec {
     pub pods_per_node: u32,
     /// What goes wrong between its API and the API's users.
     pub faults: FaultPlan,
+    /// How far its own clock is ahead of the fleet's at the beginning.
+    pub clock_ahead: SignedDuration,
+    /// When its clock is set, in order.
+    pub clock_jumps: Vec<ClockJump>,
     /// Where its nodes come from.
     pub nodes_from: NodeSource,
     /// A cluster autoscaler with these settings; it works on groups of the cloud.
@@ -194,6 +199,15 @@ pub struct ClusterSpec {
     pub kubelets: kube_world::Profile,
     /// Whether admission webhooks on the loopback interface are called; such a cluster does not replay.
     pub webhooks: bool,
+}
+
+/// A cluster's clock is set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClockJump {
+    /// When, on the fleet's clock.
+    pub at: Timestamp,
+    /// By how much forward, or (negative) back.
+    pub by: SignedDuration,
 }
 
 /// Where the nodes of a cluster come from.
@@ -220,6 +234,8 @@ impl ClusterSpec {
             profile: None,
             pods_per_node: 12,
             faults: FaultPlan::new(0),
+            clock_ahead: SignedDuration::ZERO,
+            clock_jumps: Vec::new(),
             nodes_from: NodeSource::Given,
             autoscaler: None,
             kubelets: kube_world::Profile::default(),
@@ -287,6 +303,14 @@ impl ClusterSpec {
     #[must_use]
     pub fn faults(mut self, plan: FaultPlan) -> Self {
         self.faults = plan;
+        self
+    }
+
+    /// Sets its clock forward, or (negative) back, at a time of the fleet's clock.
+    #[must_use]
+    pub fn clock_jump(mut self, at: Timestamp, by: SignedDuration) -> Self {
+        self.clock_jumps.push(ClockJump { at, by });
+        self.clock_jumps.sort_by_key(|jump| jump.at);
         self
     }
 

@@ -50,6 +50,10 @@ impl Scheduler for SharedScheduler {
         Scheduler::failed(&mut *self.lock(), view, action, error);
     }
 
+    fn clock_set(&mut self, by: SignedDuration) {
+        Scheduler::clock_set(&mut *self.lock(), by);
+    }
+
     fn due(&self) -> Option<Timestamp> {
         Scheduler::due(&*self.lock())
     }
@@ -111,7 +115,7 @@ impl CloudAutoscaler {
         }
         self.last = now;
         let groups = self.groups();
-        let (members, instances) = self.members(world);
+        let (members, instances) = self.members(world, now);
         let occupants = occupants(world, &members);
         let situation = Situation {
             groups: &groups,
@@ -160,7 +164,7 @@ impl CloudAutoscaler {
     }
 
     /// The nodes of groups, and the instances behind them.
-    fn members(&self, world: &World) -> (Vec<Member>, BTreeMap<String, InstanceId>) {
+    fn members(&self, world: &World, now: Timestamp) -> (Vec<Member>, BTreeMap<String, InstanceId>) {
         let (mut members, mut instances) = (Vec::new(), BTreeMap::new());
         for instance in self.sim.instances_now() {
             let Some(group) = instance
@@ -172,7 +176,7 @@ impl CloudAutoscaler {
             };
             if let Some(node) = world.server().read("", "nodes", "", &instance.private_dns) {
                 let member = Member::from_json(&node, group.as_str());
-                let age = world.server().now().duration_since(instance.launched);
+                let age = now.duration_since(instance.launched);
                 if !member.ready && age < COMING {
                     continue;
                 }
@@ -226,7 +230,8 @@ impl CloudAutoscaler {
             max: None,
             desired: u32::try_from(target).ok(),
         };
-        if let Err(error) = self.sim.resize_group(&GroupName::from(group), size).await {
+        let name = GroupName::from(group);
+        if let Err(error) = self.sim.resize_group(&name, size).await {
             log.write(place, format_args!("{now} cluster-autoscaler failed {group} {error}"));
         }
     }

@@ -7,6 +7,7 @@
     reason = "tests"
 )]
 
+mod clocks;
 mod cloud;
 mod driver;
 mod repeat;
