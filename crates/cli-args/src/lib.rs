@@ -82,8 +82,9 @@ pub use registry::{LogFormat, RegistryArgs, RegistryCommand, ServeArgs};
 pub use render::RenderArgs;
 pub use set::{SetArgs, SetCommand, SetConfigItemArgs};
 pub use sim::{
-    ApiFault, ApiFaultArgs, ClearFaultsArgs, ClusterArgs, FaultArgs, FaultCommand, ListFaultsArgs, NodeFaultArgs,
-    SimArgs, SimCommand, SimListArgs, SimLoadArgs, SimProfile, SimSnapshotArgs, SimUpArgs, SimulationArgs,
+    ApiFault, ApiFaultArgs, ClearFaultsArgs, ClockFaultArgs, CloudFault, CloudFaultArgs, CloudMarket, ClusterArgs,
+    FaultArgs, FaultCommand, ListFaultsArgs, NodeFaultArgs, ScaleBounds, SimArgs, SimCommand, SimListArgs, SimLoadArgs,
+    SimProfile, SimSnapshotArgs, SimUpArgs, SimulationArgs,
 };
 pub use unset::{UnsetArgs, UnsetCommand, UnsetConfigItemArgs};
 pub use up::UpArgs;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use model::duration::GoDuration;
 
+use super::cloud_fault::CloudFaultArgs;
 use super::target::ClusterArgs;
 use crate::Output;
 
@@ -32,15 +33,43 @@ pub enum FaultCommand {
     #[command(after_help = "Examples:
   fleetwright sim fault revive-node worker-2 --cluster sim-1")]
     ReviveNode(NodeFaultArgs),
-    /// Take a machine away for good, as a terminated instance goes
+    /// Take a machine away for good, as a terminated instance goes; a node group puts another in its place
     #[command(after_help = "Examples:
   fleetwright sim fault remove-node worker-2 --cluster sim-1")]
     RemoveNode(NodeFaultArgs),
+    /// Give a spot instance its notice: it is taken two minutes later
+    ///
+    /// The node is drained as a termination handler does, and its group starts another instance. It needs a cluster whose
+    /// nodes are instances of a cloud.
+    #[command(after_help = "Examples:
+  fleetwright sim fault spot-loss ip-172-31-0-5.eu-central-1.compute.internal --cluster sim-1")]
+    SpotLoss(NodeFaultArgs),
+    /// Set a cluster's clock forward or back
+    ///
+    /// Nodes and pods live on; schedules, deadlines and expiries see the new time. The other clusters, the cloud and the
+    /// autoscaler keep theirs. Another jump the other way ends it.
+    #[command(after_help = "Examples:
+  fleetwright sim fault clock 2h --cluster sim-1
+  fleetwright sim fault clock -2h --cluster sim-1")]
+    Clock(ClockFaultArgs),
+    /// Make the cloud refuse, dawdle, lack capacity or start instances that never become nodes
+    ///
+    /// Faults: refuse, deny, throttle, delay=TIME, lose-answer (the work is done), stale=TIME (reads lag), for some calls;
+    /// no-capacity, for some instance types, zones and markets; never-ready (instances boot, their nodes never get ready).
+    /// It needs a cluster whose nodes are instances of a cloud.
+    #[command(after_help = "Examples:
+  # No spot instances in one zone for ten minutes
+  fleetwright sim fault cloud no-capacity --zone eu-central-1a --market spot --for 10m
+  # Half of the new instances never become ready nodes
+  fleetwright sim fault cloud never-ready --chance 0.5
+  # The autoscaler may not resize
+  fleetwright sim fault cloud deny --call UpdateAutoScalingGroup --name no-resize")]
+    Cloud(CloudFaultArgs),
     /// Make the API refuse, dawdle, forget or cut
     ///
     /// Faults: refuse (connections are refused), dead (and open watches are cut), delay=TIME, slow=TIME (each part of an
     /// answer), lose-reply (the work is done), 401, 409, 410, 429 or 429=SECONDS (Retry-After), 500, 503, stale=WRITES
-    /// (lists lag), watch-gap=TIME, watch-cut=BYTES. They stand between clients and the API: the cluster's own controllers
+    /// (lists and single objects lag), watch-gap=TIME, watch-cut=BYTES. They stand between clients and the API: the cluster's own controllers
     /// do not feel them. Times pass on the cluster's clock.
     #[command(after_help = "Examples:
   # Half of all lists of pods meet a 429 for a minute
@@ -53,7 +82,7 @@ pub enum FaultCommand {
     #[command(after_help = "Examples:
   fleetwright sim fault list --cluster sim-1")]
     List(ListFaultsArgs),
-    /// End faults of the API; dead machines come back with revive-node
+    /// End faults of the API and the cloud; dead machines come back with revive-node
     #[command(after_help = "Examples:
   fleetwright sim fault clear --cluster sim-1
   fleetwright sim fault clear fault-2")]
@@ -66,6 +95,18 @@ pub struct NodeFaultArgs {
     /// Name of the node
     #[arg(value_name = "NODE")]
     pub node: String,
+
+    /// The cluster.
+    #[command(flatten)]
+    pub cluster: ClusterArgs,
+}
+
+/// By how much to set a clock.
+#[derive(Debug, Args)]
+pub struct ClockFaultArgs {
+    /// How far forward, such as 2h, or back, such as -90s
+    #[arg(value_name = "TIME", allow_hyphen_values = true)]
+    pub by: GoDuration,
 
     /// The cluster.
     #[command(flatten)]
@@ -153,7 +194,7 @@ pub enum ApiFault {
     Code(u16),
     /// `429=SECONDS`: with this Retry-After; one second without it.
     TooManyRequests(u32),
-    /// `stale=WRITES`: lists are as they were so many writes ago.
+    /// `stale=WRITES`: lists and single objects are as they were so many writes ago.
     Stale(u64),
     /// `watch-gap=TIME`: watches are silent for so long.
     WatchGap(Duration),
@@ -226,7 +267,7 @@ impl fmt::Display for ApiFault {
 }
 
 /// A duration longer than nothing.
-fn positive(text: &str) -> Result<GoDuration, String> {
+pub(super) fn positive(text: &str) -> Result<GoDuration, String> {
     let time: GoDuration = text.parse().map_err(|error| format!("{error}"))?;
     if time > GoDuration::ZERO {
         Ok(time)
@@ -235,7 +276,7 @@ fn positive(text: &str) -> Result<GoDuration, String> {
     }
 }
 
-fn probability(text: &str) -> Result<f64, String> {
+pub(super) fn probability(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(number) if (0.0..=1.0).contains(&number) => Ok(number),
         _ => Err("must be a number from 0 to 1".to_owned()),

@@ -1,14 +1,18 @@
 //! `sim`.
 
+mod cloud_fault;
 mod fault;
 mod target;
 mod up;
 
 use clap::{Args, Subcommand};
 
-pub use fault::{ApiFault, ApiFaultArgs, ClearFaultsArgs, FaultArgs, FaultCommand, ListFaultsArgs, NodeFaultArgs};
+pub use cloud_fault::{CloudFault, CloudFaultArgs, CloudMarket};
+pub use fault::{
+    ApiFault, ApiFaultArgs, ClearFaultsArgs, ClockFaultArgs, FaultArgs, FaultCommand, ListFaultsArgs, NodeFaultArgs,
+};
 pub use target::{ClusterArgs, SimulationArgs};
-pub use up::{SimProfile, SimUpArgs};
+pub use up::{ScaleBounds, SimProfile, SimUpArgs};
 
 use crate::Output;
 use std::path::PathBuf;
@@ -35,8 +39,11 @@ pub enum SimCommand {
   fleetwright sim up --clusters 3 --nodes 5 --profile shop --kubeconfig /tmp/sim.kubeconfig
   kubectl --kubeconfig /tmp/sim.kubeconfig --context sim-2 get pods -A
 
-  # An hour in a minute
-  fleetwright sim up --speed 60
+  # An hour in a minute, with everything that happens in a file
+  fleetwright sim up --speed 60 --event-log events.log
+
+  # Nodes of a simulated cloud that grow and shrink with what is to run, two of them spot instances
+  fleetwright sim up --nodes 4 --spot 2 --autoscaler=2:10
 
   # One cluster with the objects of a dump
   fleetwright sim up --load dump.yaml")]

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
 
@@ -54,6 +55,19 @@ pub struct SimUpArgs {
     #[arg(long, value_name = "PROFILE")]
     pub profile: Option<SimProfile>,
 
+    /// Whether the nodes are instances of node groups on a simulated cloud, which replace what goes; without it they are
+    /// single machines [default: true with --profile zalando, --autoscaler or --spot]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub cloud: Option<bool>,
+
+    /// So many of the nodes are spot instances, in a group of their own
+    #[arg(long, value_name = "K", default_value_t = 0)]
+    pub spot: u16,
+
+    /// Run a cluster autoscaler that keeps each cluster between so many nodes, such as 2:10 [default: 1 to twice the nodes]
+    #[arg(long, value_name = "MIN:MAX", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    pub autoscaler: Option<ScaleBounds>,
+
     /// How many simulated seconds pass in a second, from 0.01 to 1000
     #[arg(long, value_name = "S", default_value = "1", value_parser = speed)]
     pub speed: f64,
@@ -70,9 +84,35 @@ pub struct SimUpArgs {
     #[arg(long, value_name = "FILE")]
     pub kubeconfig: Option<PathBuf>,
 
+    /// File to append everything that happens to, a line each: writes of every cluster, machines, the cloud, faults
+    #[arg(long, value_name = "FILE")]
+    pub event_log: Option<PathBuf>,
+
     /// YAML with objects to start each cluster with, such as a dump of a real one
     #[arg(long, value_name = "FILE")]
     pub load: Option<PathBuf>,
+}
+
+/// Between how many nodes an autoscaler keeps a cluster; empty where that follows from the nodes it begins with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ScaleBounds(pub Option<(u16, u16)>);
+
+impl FromStr for ScaleBounds {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.is_empty() {
+            return Ok(Self(None));
+        }
+        let numbers = text
+            .split_once(':')
+            .and_then(|(min, max)| Some((min.parse().ok()?, max.parse().ok()?)));
+        match numbers {
+            Some((min, max)) if min <= max => Ok(Self(Some((min, max)))),
+            Some(_) => Err("the smaller number comes first".to_owned()),
+            None => Err("must be two numbers, such as 2:10".to_owned()),
+        }
+    }
 }
 
 /// `10`, `0.5` or `60x`.
@@ -87,6 +127,21 @@ fn speed(text: &str) -> Result<f64, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bounds_are_two_numbers() {
+        for (text, expected) in [
+            ("", Some(None)),
+            ("2:10", Some(Some((2, 10)))),
+            ("0:0", Some(Some((0, 0)))),
+            ("3:2", None),
+            ("3", None),
+            ("a:b", None),
+        ] {
+            let read = text.parse::<ScaleBounds>().ok().map(|bounds| bounds.0);
+            assert_eq!(read, expected, "{text}");
+        }
+    }
 
     #[test]
     fn speeds_are_numbers_within_bounds() {

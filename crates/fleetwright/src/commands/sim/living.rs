@@ -1,33 +1,25 @@
 //! Clusters that live, with the faults in front of their APIs.
 
+mod begin;
+mod harm;
+
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
-use cli_args::SimProfile;
-use jiff::Timestamp;
-use kube_sim::{ApiServer, FaultPlan, FaultRule, FaultyApi, Identity, SnapshotError};
-use kube_world::{EventDetail, NodeSpec, World};
+use cloud_sim::CloudSim;
+use jiff::{SignedDuration, Timestamp};
+use kube_sim::{ApiServer, FaultyApi, Identity, SnapshotError};
+use kube_world::{NodeSpec, World};
 use ports::Clock;
+use ports::cloud::{Instance, Market};
 use serde_json::Value;
-use twin::{ClusterSpec, Fleet, FleetSpec, PoolSpec, SharedFleet, TwinError};
+use twin::{FleetLog, SharedFleet, TwinError};
 
-/// The pool of the nodes, which their names begin with.
-const POOL: &str = "worker";
+pub(super) use begin::{Beginning, CloudBeginning, begin};
+pub(super) use harm::{CloudRule, Harm};
 
-/// What clusters begin with.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Beginning<'a> {
-    /// How many clusters.
-    pub(super) clusters: u16,
-    /// How many nodes each.
-    pub(super) nodes: u16,
-    /// What runs in them.
-    pub(super) profile: SimProfile,
-    /// Everything random follows from it.
-    pub(super) seed: u64,
-    /// Objects that are there from the start, as YAML.
-    pub(super) objects: Option<&'a str>,
-}
+use super::control::NodeAction;
+use harm::Harms;
 
 /// One cluster.
 #[derive(Debug)]
@@ -35,15 +27,24 @@ pub(super) struct Living {
     name: String,
     server: ApiServer,
     api: FaultyApi<ApiServer>,
+    /// The account that its nodes come from.
+    cloud: Option<CloudSim>,
     fleet: SharedFleet,
-    faults: Mutex<Faults>,
+    /// The clock of the simulation.
+    clock: Arc<dyn Clock>,
+    log: FleetLog,
+    harms: Mutex<Harms>,
 }
 
-/// The faults of an API, with what their names are made from.
-#[derive(Debug)]
-struct Faults {
-    plan: FaultPlan,
-    made: u32,
+/// Why nothing was done to a node.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum NodeError {
+    /// There is no machine of that name.
+    #[error("there is no machine {node:?} in {cluster}")]
+    NoMachine { cluster: String, node: String },
+    /// It is no spot instance.
+    #[error("{0:?} is no spot instance: \"sim up --spot K\" begins with some")]
+    NotSpot(String),
 }
 
 /// How a cluster does.
@@ -55,73 +56,6 @@ pub(super) struct Counts {
     pub(super) ready_pods: usize,
 }
 
-/// Makes clusters `sim-1`, `sim-2`, ... whose nodes are ready and whose workloads run, and what drives them.
-///
-/// # Errors
-/// When the objects to begin with cannot be loaded.
-pub(super) async fn begin(
-    beginning: Beginning<'_>,
-    clock: Arc<dyn Clock>,
-) -> Result<(SharedFleet, Vec<Living>), TwinError> {
-    let mut spec = FleetSpec::new(beginning.seed);
-    for number in 1..=beginning.clusters {
-        let kubelets = kube_world::Profile {
-            events: EventDetail::Everything,
-            ..kube_world::Profile::default()
-        };
-        let mut cluster = ClusterSpec::new(&format!("sim-{number}")).kubelets(kubelets).webhooks();
-        if beginning.nodes > 0 {
-            cluster = cluster.pool(PoolSpec::new(POOL, beginning.nodes.into()));
-        }
-        cluster.profile = twin_profile(beginning.profile);
-        spec = spec.cluster(cluster);
-    }
-    let mut fleet = Fleet::build(spec, clock).await?;
-    if let Some(text) = beginning.objects {
-        for number in 1..=beginning.clusters {
-            let name = format!("sim-{number}");
-            let loaded = fleet.with(&name, |cluster| load_into(cluster.world_mut(), text))?;
-            loaded.map_err(|source| TwinError::Objects { cluster: name, source })?;
-        }
-        fleet.settle().await;
-    }
-    let parts: Vec<_> = fleet
-        .clusters()
-        .iter()
-        .map(|cluster| {
-            (
-                cluster.id().to_owned(),
-                cluster.server().clone(),
-                cluster.api(),
-                cluster.seed(),
-            )
-        })
-        .collect();
-    let fleet = SharedFleet::new(fleet);
-    let living = parts.into_iter().map(|(name, server, api, seed)| Living {
-        name,
-        server,
-        api,
-        fleet: fleet.clone(),
-        faults: Mutex::new(Faults {
-            plan: FaultPlan::new(seed),
-            made: 0,
-        }),
-    });
-    let living = living.collect();
-    Ok((fleet, living))
-}
-
-fn twin_profile(profile: SimProfile) -> Option<twin::Profile> {
-    match profile {
-        SimProfile::Empty => None,
-        SimProfile::Shop => Some(twin::Profile::Shop),
-        SimProfile::Stateful => Some(twin::Profile::Stateful),
-        SimProfile::Batch => Some(twin::Profile::Batch),
-        SimProfile::Zalando => Some(twin::Profile::Zalando),
-    }
-}
-
 /// Puts objects into a world; returns how many.
 fn load_into(world: &mut World, text: &str) -> Result<usize, SnapshotError> {
     let count = world.server().load(text, Identity::Reassign)?;
@@ -130,6 +64,29 @@ fn load_into(world: &mut World, text: &str) -> Result<usize, SnapshotError> {
 }
 
 impl Living {
+    #[expect(clippy::too_many_arguments, reason = "the parts of a cluster, given once")]
+    fn new(
+        name: String,
+        server: ApiServer,
+        api: FaultyApi<ApiServer>,
+        cloud: Option<CloudSim>,
+        seed: u64,
+        fleet: &SharedFleet,
+        clock: &Arc<dyn Clock>,
+        log: &FleetLog,
+    ) -> Self {
+        Self {
+            name,
+            server,
+            api,
+            cloud,
+            fleet: fleet.clone(),
+            clock: clock.clone(),
+            log: log.clone(),
+            harms: Mutex::new(Harms::new(seed)),
+        }
+    }
+
     /// Its name, which is also that of its context.
     pub(super) fn name(&self) -> &str {
         &self.name
@@ -145,6 +102,13 @@ impl Living {
         self.server.now()
     }
 
+    /// The name of a node.
+    pub(super) fn first_node(&self) -> Option<String> {
+        let nodes = self.server.read_all("", "nodes", "");
+        let name = nodes.first()?.pointer("/metadata/name").and_then(Value::as_str);
+        name.map(str::to_owned)
+    }
+
     /// Counts nodes and pods.
     pub(super) fn counts(&self) -> Counts {
         let nodes = self.server.read_all("", "nodes", "");
@@ -158,19 +122,59 @@ impl Living {
         }
     }
 
-    /// Cuts a machine off; false if there is none of that name.
-    pub(super) async fn kill_node(&self, node: &str) -> bool {
-        self.with_world(|world| world.kill_node(node)).await
+    /// Does something to a node's machine, or to the instance that it is.
+    ///
+    /// # Errors
+    /// [`NodeError`].
+    pub(super) async fn act_on_node(&self, node: &str, action: NodeAction) -> Result<(), NodeError> {
+        self.note(format_args!("{} {node}", action.as_str()));
+        let there = match (action, self.instance(node)) {
+            (NodeAction::Kill, _) => self.with_world(|world| world.kill_node(node)).await,
+            (NodeAction::Revive, _) => self.with_world(|world| world.revive_node(node)).await,
+            (NodeAction::Remove, None) => self.with_world(|world| world.remove_node(node)).await,
+            (NodeAction::Remove, Some((cloud, instance))) => {
+                // The node goes with its instance, and the group sees that it is gone.
+                let _fleet = self.fleet.hold().await;
+                cloud.kill_instance(&instance.id);
+                true
+            }
+            (NodeAction::SpotLoss, Some((cloud, instance))) if instance.market == Market::Spot => {
+                let _fleet = self.fleet.hold().await;
+                cloud.interrupt_spot(&instance.id);
+                true
+            }
+            (NodeAction::SpotLoss, _) => {
+                let known = self.with_world(|world| world.view().machine(node).is_some()).await;
+                if known {
+                    return Err(NodeError::NotSpot(node.to_owned()));
+                }
+                false
+            }
+        };
+        if there {
+            return Ok(());
+        }
+        Err(NodeError::NoMachine {
+            cluster: self.name.clone(),
+            node: node.to_owned(),
+        })
     }
 
-    /// Brings a machine back; false if there is none of that name.
-    pub(super) async fn revive_node(&self, node: &str) -> bool {
-        self.with_world(|world| world.revive_node(node)).await
+    /// The living instance behind a node.
+    fn instance(&self, node: &str) -> Option<(&CloudSim, Instance)> {
+        let cloud = self.cloud.as_ref()?;
+        let mut all = cloud.instances_now().into_iter();
+        let found = all.find(|instance| instance.private_dns == node && instance.state.is_alive());
+        Some((cloud, found?))
     }
 
-    /// Takes a machine away; false if there is none of that name.
-    pub(super) async fn remove_node(&self, node: &str) -> bool {
-        self.with_world(|world| world.remove_node(node)).await
+    /// Sets its clock forward, or (negative) back; returns what it shows then.
+    pub(super) async fn set_clock(&self, by: SignedDuration) -> Timestamp {
+        self.note(format_args!("clock set by {}s", by.as_secs_f64()));
+        let mut fleet = self.fleet.hold().await;
+        // The cluster is one of the fleet's.
+        let _ = fleet.with(&self.name, |cluster| cluster.set_clock(by));
+        self.now()
     }
 
     /// Reaches into the world; it answers nothing only if the cluster is not in the fleet.
@@ -197,57 +201,6 @@ impl Living {
             cluster: self.name.clone(),
             source,
         })
-    }
-
-    fn faults(&self) -> MutexGuard<'_, Faults> {
-        self.faults.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The faults of the API that are not over.
-    pub(super) fn api_faults(&self) -> Vec<FaultRule> {
-        let mut faults = self.faults();
-        faults.drop_past(self.now());
-        faults.plan.rules.clone()
-    }
-
-    /// Adds a fault of the API; it gets a name if it has none. False if there is one of that name.
-    pub(super) fn add_api_fault(&self, mut rule: FaultRule) -> Option<FaultRule> {
-        let mut faults = self.faults();
-        faults.drop_past(self.now());
-        let taken = |faults: &Faults, name: &str| faults.plan.rules.iter().any(|rule| rule.name == name);
-        while rule.name.is_empty() {
-            faults.made += 1;
-            let name = format!("fault-{}", faults.made);
-            if !taken(&faults, &name) {
-                rule.name = name;
-            }
-        }
-        if taken(&faults, &rule.name) {
-            return None;
-        }
-        faults.plan.rules.push(rule.clone());
-        self.api.set_plan(faults.plan.clone());
-        Some(rule)
-    }
-
-    /// Ends one fault of the API, or all; returns the names of those that ended.
-    pub(super) fn clear_api_faults(&self, name: Option<&str>) -> Vec<String> {
-        let mut faults = self.faults();
-        faults.drop_past(self.now());
-        let (gone, kept) = std::mem::take(&mut faults.plan.rules)
-            .into_iter()
-            .partition::<Vec<_>, _>(|rule| name.is_none_or(|name| name == rule.name));
-        faults.plan.rules = kept;
-        self.api.set_plan(faults.plan.clone());
-        gone.into_iter().map(|rule| rule.name).collect()
-    }
-}
-
-impl Faults {
-    fn drop_past(&mut self, now: Timestamp) {
-        self.plan
-            .rules
-            .retain(|rule| rule.span.is_none_or(|(_, end)| end > now));
     }
 }
 

@@ -1,9 +1,10 @@
 //! `sim`: clusters that live in this process, and the commands that reach into them from another.
 //!
-//! `sim up` ([`up`]) makes the clusters ([`living`]) on a clock of its own, writes a kubeconfig and opens a
-//! control endpoint ([`control`]); a note in the user's runtime directory ([`note`]) tells the other commands where it is.
+//! `sim up` ([`up`]) makes the clusters ([`living`]) on a clock of its own, writes a kubeconfig, keeps an event log
+//! ([`event_log`]) and opens a control endpoint ([`control`]); a note in the user's runtime directory ([`note`]) tells the other commands where it is.
 
 mod control;
+mod event_log;
 mod fault;
 mod kubeconfig;
 mod list;

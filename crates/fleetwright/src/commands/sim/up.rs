@@ -5,15 +5,16 @@ use std::path::Path;
 use std::sync::Arc;
 
 use cli_args::{SimProfile, SimUpArgs};
-use ports::{Clock as _, Ids as _, SystemClock, SystemIds};
+use ports::{Clock, Ids as _, SystemClock, SystemIds};
 use service::Shutdown;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use twin::{ScaledClock, SharedFleet};
 
 use super::control::{self, Facts, SimulationInfo};
+use super::event_log::EventLog;
 use super::kubeconfig;
-use super::living::{self, Beginning, Living};
+use super::living::{self, Beginning, CloudBeginning, Living};
 use super::note::{self, Note};
 use crate::console::Console;
 use crate::documents::read_text;
@@ -37,6 +38,14 @@ pub(super) async fn run(args: SimUpArgs, env: &Env, console: &mut Console) -> Re
     kubeconfig::check_ours(&file)?;
     let notes = note::folder(env)?;
     let objects = args.load.as_deref().map(read_text).transpose()?;
+    let shutdown = Shutdown::new();
+    shutdown
+        .on_signals()
+        .map_err(|error| Failure::of(&error).while_doing("listening to signals"))?;
+    let (events, sink) = match &args.event_log {
+        Some(path) => EventLog::open(path, shutdown.clone()).map(|(log, sink)| (log, Some(sink)))?,
+        None => (EventLog::default(), None),
+    };
     let seed = args.seed.unwrap_or_else(|| SystemIds.next_u64() >> 32);
     let started = SystemClock.now();
     let listeners = bind_all(args.listen, args.clusters).await?;
@@ -44,12 +53,14 @@ pub(super) async fn run(args: SimUpArgs, env: &Env, console: &mut Console) -> Re
     let beginning = Beginning {
         clusters: args.clusters,
         nodes: nodes(&args),
+        cloud: cloud(&args)?,
         profile: profile(&args),
         seed,
         objects: objects.as_ref().map(|(_, text)| text.as_str()),
+        sink,
     };
-    let clock = Arc::new(ScaledClock::new(Arc::new(SystemClock), started, args.speed));
-    let (fleet, living) = living::begin(beginning, clock).await.map_err(|error| {
+    let clock: Arc<dyn Clock> = Arc::new(ScaledClock::new(Arc::new(SystemClock), started, args.speed));
+    let (fleet, living) = living::begin(beginning, clock.clone()).await.map_err(|error| {
         let failure = Failure::of(&error);
         match &objects {
             Some((name, _)) => failure.while_doing(format!("--load {name}")),
@@ -83,6 +94,7 @@ pub(super) async fn run(args: SimUpArgs, env: &Env, console: &mut Console) -> Re
             clusters: Vec::new(),
         },
         token: token.clone(),
+        clock,
     });
     let note = Note {
         pid,
@@ -91,9 +103,36 @@ pub(super) async fn run(args: SimUpArgs, env: &Env, console: &mut Console) -> Re
     };
     let posted = note::post(&notes, &note)?;
     welcome(&facts, &file, console)?;
-    let served = serve(facts, fleet, listeners, control).await;
+    let log = fleet.hold().await.log().clone();
+    let now = || kube_world::seconds(facts.clock.now());
+    let (clusters, speed) = (args.clusters, args.speed);
+    log.write(
+        "sim",
+        format_args!("{} begins: {clusters} clusters, seed {seed}, speed {speed}x", now()),
+    );
+    let served = serve(facts.clone(), fleet, listeners, control, shutdown).await;
+    log.write("sim", format_args!("{} ends", now()));
     drop(posted);
-    served
+    served.and(events.check())
+}
+
+/// The cloud behind the clusters: asked for, or part of what is asked for.
+fn cloud(args: &SimUpArgs) -> Result<Option<CloudBeginning>, Failure> {
+    let needed = args.autoscaler.is_some() || args.spot > 0;
+    if needed && args.cloud == Some(false) {
+        let message = "--autoscaler and --spot need a cloud, and --cloud=false forbids it";
+        return Err(Failure::new(message));
+    }
+    if args.spot > nodes(args) {
+        let (spot, nodes) = (args.spot, nodes(args));
+        return Err(Failure::new(format!("--spot {spot}: there are only {nodes} nodes")).hint("--nodes N takes more"));
+    }
+    let default = needed || (profile(args) == SimProfile::Zalando && args.load.is_none());
+    let beginning = CloudBeginning {
+        spot: args.spot,
+        autoscaler: args.autoscaler,
+    };
+    Ok(args.cloud.unwrap_or(default).then_some(beginning))
 }
 
 /// A file to load brings its own nodes.
@@ -130,7 +169,8 @@ fn welcome(facts: &Facts, file: &Path, console: &mut Console) -> Result<(), Fail
         .line("kubectl create deployment web --image=nginx --replicas=6 && kubectl rollout status deployment web")?;
     if let Some((first, _)) = facts.clusters.first() {
         let name = first.name();
-        console.line(&format!("fleetwright sim fault kill-node worker-0 --cluster {name}"))?;
+        let node = first.first_node().unwrap_or_else(|| "NODE".to_owned());
+        console.line(&format!("fleetwright sim fault kill-node {node} --cluster {name}"))?;
     }
     console.flush()?;
     let (seed, speed) = (facts.info.seed, facts.info.speed);
@@ -146,11 +186,8 @@ async fn serve(
     fleet: SharedFleet,
     listeners: Vec<(TcpListener, SocketAddr)>,
     control: TcpListener,
+    shutdown: Shutdown,
 ) -> Result<(), Failure> {
-    let shutdown = Shutdown::new();
-    shutdown
-        .on_signals()
-        .map_err(|error| Failure::of(&error).while_doing("listening to signals"))?;
     let again = shutdown.clone();
     tokio::spawn(async move {
         again.begun().await;

@@ -7,15 +7,15 @@ use std::process::Command;
 use super::{Sim, run};
 
 /// A simulated cluster with kubectl at it; nothing where kubectl is not installed.
-struct Kubectl {
-    sim: Sim,
+pub(super) struct Kubectl {
+    pub(super) sim: Sim,
 }
 
 /// A speed at which a node's death and what follows take a few seconds.
 const SPEED: &str = "50";
 
 impl Kubectl {
-    fn of(nodes: &str) -> Option<Self> {
+    pub(super) fn of(nodes: &str) -> Option<Self> {
         let there = Command::new("kubectl").args(["version", "--client"]).output();
         if !there.is_ok_and(|output| output.status.success()) {
             println!("kubectl is not installed: passed over");
@@ -26,7 +26,7 @@ impl Kubectl {
     }
 
     /// Runs kubectl: whether it went well, and what it said.
-    fn try_run(&self, line: &str) -> (bool, String) {
+    pub(super) fn try_run(&self, line: &str) -> (bool, String) {
         let mut command = Command::new("kubectl");
         command
             .env_remove("KUBECONFIG")
@@ -38,19 +38,19 @@ impl Kubectl {
     }
 
     /// The same for what has to go well.
-    fn run(&self, line: &str) -> String {
+    pub(super) fn run(&self, line: &str) -> String {
         let (well, text) = self.try_run(line);
         assert!(well, "kubectl {line}:\n{text}");
         text
     }
 
-    fn apply(&self, manifest: &str) {
+    pub(super) fn apply(&self, manifest: &str) {
         std::fs::write(self.sim.path("manifest.yaml"), manifest).unwrap();
         self.run("apply -f manifest.yaml");
     }
 
     /// Words of a JSONPath.
-    fn words(&self, line: &str, path: &str) -> Vec<String> {
+    pub(super) fn words(&self, line: &str, path: &str) -> Vec<String> {
         let text = self.run(&format!("{line} -o jsonpath={path}"));
         text.split_whitespace().map(str::to_owned).collect()
     }

@@ -1,6 +1,9 @@
 //! `sim`: a simulation as a process, reached into by the other commands and by kubectl.
 
+mod cloud;
 mod control;
+mod drain;
+mod ending;
 mod kubectl;
 mod refusals;
 
@@ -35,7 +38,12 @@ impl Sim {
 
     /// Starts one in a home that is there already.
     pub(crate) fn up_in(home: tempfile::TempDir, args: &[&str]) -> Self {
-        let mut command = command(home.path());
+        let command = command(home.path());
+        Self::up_as(home, command, args)
+    }
+
+    /// Starts one by a command that only lacks the arguments.
+    pub(crate) fn up_as(home: tempfile::TempDir, mut command: Command, args: &[&str]) -> Self {
         command
             .args(["sim", "up", "--kubeconfig", "kubeconfig", "--seed", "7"])
             .args(args);
@@ -75,8 +83,19 @@ impl Sim {
 
     /// Ends it as a person would and gives its exit code.
     pub(crate) fn interrupt(&mut self) -> Option<i32> {
+        self.signal("INT");
+        self.end()
+    }
+
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+        let name = format!("-{name}");
+        assert!(Command::new("kill").args([&name, &pid]).status().unwrap().success());
+    }
+
+    /// Waits for its end and gives its exit code.
+    pub(crate) fn end(&mut self) -> Option<i32> {
         self.child.wait().unwrap().code()
     }
 

@@ -3,6 +3,7 @@
 //! It speaks JSON over HTTP on the loopback interface, under `/sim/v1`; `docs/simulation.md` describes it.
 
 mod client;
+mod request;
 mod server;
 
 use serde::{Deserialize, Serialize};
@@ -41,11 +42,25 @@ pub(super) struct ClusterInfo {
 
 /// What is to be done to a machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub(super) enum NodeAction {
     Kill,
     Revive,
     Remove,
+    /// Gives its spot instance notice.
+    SpotLoss,
+}
+
+impl NodeAction {
+    /// The word of requests.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Kill => "kill",
+            Self::Revive => "revive",
+            Self::Remove => "remove",
+            Self::SpotLoss => "spot-loss",
+        }
+    }
 }
 
 /// Body of `POST /sim/v1/clusters/NAME/nodes/NODE`.
@@ -55,15 +70,39 @@ pub(super) struct NodeRequest {
     pub(super) action: NodeAction,
 }
 
+/// Body of `POST /sim/v1/clusters/NAME/clock`, and its answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ClockRequest {
+    /// A Go duration; negative is back.
+    pub(super) by: String,
+    /// What the cluster's clock shows afterwards; only in answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) time: Option<String>,
+}
+
+/// What a fault is one of.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Part {
+    /// The API of the cluster.
+    #[default]
+    Api,
+    /// The cloud behind it.
+    Cloud,
+}
+
 /// Body of `POST /sim/v1/clusters/NAME/faults`; what is left out does not restrict.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub(super) struct FaultRequest {
-    /// As `sim fault api` takes it.
+    /// What the fault is one of.
+    pub(super) of: Part,
+    /// As `sim fault api` or `sim fault cloud` takes it.
     pub(super) fault: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) name: Option<String>,
-    /// A Go duration on the cluster's clock.
+    /// A Go duration on the cluster's clock; for faults of the cloud on the simulation's.
     #[serde(rename = "for", skip_serializing_if = "Option::is_none")]
     pub(super) lasts: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -72,6 +111,16 @@ pub(super) struct FaultRequest {
     pub(super) resources: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) user_agent: Option<String>,
+    /// Calls of the cloud.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) calls: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) instance_type: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) zone: Option<String>,
+    /// `spot` or `on-demand`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) market: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) every: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -84,12 +133,12 @@ pub(super) struct FaultRequest {
 pub(super) struct FaultInfo {
     pub(super) name: String,
     pub(super) fault: String,
-    /// Which requests meet it, in words.
+    /// Which requests, calls or instances meet it, in words.
     pub(super) requests: String,
-    /// Until when on the cluster's clock; for ever without it.
+    /// Until when, on the clock that it goes by; for ever without it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) until: Option<String>,
-    /// Seconds of the cluster's clock until then.
+    /// Seconds until then.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) seconds_left: Option<i64>,
 }

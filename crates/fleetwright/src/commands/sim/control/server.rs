@@ -9,13 +9,14 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 use axum::{Json, Router, middleware};
-use cli_args::ApiFault;
 use jiff::SignedDuration;
-use kube_sim::{Calls, Fault, FaultRule, Requests};
 use model::duration::GoDuration;
+use ports::Clock;
 
-use super::{Cleared, ClusterInfo, FaultInfo, FaultRequest, Loaded, NodeAction, NodeRequest, Refusal, SimulationInfo};
-use crate::commands::sim::living::Living;
+use super::{
+    Cleared, ClockRequest, ClusterInfo, FaultInfo, FaultRequest, Loaded, NodeRequest, Refusal, SimulationInfo, request,
+};
+use crate::commands::sim::living::{Harm, Living, NodeError};
 use crate::failure::chain;
 
 /// Largest snapshot that is taken.
@@ -29,6 +30,8 @@ pub(in crate::commands::sim) struct Facts {
     /// All but time and clusters, which are filled in for each answer.
     pub(in crate::commands::sim) info: SimulationInfo,
     pub(in crate::commands::sim) token: String,
+    /// The clock of the simulation.
+    pub(in crate::commands::sim) clock: Arc<dyn Clock>,
 }
 
 type Shared = State<Arc<Facts>>;
@@ -49,6 +52,7 @@ pub(in crate::commands::sim) fn router(facts: Arc<Facts>) -> Router {
     Router::new()
         .route("/sim/v1/simulation", get(simulation))
         .route("/sim/v1/clusters/{name}/nodes/{node}", post(act_on_node))
+        .route("/sim/v1/clusters/{name}/clock", post(set_clock))
         .route(
             "/sim/v1/clusters/{name}/faults",
             get(faults).post(add_fault).delete(clear),
@@ -83,9 +87,7 @@ impl Facts {
 
 async fn simulation(State(facts): Shared) -> Json<SimulationInfo> {
     let mut info = facts.info.clone();
-    if let Some((first, _)) = facts.clusters.first() {
-        info.time = kube_world::seconds(first.now());
-    }
+    info.time = kube_world::seconds(facts.clock.now());
     info.clusters = facts
         .clusters
         .iter()
@@ -98,7 +100,7 @@ async fn simulation(State(facts): Shared) -> Json<SimulationInfo> {
                 ready_nodes: counts.ready_nodes,
                 pods: counts.pods,
                 ready_pods: counts.ready_pods,
-                faults: cluster.api_faults().len(),
+                faults: cluster.faults().len(),
             }
         })
         .collect();
@@ -112,22 +114,35 @@ async fn act_on_node(
 ) -> Answer<NodeRequest> {
     let cluster = facts.cluster(&name)?;
     let Json(request) = body.map_err(malformed)?;
-    let there = match request.action {
-        NodeAction::Kill => cluster.kill_node(&node).await,
-        NodeAction::Revive => cluster.revive_node(&node).await,
-        NodeAction::Remove => cluster.remove_node(&node).await,
-    };
-    if there {
-        return Ok(Json(request));
+    match cluster.act_on_node(&node, request.action).await {
+        Ok(()) => Ok(Json(request)),
+        Err(error @ NodeError::NoMachine { .. }) => Err(Refused(StatusCode::NOT_FOUND, error.to_string())),
+        Err(error @ NodeError::NotSpot(_)) => Err(Refused(StatusCode::CONFLICT, error.to_string())),
     }
-    let text = format!("there is no machine {node:?} in {name}");
-    Err(Refused(StatusCode::NOT_FOUND, text))
+}
+
+async fn set_clock(
+    State(facts): Shared,
+    Path(name): Path<String>,
+    body: Result<Json<ClockRequest>, JsonRejection>,
+) -> Answer<ClockRequest> {
+    let cluster = facts.cluster(&name)?;
+    let Json(request) = body.map_err(malformed)?;
+    let by: GoDuration = request
+        .by
+        .parse()
+        .map_err(|error| Refused(StatusCode::BAD_REQUEST, format!("by: {error}")))?;
+    let time = cluster.set_clock(SignedDuration::from_nanos(by.nanos())).await;
+    Ok(Json(ClockRequest {
+        by: by.to_string(),
+        time: Some(kube_world::seconds(time)),
+    }))
 }
 
 async fn faults(State(facts): Shared, Path(name): Path<String>) -> Answer<Vec<FaultInfo>> {
     let cluster = facts.cluster(&name)?;
-    let rules = cluster.api_faults();
-    Ok(Json(rules.iter().map(|rule| info(cluster, rule)).collect()))
+    let harms = cluster.faults();
+    Ok(Json(harms.iter().map(|harm| info(cluster, harm)).collect()))
 }
 
 async fn add_fault(
@@ -137,21 +152,20 @@ async fn add_fault(
 ) -> Answer<FaultInfo> {
     let cluster = facts.cluster(&name)?;
     let Json(request) = body.map_err(malformed)?;
-    let rule = rule(cluster, &request).map_err(|text| Refused(StatusCode::BAD_REQUEST, text))?;
-    let taken = format!("{name} has a fault {:?} already", rule.name);
-    match cluster.add_api_fault(rule) {
-        Some(rule) => Ok(Json(info(cluster, &rule))),
-        None => Err(Refused(StatusCode::CONFLICT, taken)),
+    let harm = request::harm(cluster, &request).map_err(|text| Refused(StatusCode::BAD_REQUEST, text))?;
+    match cluster.add_fault(harm) {
+        Ok(harm) => Ok(Json(info(cluster, &harm))),
+        Err(error) => Err(Refused(StatusCode::CONFLICT, error.to_string())),
     }
 }
 
 async fn clear(State(facts): Shared, Path(name): Path<String>) -> Answer<Cleared> {
-    let cleared = facts.cluster(&name)?.clear_api_faults(None);
+    let cleared = facts.cluster(&name)?.clear_faults(None);
     Ok(Json(Cleared { cleared }))
 }
 
 async fn clear_one(State(facts): Shared, Path((name, fault)): Path<(String, String)>) -> Answer<Cleared> {
-    let cleared = facts.cluster(&name)?.clear_api_faults(Some(&fault));
+    let cleared = facts.cluster(&name)?.clear_faults(Some(&fault));
     if cleared.is_empty() {
         let text = format!("{name} has no fault {fault:?}");
         return Err(Refused(StatusCode::NOT_FOUND, text));
@@ -180,81 +194,12 @@ fn malformed(rejection: JsonRejection) -> Refused {
     Refused(rejection.status(), rejection.body_text())
 }
 
-/// The rule that a request asks for; its name is empty where none is given.
-fn rule(cluster: &Living, request: &FaultRequest) -> Result<FaultRule, String> {
-    let fault: ApiFault = request.fault.parse().map_err(|error| format!("fault: {error}"))?;
-    let mut rule = FaultRule::new(request.name.as_deref().unwrap_or_default(), kind(&fault));
-    if let Some(lasts) = &request.lasts {
-        let time: GoDuration = lasts.parse().map_err(|error| format!("for: {error}"))?;
-        let now = cluster.now();
-        let end = now.saturating_add(SignedDuration::from_nanos(time.nanos()));
-        rule = rule.between(now, end.map_err(|_| "for: must end within the calendar".to_owned())?);
-    }
-    rule.requests = Requests {
-        verbs: request.verbs.iter().cloned().collect(),
-        resources: request.resources.iter().cloned().collect(),
-        user_agent: request.user_agent.clone().unwrap_or_default(),
-    };
-    rule.calls = match (request.every, request.chance) {
-        (Some(_), Some(_)) => return Err("every, chance: only one of them".to_owned()),
-        (Some(0), _) => return Err("every: must be at least 1".to_owned()),
-        (Some(number), _) => Calls::Every(number),
-        (_, Some(chance)) if (0.0..=1.0).contains(&chance) => Calls::Chance(chance),
-        (_, Some(_)) => return Err("chance: must be from 0 to 1".to_owned()),
-        (None, None) => Calls::All,
-    };
-    Ok(rule)
-}
-
-fn kind(fault: &ApiFault) -> Fault {
-    match *fault {
-        ApiFault::Refuse => Fault::Refuse,
-        ApiFault::Dead => Fault::Dead,
-        ApiFault::Delay(time) => Fault::Delay(time),
-        ApiFault::Slow(time) => Fault::Slow(time),
-        ApiFault::LoseReply => Fault::LoseReply,
-        ApiFault::Code(401) => Fault::Unauthorized,
-        ApiFault::Code(409) => Fault::Conflict,
-        ApiFault::Code(410) => Fault::Gone,
-        ApiFault::Code(503) => Fault::Unavailable,
-        ApiFault::Code(_) => Fault::InternalError,
-        ApiFault::TooManyRequests(seconds) => Fault::TooManyRequests(seconds),
-        ApiFault::Stale(writes) => Fault::Stale(writes),
-        ApiFault::WatchGap(time) => Fault::WatchGap(time),
-        ApiFault::WatchCut(bytes) => Fault::WatchCut(bytes),
-    }
-}
-
-fn info(cluster: &Living, rule: &FaultRule) -> FaultInfo {
-    let end = rule.span.map(|(_, end)| end);
+fn info(cluster: &Living, harm: &Harm) -> FaultInfo {
     FaultInfo {
-        name: rule.name.clone(),
-        fault: rule.fault.to_string(),
-        requests: requests(rule),
-        until: end.map(kube_world::seconds),
-        seconds_left: end.map(|end| end.duration_since(cluster.now()).as_secs()),
+        name: harm.name().to_owned(),
+        fault: harm.fault(),
+        requests: harm.concerns(),
+        until: harm.until().map(kube_world::seconds),
+        seconds_left: cluster.left(harm).map(|left| left.as_secs()),
     }
-}
-
-/// `half of list,watch pods by kubectl`.
-fn requests(rule: &FaultRule) -> String {
-    let mut words = vec![match rule.calls {
-        Calls::All => "all".to_owned(),
-        Calls::Nth(number) => format!("number {number} of"),
-        Calls::Every(number) => format!("one in {number} of"),
-        Calls::Chance(chance) => format!("{}% of", chance * 100.0),
-    }];
-    let join = |set: &std::collections::BTreeSet<String>| set.iter().cloned().collect::<Vec<_>>().join(",");
-    if !rule.requests.verbs.is_empty() {
-        words.push(join(&rule.requests.verbs));
-    }
-    if rule.requests.resources.is_empty() {
-        words.push("requests".to_owned());
-    } else {
-        words.push(join(&rule.requests.resources));
-    }
-    if !rule.requests.user_agent.is_empty() {
-        words.push(format!("by {}", rule.requests.user_agent));
-    }
-    words.join(" ")
 }
