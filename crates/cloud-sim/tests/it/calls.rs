@@ -11,6 +11,7 @@ use ports::{Classified, SimClock};
 
 use crate::lab::{Lab, name, request};
 
+/// Fakes do not throttle.
 #[tokio::test(start_paused = true)]
 async fn too_many_calls_are_throttled_and_told_when_to_come_back() {
     let lab = Lab::with(1, |mut options| {
@@ -134,6 +135,7 @@ async fn never_ready_nodes_boot_and_stay_silent() {
     assert_eq!(seen[0].scheduled[0].code, "instance-retirement");
 }
 
+/// Fakes give credentials for roles that do not exist.
 #[tokio::test(start_paused = true)]
 async fn roles_of_unknown_accounts_cannot_be_assumed() {
     let clock = Arc::new(SimClock::starting_at(Timestamp::UNIX_EPOCH));

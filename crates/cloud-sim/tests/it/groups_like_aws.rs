@@ -23,6 +23,7 @@ fn said(error: CloudError, expected: &str) {
     assert!(error.to_string().contains(expected), "{error}");
 }
 
+/// Fakes accept sizes outside of the bounds.
 #[tokio::test(start_paused = true)]
 async fn sizes_outside_the_bounds_are_refused() {
     let lab = Lab::new(1);
@@ -56,6 +57,7 @@ async fn sizes_outside_the_bounds_are_refused() {
     );
 }
 
+/// In fakes terminating with decrement goes below the smallest size.
 #[tokio::test(start_paused = true)]
 async fn terminating_with_decrement_stops_at_the_smallest_size() {
     let lab = Lab::new(2);
@@ -75,6 +77,7 @@ async fn terminating_with_decrement_stops_at_the_smallest_size() {
     assert_ne!(after[0], ids[1]);
 }
 
+/// In fakes suspended processes are listed and go on.
 #[tokio::test(start_paused = true)]
 async fn suspended_processes_rest_until_they_are_resumed() {
     let lab = Lab::new(3);
@@ -123,6 +126,7 @@ async fn suspended_processes_rest_until_they_are_resumed() {
     assert!(lab.g().await.instances[0].healthy);
 }
 
+/// Fakes have no scaling activities.
 #[tokio::test(start_paused = true)]
 async fn scaling_activities_tell_what_was_done_and_why_not() {
     let lab = Lab::new(4);
@@ -161,6 +165,7 @@ async fn scaling_activities_tell_what_was_done_and_why_not() {
     assert!(newest.description.starts_with("Launching a new EC2 instance: i-"));
 }
 
+/// In fakes an unhealthy instance stays.
 #[tokio::test(start_paused = true)]
 async fn an_unhealthy_instance_is_replaced() {
     let lab = Lab::new(5);
@@ -180,6 +185,7 @@ async fn an_unhealthy_instance_is_replaced() {
     );
 }
 
+/// Fakes list an instance twice that is attached twice.
 #[tokio::test(start_paused = true)]
 async fn attaching_and_detaching_keep_the_books() {
     let lab = Lab::new(6);
@@ -211,6 +217,7 @@ async fn attaching_and_detaching_keep_the_books() {
     assert_eq!(lab.g().await.desired, 2);
 }
 
+/// Fakes break down (HTTP 500) at an unknown instance.
 #[tokio::test(start_paused = true)]
 async fn an_unknown_instance_is_a_clean_error() {
     let lab = Lab::new(7);
@@ -230,6 +237,7 @@ async fn an_unknown_instance_is_a_clean_error() {
     assert!(lab.sim.terminate_instances(&[nobody]).await.unwrap_err().is_not_found());
 }
 
+/// Fakes delete a group with instances without force.
 #[tokio::test(start_paused = true)]
 async fn deletion_with_instances_needs_force() {
     let lab = Lab::new(8);
@@ -246,6 +254,7 @@ async fn deletion_with_instances_needs_force() {
     assert!(alive.iter().all(|instance| instance.state == InstanceState::Terminated));
 }
 
+/// In fakes all instances are in the first subnet's zone.
 #[tokio::test(start_paused = true)]
 async fn instances_spread_over_the_zones_and_are_evened_out() {
     let lab = Lab::new(9);
@@ -277,6 +286,7 @@ async fn instances_spread_over_the_zones_and_are_evened_out() {
     assert_eq!(zones(lab.g().await), [2, 2, 2]);
 }
 
+/// Fakes ignore overrides and spot shares.
 #[tokio::test(start_paused = true)]
 async fn mixed_instances_follow_overrides_and_spot_shares() {
     let lab = Lab::new(10);
@@ -320,6 +330,7 @@ fn hook(transition: HookTransition, default_result: HookDefault) -> LifecycleHoo
     }
 }
 
+/// In fakes lifecycle hooks never wait, and cannot be completed or extended.
 #[tokio::test(start_paused = true)]
 async fn lifecycle_hooks_wait_can_be_extended_answered_and_time_out() {
     let lab = Lab::with(11, |mut options| {
@@ -375,6 +386,7 @@ async fn lifecycle_hooks_wait_can_be_extended_answered_and_time_out() {
     assert!(lab.g().await.instances.is_empty());
 }
 
+/// In fakes instances are in service at once.
 #[tokio::test(start_paused = true)]
 async fn instances_take_their_time_to_come_into_service() {
     let lab = Lab::new(12);
@@ -386,6 +398,7 @@ async fn instances_take_their_time_to_come_into_service() {
     assert_eq!(lab.serving().await.len(), 1);
 }
 
+/// Fakes drop the instance profile, accept unknown images, and name every region's machines `ec2.internal`.
 #[tokio::test(start_paused = true)]
 async fn instances_are_what_their_template_says() {
     let lab = Lab::new(13);
@@ -420,6 +433,7 @@ async fn instances_are_what_their_template_says() {
     }
 }
 
+/// Fakes never interrupt a spot instance.
 #[tokio::test(start_paused = true)]
 async fn spot_instances_are_warned_taken_and_replaced() {
     let lab = Lab::new(14);
@@ -459,6 +473,7 @@ async fn spot_instances_are_warned_taken_and_replaced() {
     assert_eq!(notices.count(), 1);
 }
 
+/// Fakes do this right, and so it has to be here.
 #[tokio::test(start_paused = true)]
 async fn protected_instances_are_not_chosen_when_a_group_shrinks() {
     let lab = Lab::new(15);

@@ -1,4 +1,7 @@
 //! The simulated cloud seen through its port.
+//!
+//! Tests that begin with a sentence about fakes are there because common fakes of AWS do it wrong. What such fakes lack and the
+//! port has no use for is absent here as well: instance refresh, instance metadata, prices.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

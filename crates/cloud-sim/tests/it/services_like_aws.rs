@@ -26,6 +26,8 @@ fn change(action: DnsAction, record: DnsRecord) -> DnsChange {
     DnsChange { action, record }
 }
 
+/// Fakes accept a CNAME beside an A and at the apex, unquoted TXT, weighted beside simple, wrong addresses; duplicate what was upserted; call a wrong
+/// deletion InvalidInput; and keep the changes before the refused one.
 #[tokio::test(start_paused = true)]
 async fn dns_refuses_what_route53_refuses_and_changes_nothing_then() {
     use DnsAction::{Create, Delete, Upsert};
@@ -77,6 +79,7 @@ async fn dns_refuses_what_route53_refuses_and_changes_nothing_then() {
     }
 }
 
+/// In fakes DNS changes are in sync at once.
 #[tokio::test(start_paused = true)]
 async fn dns_changes_take_a_while_to_be_in_sync() {
     let lab = Lab::new(2);
@@ -97,6 +100,7 @@ async fn dns_changes_take_a_while_to_be_in_sync() {
     assert!(lab.sim.dns_in_sync(&id).await.unwrap());
 }
 
+/// In fakes targets are healthy at once and do not drain.
 #[tokio::test(start_paused = true)]
 async fn targets_become_healthy_late_drain_and_groups_by_balancer_health_replace_silent_ones() {
     let lab = Lab::new(3);
@@ -152,6 +156,7 @@ async fn targets_become_healthy_late_drain_and_groups_by_balancer_health_replace
     );
 }
 
+/// Fakes make two load balancers of one name.
 #[tokio::test(start_paused = true)]
 async fn two_load_balancers_of_one_name_are_refused() {
     let lab = Lab::new(4);
@@ -168,6 +173,7 @@ async fn two_load_balancers_of_one_name_are_refused() {
     );
 }
 
+/// Fakes delete certificates in use.
 #[tokio::test(start_paused = true)]
 async fn a_certificate_in_use_stays() {
     let lab = Lab::new(5);
@@ -232,6 +238,7 @@ fn certificates(lab: &Lab, count: usize) -> Vec<String> {
     (0..count).map(arn).collect()
 }
 
+/// Fakes count the listener's own certificate among the 25, and do not page the listing of certificates.
 #[tokio::test(start_paused = true)]
 async fn a_listener_takes_twenty_five_certificates_besides_its_own() {
     let lab = Lab::new(15);
@@ -254,6 +261,7 @@ async fn a_listener_takes_twenty_five_certificates_besides_its_own() {
     );
 }
 
+/// Fakes accept certificates that do not exist.
 #[tokio::test(start_paused = true)]
 async fn an_unknown_certificate_is_refused() {
     let lab = Lab::new(16);
@@ -268,6 +276,7 @@ async fn an_unknown_certificate_is_refused() {
     );
 }
 
+/// In fakes load balancers of stacks are application balancers, so that TCP listeners fail, and functions and custom resources fail.
 #[tokio::test(start_paused = true)]
 async fn network_balancers_functions_and_custom_resources_are_made() {
     let lab = Lab::new(17);
@@ -288,6 +297,7 @@ async fn network_balancers_functions_and_custom_resources_are_made() {
     );
 }
 
+/// Fakes do this right, and so it has to be here.
 #[tokio::test(start_paused = true)]
 async fn objects_are_written_under_conditions_and_kept_in_versions() {
     let lab = Lab::new(6);

@@ -18,6 +18,7 @@ fn failing(step: ResourceStep, logical_id: &str, times: u32) -> FaultPlan {
     }
 }
 
+/// Fakes leave a failed creation in progress, with what was made so far.
 #[tokio::test(start_paused = true)]
 async fn a_failed_creation_rolls_back_and_leaves_a_husk_that_only_deletion_removes() {
     let lab = Lab::new(1);
@@ -62,6 +63,7 @@ async fn a_failed_creation_that_is_not_kept_can_still_be_read_by_its_id() {
     assert!(events.contains(&"B CREATE_FAILED It broke".to_owned()), "{events:?}");
 }
 
+/// Fakes do not roll back.
 #[tokio::test(start_paused = true)]
 async fn a_failed_update_goes_back_and_a_rested_stack_needs_no_update() {
     let lab = Lab::new(3);
@@ -88,6 +90,7 @@ async fn a_failed_update_goes_back_and_a_rested_stack_needs_no_update() {
     assert_eq!(lab.update("s", TWO_CHANGED).await, "UPDATE_COMPLETE");
 }
 
+/// Fakes cannot continue a roll-back.
 #[tokio::test(start_paused = true)]
 async fn a_stuck_roll_back_can_be_continued_with_what_cannot_be_mended_left_out() {
     let lab = Lab::new(4);

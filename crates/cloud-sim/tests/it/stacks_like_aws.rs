@@ -14,6 +14,7 @@ const QUEUES: &str = "Resources:
   Second: {Type: AWS::SQS::Queue, DependsOn: First}
 ";
 
+/// Fakes finish a stack within the call: no phase to poll, no events of resources.
 #[tokio::test(start_paused = true)]
 async fn a_stack_is_in_progress_and_has_an_event_per_resource_and_step() {
     let lab = Lab::new(1);
@@ -36,6 +37,7 @@ async fn a_stack_is_in_progress_and_has_an_event_per_resource_and_step() {
     assert_eq!(lab.events("s").await, expected);
 }
 
+/// Fakes ignore update policies and signals, and make a changed group anew, under a new name and all at once.
 #[tokio::test(start_paused = true)]
 async fn a_rolling_update_replaces_instances_in_batches() {
     let lab = Lab::new(2);
@@ -69,6 +71,7 @@ async fn a_rolling_update_replaces_instances_in_batches() {
     assert!(said("Received SUCCESS signal with UniqueId i-") >= 3);
 }
 
+/// In fakes `LatestVersionNumber` goes stale, and new instances of a new type report the old version.
 #[tokio::test(start_paused = true)]
 async fn without_update_policy_a_changed_group_keeps_its_instances_and_their_versions() {
     let lab = Lab::new(3);
@@ -90,6 +93,7 @@ async fn without_update_policy_a_changed_group_keeps_its_instances_and_their_ver
     }
 }
 
+/// Fakes take the same template again for an update.
 #[tokio::test(start_paused = true)]
 async fn the_same_template_again_is_no_update() {
     let lab = Lab::new(4);
@@ -112,6 +116,7 @@ async fn the_same_template_again_is_no_update() {
     assert_eq!(lab.sim.update_stack(&tagged).await.unwrap(), StackUpdate::Started);
 }
 
+/// Fakes show everything as added when the type of a change set is left out.
 #[tokio::test(start_paused = true)]
 async fn a_preview_of_an_existing_stack_compares_with_it() {
     let lab = Lab::new(5);
@@ -137,6 +142,7 @@ async fn refused(lab: &Lab, template: &str) -> String {
         .to_string()
 }
 
+/// Fakes complete stacks with unknown types and with security groups in networks that are not there.
 #[tokio::test(start_paused = true)]
 async fn unknown_types_and_missing_networks_are_refused() {
     let lab = Lab::new(6);
@@ -157,6 +163,7 @@ async fn unknown_types_and_missing_networks_are_refused() {
     );
 }
 
+/// Fakes complete lifecycle hooks, scaling policies, OIDC providers, wait conditions and certificates without making any.
 #[tokio::test(start_paused = true)]
 async fn hooks_policies_providers_conditions_and_certificates_are_really_made() {
     let lab = Lab::new(7);
@@ -206,6 +213,7 @@ async fn hooks_policies_providers_conditions_and_certificates_are_really_made() 
     assert_eq!(balancers[0].kind, ports::cloud::LoadBalancerKind::Network);
 }
 
+/// Fakes complete wait conditions that nobody signals.
 #[tokio::test(start_paused = true)]
 async fn a_wait_condition_without_signal_fails_the_stack() {
     let lab = Lab::new(8);
@@ -215,6 +223,7 @@ async fn a_wait_condition_without_signal_fails_the_stack() {
     assert!(lab.sim.now().as_second() >= 600);
 }
 
+/// Fakes do not ask for capabilities.
 #[tokio::test(start_paused = true)]
 async fn capabilities_are_demanded() {
     let lab = Lab::new(9);
@@ -246,6 +255,7 @@ async fn capabilities_are_demanded() {
     }
 }
 
+/// Fakes do not look at `AllowedValues`.
 #[tokio::test(start_paused = true)]
 async fn allowed_values_are_checked() {
     let lab = Lab::new(10);
@@ -260,6 +270,7 @@ async fn allowed_values_are_checked() {
     );
 }
 
+/// Fakes take templates of any size in the request.
 #[tokio::test(start_paused = true)]
 async fn templates_above_51200_bytes_go_through_the_object_store() {
     let lab = Lab::new(11);
@@ -280,6 +291,7 @@ async fn templates_above_51200_bytes_go_through_the_object_store() {
     assert_eq!(lab.rests("s").await, "CREATE_COMPLETE");
 }
 
+/// Fakes delete stacks whose exports others use.
 #[tokio::test(start_paused = true)]
 async fn an_export_in_use_blocks_deletion_and_change() {
     let lab = Lab::new(12);
@@ -320,6 +332,7 @@ async fn an_export_in_use_blocks_deletion_and_change() {
     assert!(lab.sim.stack("exporter").await.unwrap_err().is_not_found());
 }
 
+/// Fakes keep a stack's tags to themselves, `aws:cloudformation:*` included.
 #[tokio::test(start_paused = true)]
 async fn stack_tags_are_passed_on_down_to_instances() {
     let lab = Lab::new(13);
@@ -346,6 +359,7 @@ async fn stack_tags_are_passed_on_down_to_instances() {
     assert_eq!(lab.sim.tags_of(&template).unwrap()["NodePool"], "workers");
 }
 
+/// Fakes break down (HTTP 500) at an unknown `Ref` or a circle of `DependsOn`.
 #[tokio::test(start_paused = true)]
 async fn unknown_references_and_circles_are_validation_errors() {
     let lab = Lab::new(14);
@@ -381,6 +395,7 @@ async fn unknown_references_and_circles_are_validation_errors() {
     }
 }
 
+/// Fakes have no termination protection.
 #[tokio::test(start_paused = true)]
 async fn termination_protection_holds() {
     let lab = Lab::new(15);
@@ -404,6 +419,7 @@ async fn termination_protection_holds() {
     assert!(lab.sim.stack("s").await.unwrap_err().is_not_found());
 }
 
+/// Fakes cannot be signalled.
 #[tokio::test(start_paused = true)]
 async fn signals_complete_a_creation_policy_and_are_refused_elsewhere() {
     let lab = Lab::with(16, |mut options| {
@@ -455,6 +471,7 @@ async fn signals_complete_a_creation_policy_and_are_refused_elsewhere() {
     );
 }
 
+/// Fakes cannot cancel an update.
 #[tokio::test(start_paused = true)]
 async fn an_update_can_be_cancelled() {
     let lab = Lab::new(17);

@@ -1,8 +1,10 @@
-//! Many seeds of mixed load: rollouts, scaling, evictions, deaths of nodes, losses in the cloud. At every step the laws hold.
+//! Many seeds of mixed load: rollouts, scaling, evictions, deaths of nodes, losses in the cloud, clocks that are set. At every
+//! step the laws hold.
 
 use std::collections::BTreeMap;
 
 use cloud_sim::FaultPlan;
+use jiff::SignedDuration;
 use kube_sim::{DeleteOptions, Place, UserInfo};
 use ports::Clock;
 use rand::rngs::StdRng;
@@ -54,7 +56,7 @@ async fn disturb(lab: &mut Lab, random: &mut StdRng) {
     let id = ["given", "cloud"][at];
     let cluster = &lab.fleet.clusters()[at];
     let admin = cluster.server().local(UserInfo::admin());
-    let act = random.random_range(0..9);
+    let act = random.random_range(0..10);
     match act {
         0 | 1 => {
             let resource = ["deployments", "statefulsets"][usize::from(random.random_bool(0.3))];
@@ -96,6 +98,12 @@ async fn disturb(lab: &mut Lab, random: &mut StdRng) {
                 };
                 lab.fleet.with(id, act).unwrap();
             }
+        }
+        8 => {
+            // Longer than every grace period and back-off, or shorter than most of them.
+            let bound = [30, 7_200][usize::from(random.random_bool(0.5))];
+            let by = SignedDuration::from_secs(random.random_range(-bound..=bound));
+            lab.fleet.with(id, |cluster| cluster.set_clock(by)).unwrap();
         }
         7 => {
             let sim = lab.fleet.clouds().sim("123456789012", "eu-central-1");

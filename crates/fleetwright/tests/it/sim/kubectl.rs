@@ -163,6 +163,10 @@ fn a_drain_waits_for_the_budget_and_a_taint_evicts() {
 
     // The taint does not ask the budget; who tolerates it stays.
     let before = here("patient", "worker-2");
+    assert!(
+        before > 0 && here("web", "worker-2") > 0,
+        "somebody is there to stay, and somebody to go"
+    );
     kubectl.run("taint nodes worker-2 maintenance=now:NoExecute");
     kubectl.run("wait pods -l app=web --field-selector spec.nodeName=worker-2 --for=delete --timeout=20s");
     assert_eq!(here("web", "worker-2"), 0);
