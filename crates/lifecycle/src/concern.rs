@@ -2,6 +2,7 @@
 //! and looks again; each can be stopped at any step and goes on from what it then finds.
 
 mod decommission;
+mod karpenter;
 mod manifests;
 mod pools;
 mod stack_move;
@@ -85,6 +86,17 @@ impl Failure {
 }
 
 impl Finding {
+    /// The word in metrics.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Wait { .. } => "waits",
+            Self::Failed(_) => "failed",
+            Self::Refused(_) => "refused",
+        }
+    }
+
     /// The worse of two: a refusal ends everything, a failure outweighs a wait.
     #[must_use]
     pub fn and(self, other: Self) -> Self {

@@ -1,12 +1,15 @@
 //! The last question before anything leaves for a cluster or a cloud: may this still be done?
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use model::{BlockScope, ClusterId};
 use ports::registry::Detail;
-use ports::{Clock, Lease, Leases, Ledger, Registry, RegistryError, blocks};
+use ports::{Clock, Ledger, Registry, RegistryError, blocks};
+use tokio::sync::watch;
 
+use crate::claims::Hold;
+use crate::inputs;
 use crate::need::block_sentence;
 
 /// Why a step was not taken. None of these is a failure.
@@ -32,6 +35,21 @@ pub enum Refusal {
     Unknown(String),
 }
 
+impl Refusal {
+    /// The word in metrics.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Blocked(_) => "blocked",
+            Self::Overtaken => "overtaken",
+            Self::LeaseLost => "lease-lost",
+            Self::ShuttingDown => "shutting-down",
+            Self::DryRun => "dry-run",
+            Self::Unknown(_) => "unknown",
+        }
+    }
+}
+
 /// What a step touches: a block of scope `nodes` stops only those that replace nodes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Touches {
@@ -48,8 +66,18 @@ pub struct Rules {
     pub blocks: bool,
     /// Ask whether the version moved on.
     pub generation: bool,
-    /// Ask for the lease.
+    /// Ask for the lease (V10).
     pub lease: bool,
+    /// Ask whether the registry entry is still the one that the plan was made from (V7).
+    pub inputs: bool,
+    /// Take what cannot be read for a reason to stop, not for "none" (V12).
+    pub unknown: bool,
+    /// Ask for consent to a prune above the threshold (V9).
+    pub consent: bool,
+    /// Delete only what carries our marks (V11).
+    pub ours: bool,
+    /// Write an update down before its first step (V15).
+    pub history: bool,
 }
 
 impl Default for Rules {
@@ -58,24 +86,58 @@ impl Default for Rules {
             blocks: true,
             generation: true,
             lease: true,
+            inputs: true,
+            unknown: true,
+            consent: true,
+            ours: true,
+            history: true,
         }
     }
 }
 
 /// Which version of a cluster's desired state is the newest; grows with each change of what is wanted.
-#[derive(Debug, Clone, Default)]
-pub struct Generation(Arc<AtomicU64>);
+#[derive(Debug, Clone)]
+pub struct Generation(Arc<watch::Sender<u64>>);
+
+impl Default for Generation {
+    fn default() -> Self {
+        Self(Arc::new(watch::Sender::new(0)))
+    }
+}
 
 impl Generation {
     /// The number now.
     #[must_use]
     pub fn now(&self) -> u64 {
-        self.0.load(Ordering::Acquire)
+        *self.0.borrow()
     }
 
     /// Something else is wanted: runs of before end at their next step.
     pub fn advance(&self) {
-        self.0.fetch_add(1, Ordering::AcqRel);
+        self.0.send_modify(|number| *number += 1);
+    }
+
+    /// Returns as soon as the number is not `at` any more.
+    pub(crate) async fn left(&self, at: u64) {
+        let mut numbers = self.0.subscribe();
+        if numbers.wait_for(|number| *number != at).await.is_err() {
+            // Nobody can advance it any more.
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// Tells all runs of a manager that it is about to stop.
+#[derive(Debug, Clone, Default)]
+pub struct Stopping(Arc<AtomicBool>);
+
+impl Stopping {
+    pub(crate) fn begin(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
+    fn is_on(&self) -> bool {
+        self.0.load(Ordering::Acquire)
     }
 }
 
@@ -96,8 +158,12 @@ pub struct Guard {
     pub generation: Generation,
     /// The version that this run is for.
     pub at: u64,
+    /// Digest of the registry entry that the run was planned from.
+    pub inputs: String,
     /// The claim on the cluster, when replicas share the work.
-    pub lease: Option<(Arc<dyn Leases>, Lease)>,
+    pub hold: Option<Arc<Hold>>,
+    /// The manager is about to stop.
+    pub stopping: Stopping,
     /// Nothing may be written.
     pub dry_run: bool,
     /// Rules in force.
@@ -123,40 +189,51 @@ impl Guard {
         if self.dry_run {
             return Err(Refusal::DryRun);
         }
+        if self.stopping.is_on() {
+            return Err(Refusal::ShuttingDown);
+        }
+        let seen = self.seen(touches).await;
+        // A block is also a reason why something else is wanted now; it is the better answer.
+        if let Err(refusal @ Refusal::Blocked(_)) = seen {
+            return Err(refusal);
+        }
         if self.rules.generation && self.generation.now() != self.at {
             return Err(Refusal::Overtaken);
         }
-        if self.rules.lease
-            && let Some((_, lease)) = &self.lease
-            && self.clock.now() >= lease.expires_at
-        {
-            return Err(Refusal::LeaseLost);
+        seen?;
+        // Reading took time: the lease may have run out meanwhile.
+        match &self.hold {
+            Some(hold) if self.rules.lease && !hold.holds(self.clock.now()) => Err(Refusal::LeaseLost),
+            _ => Ok(()),
         }
-        if self.rules.blocks {
-            self.unblocked(touches).await?;
-        }
-        // Reading blocks took time: the version may have moved on meanwhile.
-        if self.rules.generation && self.generation.now() != self.at {
-            return Err(Refusal::Overtaken);
-        }
-        Ok(())
     }
 
-    async fn unblocked(&self, touches: Touches) -> Result<(), Refusal> {
-        let unknown = |error: RegistryError| Refusal::Unknown(error.to_string());
-        let found = self
-            .registry
-            .get_cluster(&self.cluster, Detail::Full)
-            .await
-            .map_err(unknown)?;
-        let now = self.clock.now();
-        let held = blocks::of_cluster(&*self.ledger, &found.object, now)
-            .await
-            .map_err(unknown)?;
-        let stops = |scope| scope == BlockScope::All || touches == Touches::Nodes;
-        match held.iter().find(|blocked| stops(blocked.block.scope)) {
-            Some(blocked) => Err(Refusal::Blocked(block_sentence(&self.alias, blocked, now))),
-            None => Ok(()),
+    /// What registry and ledger say about the cluster now.
+    async fn seen(&self, touches: Touches) -> Result<(), Refusal> {
+        if !self.rules.blocks && !self.rules.inputs {
+            return Ok(());
         }
+        let answer = self.ask(touches).await;
+        match answer {
+            Ok(answer) => answer,
+            Err(error) if self.rules.unknown => Err(Refusal::Unknown(error.to_string())),
+            Err(_) => Ok(()),
+        }
+    }
+
+    async fn ask(&self, touches: Touches) -> Result<Result<(), Refusal>, RegistryError> {
+        let found = self.registry.get_cluster(&self.cluster, Detail::Full).await?;
+        if self.rules.blocks {
+            let now = self.clock.now();
+            let held = blocks::of_cluster(&*self.ledger, &found.object, now).await?;
+            let stops = |scope| scope == BlockScope::All || touches == Touches::Nodes;
+            if let Some(blocked) = held.iter().find(|blocked| stops(blocked.block.scope)) {
+                return Ok(Err(Refusal::Blocked(block_sentence(&self.alias, blocked, now))));
+            }
+        }
+        if self.rules.inputs && inputs::digest(&found.object) != self.inputs {
+            return Ok(Err(Refusal::Overtaken));
+        }
+        Ok(Ok(()))
     }
 }

@@ -7,6 +7,50 @@ use ports::ledger::{EntryDraft, EntryFilter, EntryId, EntryKind};
 use ports::registry::PageRequest;
 use ports::{Clock, Ledger, RegistryError, WriteContext};
 
+/// Notes in the open update of a cluster that a pass was let go in the middle; the next pass goes on with it or closes it.
+///
+/// # Errors
+/// Those of the ledger.
+pub(crate) async fn interrupted(
+    ledger: &dyn Ledger,
+    cluster: &ClusterId,
+    sentence: &str,
+    context: &WriteContext,
+) -> Result<(), RegistryError> {
+    let filter = EntryFilter {
+        cluster: Some(cluster.clone()),
+        open: Some(true),
+        ..EntryFilter::of(EntryKind::update())
+    };
+    for entry in ledger.list_entries(&filter, &PageRequest::all()).await?.items {
+        let Ok(mut update) = serde_json::from_value::<Update>(entry.body) else {
+            continue;
+        };
+        update.progress = Progress::Waiting;
+        sentence.clone_into(&mut update.message);
+        put(ledger, cluster, entry.id, &update, context).await?;
+    }
+    Ok(())
+}
+
+async fn put(
+    ledger: &dyn Ledger,
+    cluster: &ClusterId,
+    id: EntryId,
+    update: &Update,
+    context: &WriteContext,
+) -> Result<(), RegistryError> {
+    let draft = EntryDraft {
+        kind: EntryKind::update(),
+        id,
+        cluster: Some(cluster.clone()),
+        open: !update.progress.is_over(),
+        body: serde_json::to_value(update).map_err(|error| RegistryError::Internal(Box::new(error)))?,
+        items: Vec::new(),
+    };
+    ledger.put_entry(draft, context).await.map(drop)
+}
+
 /// The update of one cluster that is being written down.
 #[derive(Clone)]
 pub struct Journal {
@@ -35,7 +79,7 @@ impl std::fmt::Debug for Journal {
 
 impl Journal {
     /// Goes on with the open update of the cluster to the same version, or begins a new one and closes those that it
-    /// overtakes.
+    /// overtakes. The new one is there once it is saved, which comes before its first step.
     ///
     /// # Errors
     /// Those of the ledger.
@@ -91,7 +135,6 @@ impl Journal {
             },
         };
         journal.state = Arc::new(Mutex::new(State { update, saved: None }));
-        journal.save().await?;
         Ok(journal)
     }
 
@@ -171,16 +214,7 @@ impl Journal {
             }
             state.update.clone()
         };
-        let body = serde_json::to_value(&update).map_err(|error| RegistryError::Internal(Box::new(error)))?;
-        let draft = EntryDraft {
-            kind: EntryKind::update(),
-            id: self.id.clone(),
-            cluster: Some(self.cluster.clone()),
-            open: !update.progress.is_over(),
-            body,
-            items: Vec::new(),
-        };
-        self.ledger.put_entry(draft, &self.context).await?;
+        put(&*self.ledger, &self.cluster, self.id.clone(), &update, &self.context).await?;
         self.state().saved = Some(update);
         Ok(())
     }

@@ -15,6 +15,7 @@
 
 mod archive;
 mod backoff;
+pub mod claims;
 mod concern;
 pub mod connect;
 pub mod consent;
@@ -22,17 +23,22 @@ mod desired;
 mod drift;
 mod gate;
 pub mod guard;
+mod inputs;
 pub mod journal;
 mod manager;
+pub mod metrics;
 pub mod need;
 mod pass;
 pub mod queue;
 mod state;
+mod turns;
 
 pub use backoff::Backoff;
 pub use concern::{Asked, Failure, Finding, Move, cause, next_move};
+pub use claims::Claims;
 pub use desired::{Configuration, Subject};
 pub use manager::{Manager, Pace, Wake};
+pub use metrics::{Figures, Metrics};
 pub use pass::{PassEnd, Reach, Settings};
 pub use ports::words;
 pub use state::Standing;

@@ -4,6 +4,7 @@
 //! choices are made in [`crate::need`] and [`crate::queue`]; here they are carried out.
 
 mod watching;
+mod work;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -21,14 +22,19 @@ use ports::registry::{AccountFilter, Change, ClusterFilter, Detail, ObjectKind, 
 use tokio::sync::Notify;
 
 use crate::backoff::Backoff;
+use crate::claims::Claims;
 use crate::concern::Failure;
 use crate::desired::Subject;
-use crate::guard::{Generation, Guard, Refusal, Rules};
+use crate::guard::{Generation, Guard, Refusal, Rules, Stopping};
+use crate::inputs;
+use crate::metrics::Metrics;
 use crate::need::{Cause, Need, Situation, need};
 use crate::pass::{Aim, ClusterMemory, PassEnd, Reach};
 use crate::queue::{Limits, Queue, Waiting};
 use crate::state::{Cell, Standing};
+use crate::turns::Turns;
 use watching::Drifted;
+use work::{Ended, Work};
 
 /// How the manager goes about it.
 #[derive(Debug, Clone)]
@@ -43,6 +49,8 @@ pub struct Pace {
     pub only: BTreeSet<ClusterId>,
     /// Guards in force; only simulations switch one off.
     pub rules: Rules,
+    /// How clusters are claimed when several replicas share the work.
+    pub claims: Option<Claims>,
 }
 
 impl Default for Pace {
@@ -53,6 +61,7 @@ impl Default for Pace {
             refresh: Duration::from_secs(60),
             only: BTreeSet::new(),
             rules: Rules::default(),
+            claims: None,
         }
     }
 }
@@ -81,14 +90,12 @@ pub struct Manager {
     /// Watches for drift, one per cluster that is as wanted.
     watches: FuturesUnordered<BoxFuture<'static, Result<Drifted, Aborted>>>,
     refreshed: Option<Timestamp>,
+    stopping: Stopping,
+    metrics: Arc<Metrics>,
 }
 
-/// A pass that ended, with what it gives back.
-struct Ended {
-    cluster: ClusterId,
-    end: PassEnd,
-    memory: ClusterMemory,
-}
+/// How long passes may take to come to their next step when the manager stops.
+const GRACE: Duration = Duration::from_secs(10);
 
 /// What woke the loop.
 enum Event {
@@ -116,7 +123,15 @@ impl Manager {
             passes: FuturesUnordered::new(),
             watches: FuturesUnordered::new(),
             refreshed: None,
+            stopping: Stopping::default(),
+            metrics: Arc::default(),
         }
+    }
+
+    /// What this manager counts, also while it runs.
+    #[must_use]
+    pub fn metrics(&self) -> Arc<Metrics> {
+        Arc::clone(&self.metrics)
     }
 
     /// Wakes this manager.
@@ -125,7 +140,8 @@ impl Manager {
         self.wake.clone()
     }
 
-    /// Works until `stop` completes; passes that run then are let go at their next step and taken up again by the next start.
+    /// Works until `stop` completes; passes that run then end at their next step, with that written down, and are taken up
+    /// again by the next start. One that does not come to its next step within ten seconds is let go where it is.
     ///
     /// A registry that does not answer is waited for, at the start as well as later.
     pub async fn run(mut self, stop: impl Future<Output = ()>) {
@@ -138,8 +154,9 @@ impl Manager {
         loop {
             self.dispatch();
             self.watch_settled().await;
+            self.count();
             match self.next_event(&mut stop, &mut feed).await {
-                Event::Stop => return,
+                Event::Stop => return self.stop().await,
                 Event::Ended(ended) => self.ended(*ended).await,
                 Event::Drifted(drifted) => self.drifted(&drifted).await,
                 Event::Changed(change) => self.changed(&change).await,
@@ -148,6 +165,27 @@ impl Manager {
                 Event::Time => self.tick().await,
             }
         }
+    }
+
+    /// Lets the passes that run end at their next step.
+    async fn stop(mut self) {
+        self.stopping.begin();
+        let clock = Arc::clone(&self.reach.clock);
+        let ended = async { while self.passes.next().await.is_some() {} };
+        tokio::select! {
+            biased;
+            () = ended => {}
+            () = clock.sleep(GRACE) => tracing::warn!("passes were let go in the middle of a call"),
+        }
+    }
+
+    /// Counts clusters by how they stand.
+    fn count(&self) {
+        let mut standing = BTreeMap::new();
+        for cell in self.cells.values() {
+            *standing.entry(cell.standing.word()).or_default() += 1;
+        }
+        self.metrics.clusters(standing);
     }
 
     /// Works until nothing is left that could be done now: every cluster is as wanted, blocked, or waits for a later moment.
@@ -224,8 +262,13 @@ impl Manager {
             .await?;
         let known: BTreeSet<ClusterId> = clusters.items.iter().map(|cluster| cluster.object.id.clone()).collect();
         self.cells.retain(|id, _| known.contains(id));
+        let mut applied = inputs::recall(&*self.reach.ledger).await?;
         for cluster in clusters.items {
+            let id = cluster.object.id.clone();
             self.know(Arc::new(cluster.object));
+            if let Some(cell) = self.cells.get_mut(&id) {
+                cell.inputs = applied.remove(&id);
+            }
         }
         self.look_at_all().await;
         Ok(feed)
@@ -262,7 +305,9 @@ impl Manager {
         match self.cells.get_mut(&cluster.id) {
             Some(cell) => cell.subject = subject,
             None => {
-                self.cells.insert(cluster.id.clone(), Cell::new(subject));
+                let (clock, ids) = (Arc::clone(&self.reach.clock), Arc::clone(&self.reach.ids));
+                let turns = Turns::new(self.pace.backoff, clock, ids, Arc::clone(&self.metrics));
+                self.cells.insert(cluster.id.clone(), Cell::new(subject, turns));
             }
         }
     }
@@ -277,6 +322,7 @@ impl Manager {
     async fn refresh_sources(&mut self) {
         for (source, why) in self.reach.configuration.refresh().await {
             // What is known goes on to count: a git server that is down holds up no cluster.
+            self.metrics.source_failure();
             tracing::warn!(source, why, "a config source could not be brought up to date");
         }
         self.refreshed = Some(self.reach.clock.now());
@@ -327,6 +373,11 @@ impl Manager {
             blocks: &held,
             config: config.as_deref().map_err(String::as_str),
             drifted: self.cells.get(id).is_some_and(|cell| cell.drifted),
+            other_entry: self
+                .cells
+                .get(id)
+                .and_then(|cell| cell.inputs.as_ref())
+                .is_some_and(|applied| *applied != inputs::digest(&cluster)),
         });
         self.decided(id, decided, version.ok(), now).await;
     }
@@ -362,9 +413,13 @@ impl Manager {
             Need::Update { to, cause, .. } => (cause, Some((to.to_string(), version))),
             Need::Decommission => (Cause::Decommission, None),
         };
-        let target = wanted
-            .as_ref()
-            .map_or_else(|| "decommissioned".to_owned(), |(to, _)| to.clone());
+        let Some(cell) = self.cells.get_mut(id) else { return };
+        // The version alone may be that of another entry (fault F9).
+        let digest = inputs::digest(&cell.subject.cluster);
+        let target = wanted.as_ref().map_or_else(
+            || "decommissioned".to_owned(),
+            |(to, _)| format!("{to} {digest}"),
+        );
         // Something else is wanted than before: a run for the old version ends at its next step, and a new version starts
         // with a clean slate instead of waiting for the old one's back-off.
         let fresh = cell.target.as_deref() != Some(target.as_str());
@@ -415,23 +470,28 @@ impl Manager {
             cell.last_run = Some(now);
             cell.standing = Standing::Running;
             cell.unwatch();
-            let guard = guard(&self.reach, &cell.subject.cluster, &cell.generation, self.pace.rules);
+            let guard = Guard {
+                stopping: self.stopping.clone(),
+                ..guard(&self.reach, &cell.subject.cluster, &cell.generation, self.pace.rules)
+            };
             let subject = Subject {
                 siblings,
                 ..cell.subject.clone()
             };
-            let (reach, mut memory) = (Arc::clone(&self.reach), std::mem::take(&mut cell.memory));
-            self.passes.push(
-                async move {
-                    let end = reach.pass(&subject, &aim, &guard, &mut memory).await;
-                    Ended {
-                        cluster: subject.cluster.id.clone(),
-                        end,
-                        memory,
-                    }
-                }
-                .boxed(),
-            );
+            let memory = ClusterMemory {
+                inputs: cell.inputs.clone(),
+                ..std::mem::take(&mut cell.memory)
+            };
+            let work = Work {
+                reach: Arc::clone(&self.reach),
+                subject,
+                aim,
+                guard,
+                claims: self.pace.claims.clone(),
+                turns: cell.turns.clone(),
+                memory,
+            };
+            self.passes.push(work.run().boxed());
         }
     }
 
@@ -441,6 +501,8 @@ impl Manager {
         let now = self.reach.clock.now();
         let Some(cell) = self.cells.get_mut(&id) else { return };
         cell.memory = ended.memory;
+        cell.inputs.clone_from(&cell.memory.inputs);
+        let turns = cell.turns.clone();
         let stopped_by_block = matches!(ended.end, PassEnd::Stopped(Refusal::Blocked(_)));
         match ended.end {
             PassEnd::Done => {
@@ -455,9 +517,9 @@ impl Manager {
             }
             PassEnd::Failed(failure) => {
                 cell.failures += 1;
-                let own = self.pace.backoff.wait(cell.failures, &*self.reach.ids);
-                let wait = own.max(failure.at_least.unwrap_or_default());
-                let until = now.saturating_add(wait).unwrap_or(Timestamp::MAX);
+                let failures = cell.failures;
+                let until = self.next_try(&turns, failures, &failure, now);
+                let Some(cell) = self.cells.get_mut(&id) else { return };
                 cell.again(&mut self.queue, until, Standing::Failing(failure.title));
             }
             PassEnd::Stopped(refusal) => {
@@ -536,7 +598,9 @@ fn guard(reach: &Reach, cluster: &Cluster, generation: &Generation, rules: Rules
         clock: Arc::clone(&reach.clock),
         generation: generation.clone(),
         at: generation.now(),
-        lease: None,
+        inputs: inputs::digest(cluster),
+        hold: None,
+        stopping: Stopping::default(),
         dry_run: reach.settings.dry_run,
         rules,
     }

@@ -64,6 +64,8 @@ pub struct Situation<'a> {
     pub config: Result<&'a str, &'a str>,
     /// Whether a watch saw something changed behind our back.
     pub drifted: bool,
+    /// Whether its entry is known to be another one than the one that was applied, whatever the version says (fault F9).
+    pub other_entry: bool,
 }
 
 /// Provider of clusters that others built: they get manifests only, and nothing before somebody says so.
@@ -107,7 +109,7 @@ pub fn need(situation: &Situation<'_>) -> Need {
     let current = ClusterVersion::parse(&status.current_version);
     let cause = if !status.next_version.is_empty() && status.next_version != status.current_version {
         Cause::Unfinished
-    } else if current != to || cluster.lifecycle_status != LifecycleStatus::Ready {
+    } else if current != to || cluster.lifecycle_status != LifecycleStatus::Ready || situation.other_entry {
         Cause::Version
     } else if situation.drifted {
         Cause::Drift

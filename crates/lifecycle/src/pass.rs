@@ -22,9 +22,11 @@ use crate::consent::{self, Decommission, PruneConsent};
 use crate::desired::{Configuration, Subject};
 use crate::drift;
 use crate::gate::WriteGate;
-use crate::guard::{Guard, Refusal};
+use crate::guard::{Guard, Refusal, Touches};
+use crate::inputs;
 use crate::journal::Journal;
 use crate::need::{self, Cause};
+use crate::turns::Turns;
 
 /// What passes can reach; shared by all.
 pub struct Reach {
@@ -85,6 +87,8 @@ impl Default for Settings {
 #[derive(Debug, Default)]
 pub(crate) struct ClusterMemory {
     pub(crate) manifests: ManifestMemory,
+    /// Digest of the entry that it was brought to last, if that is known.
+    pub(crate) inputs: Option<String>,
 }
 
 /// How a pass ended.
@@ -100,6 +104,19 @@ pub enum PassEnd {
     Stopped(Refusal),
 }
 
+impl PassEnd {
+    /// The word in metrics.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Waits(..) => "waits",
+            Self::Failed(_) => "failed",
+            Self::Stopped(_) => "stopped",
+        }
+    }
+}
+
 /// What a pass is for.
 #[derive(Debug, Clone)]
 pub(crate) enum Aim {
@@ -109,6 +126,15 @@ pub(crate) enum Aim {
         cause: Cause,
     },
     Decommission,
+}
+
+impl Aim {
+    pub(crate) fn cause(&self) -> Cause {
+        match self {
+            Self::Update { cause, .. } => *cause,
+            Self::Decommission => Cause::Decommission,
+        }
+    }
 }
 
 impl Reach {
@@ -122,12 +148,19 @@ impl Reach {
         subject: &Subject,
         aim: &Aim,
         guard: &Guard,
+        turns: &Turns,
         memory: &mut ClusterMemory,
     ) -> PassEnd {
         let known = memory.manifests.objects.clone();
         let end = match aim {
-            Aim::Update { to, version, cause } => self.update(subject, to, version, *cause, guard, memory).await,
-            Aim::Decommission => self.decommission(subject, guard).await,
+            Aim::Update { to, version, cause } => {
+                turns.begin(&to.to_string());
+                self.update(subject, (to, version, *cause), guard, turns, memory).await
+            }
+            Aim::Decommission => {
+                turns.begin("decommissioned");
+                self.decommission(subject, guard, turns).await
+            }
         };
         let done = matches!(end, Ok(PassEnd::Done));
         if done && memory.manifests.objects != known {
@@ -146,36 +179,37 @@ impl Reach {
     async fn update(
         &self,
         subject: &Subject,
-        to: &ClusterVersion,
-        version: &CombinedVersion,
-        cause: Cause,
+        (to, version, cause): (&ClusterVersion, &CombinedVersion, Cause),
         guard: &Guard,
+        turns: &Turns,
         memory: &mut ClusterMemory,
     ) -> Result<PassEnd, RegistryError> {
-        let cluster = &subject.cluster;
+        let (cluster, to) = (&subject.cluster, &to.to_string());
         let facts = match self.facts.facts(cluster).await {
             Ok(facts) => facts,
-            Err(error) => return Ok(PassEnd::Failed(trouble("facts", "the cloud cannot be asked", &*error))),
+            Err(error) => {
+                let failure = trouble("facts", "the cloud cannot be asked", &*error);
+                return self.failed(cluster, to, failure).await;
+            }
         };
         let outcome = match self.configuration.render(subject, version, facts).await {
             Ok(outcome) => outcome,
-            Err(why) => return Ok(PassEnd::Failed(Failure::told("configuration", why, Fault::Config))),
+            Err(why) => {
+                let failure = Failure::told("configuration", why, Fault::Config);
+                return self.failed(cluster, to, failure).await;
+            }
         };
         let cloud = match self.clouds.cloud(cluster).await {
             Ok(cloud) => cloud,
             Err(error) => {
-                return Ok(PassEnd::Failed(trouble(
-                    "cloud",
-                    "the account cannot be entered",
-                    &*error,
-                )));
+                let failure = trouble("cloud", "the account cannot be entered", &*error);
+                return self.failed(cluster, to, failure).await;
             }
         };
-        if let Err(refusal) = guard.permit(crate::guard::Touches::Configuration).await {
+        if let Err(refusal) = guard.permit(Touches::Configuration).await {
             return Ok(PassEnd::Stopped(refusal));
         }
-        let to = to.to_string();
-        self.mark_begun(cluster, &to).await?;
+        self.mark_begun(cluster, to).await?;
         let begun = Update {
             from: cluster.status.current_version.clone(),
             to: to.clone(),
@@ -183,54 +217,83 @@ impl Reach {
             cause: cause.as_str().to_owned(),
             ..Update::default()
         };
+        let journal = self.begin(cluster, begun, guard).await?;
+        let run = Run {
+            cluster,
+            outcome: &outcome,
+            guard,
+            journal: &journal,
+            turns,
+        };
+        let finding = self.concerns(&run, cloud, memory).await?;
+        let digest = inputs::digest(cluster);
+        if finding == Finding::Done && memory.inputs.as_ref() != Some(&digest) {
+            inputs::remember(&*self.ledger, &cluster.id, &digest, &self.context()).await?;
+            memory.inputs = Some(digest);
+        }
+        self.close(subject, to, finding, &journal).await
+    }
+
+    /// Ends a pass that failed before it had anything to write down.
+    async fn failed(&self, cluster: &Cluster, to: &str, failure: Failure) -> Result<PassEnd, RegistryError> {
+        if !self.settings.dry_run {
+            self.report(cluster, to, &failure).await?;
+        }
+        Ok(PassEnd::Failed(failure))
+    }
+
+    /// Writes down that an update begins, before its first step (V15).
+    async fn begin(&self, cluster: &Cluster, begun: Update, guard: &Guard) -> Result<Journal, RegistryError> {
         let id = format!("{}.{:08x}", cluster.alias, self.ids.next_u64() & 0xffff_ffff).parse()?;
         let (ledger, clock) = (Arc::clone(&self.ledger), Arc::clone(&self.clock));
         let journal = Journal::open(&cluster.id, id, begun, ledger, clock, self.context()).await?;
-        let finding = self.concerns(subject, &outcome, cloud, guard, &journal, memory).await?;
-        self.close(subject, &to, finding, &journal).await
+        if guard.rules.history {
+            journal.save().await?;
+        }
+        tracing::Span::current().record("update", journal.id().as_str());
+        Ok(journal)
     }
 
     /// All concerns of an update: stacks first, since others import from them; then manifests and pools side by side, for
     /// no manifest waits for a node pool.
     async fn concerns(
         &self,
-        subject: &Subject,
-        outcome: &Outcome,
+        run: &Run<'_>,
         cloud: Option<Arc<dyn Cloud>>,
-        guard: &Guard,
-        journal: &Journal,
         memory: &mut ClusterMemory,
     ) -> Result<Finding, RegistryError> {
-        let cluster = &*subject.cluster;
+        let Run {
+            cluster,
+            outcome,
+            guard,
+            journal,
+            turns,
+        } = *run;
         let errors = render_failure(outcome);
         if let Some(failure) = &errors {
             journal.note("configuration", Progress::Failing, &failure.title);
         }
         let Some(cloud) = cloud else {
-            return Ok(match errors {
-                Some(failure) => Finding::Failed(failure),
-                None => self.manifests(cluster, outcome, guard, journal, memory).await?,
-            });
+            return match errors {
+                Some(failure) => Ok(Finding::Failed(failure)),
+                None => self.manifests(run, memory).await,
+            };
         };
         let bucket = bucket(cluster);
-        if let Err(error) = cloud.ensure_bucket(&bucket).await {
-            return Ok(Finding::Failed(Failure::of(
-                "cloud",
-                "the bucket cannot be made",
-                &error,
-            )));
-        }
         let stacks = StackMemory::load(&cluster.id, Arc::clone(&self.ledger), self.context()).await?;
-        let run = StackRun {
+        let stack_run = StackRun {
             cloud: &*cloud,
             guard,
             journal,
             memory: &stacks,
             clock: &*self.clock,
             bucket: &bucket,
+            turns,
         };
         // A template may fail only because the main stack, which gives its facts, is not there yet.
-        let main = main_stacks(&run, cluster, &outcome.desired, self.settings.manage_etcd).await;
+        let desired = &outcome.desired;
+        let main = main_stacks(&stack_run, cluster, desired, self.settings.manage_etcd);
+        let main = turns.take("stacks/main", main).await;
         if main != Finding::Done {
             return Ok(main);
         }
@@ -238,51 +301,56 @@ impl Reach {
             journal.save().await?;
             return Ok(Finding::Failed(failure));
         }
-        let extra = extra_stacks(&run, cluster, &outcome.desired).await;
+        let extra = extra_stacks(&stack_run, cluster, desired);
+        let extra = turns.take("stacks/extra", extra).await;
         if matches!(extra, Finding::Refused(_)) {
             return Ok(extra);
         }
         journal.save().await?;
-        let (of_pools, of_manifests) = futures::join!(
-            pools(&run, cluster, &outcome.desired),
-            self.manifests(cluster, outcome, guard, journal, memory),
-        );
-        let after = crate::concern::delete_stacks(&run, &outcome.desired.stack_deletions_post).await;
+        let (of_pools, of_manifests) =
+            futures::join!(pools(&stack_run, cluster, desired), self.manifests(run, memory),);
+        let after = crate::concern::delete_stacks(&stack_run, &desired.stack_deletions_post);
+        let after = turns.take("deletions/stacks", after).await;
         Ok(extra.and(of_manifests?).and(of_pools).and(after))
     }
 
-    async fn manifests(
-        &self,
-        cluster: &Cluster,
-        outcome: &Outcome,
-        guard: &Guard,
-        journal: &Journal,
-        memory: &mut ClusterMemory,
-    ) -> Result<Finding, RegistryError> {
-        let access = match self.connector.open(cluster).await {
-            Ok(access) => access,
-            Err(error) => {
-                return Ok(Finding::Failed(trouble(
-                    "manifests",
-                    "the cluster cannot be reached",
-                    &*error,
-                )));
-            }
-        };
-        let gate = WriteGate::new(guard.clone());
-        let run = ManifestRun {
-            access: access.gated(gate.clone()),
+    async fn manifests(&self, run: &Run<'_>, memory: &mut ClusterMemory) -> Result<Finding, RegistryError> {
+        let Run {
+            cluster,
+            outcome,
             guard,
-            gate,
             journal,
-            policy: self.settings.policy.clone(),
-            threshold: self.settings.threshold,
-            consent: consent::prune_consent(&*self.ledger, &cluster.id, self.clock.now()).await?,
-            // What others built is adopted object by object; nothing of theirs is deleted.
-            adopted: cluster.provider == need::EXISTING,
+            turns,
+        } = *run;
+        let consent = consent::prune_consent(&*self.ledger, &cluster.id, self.clock.now()).await?;
+        let mut asks = None;
+        let work = async {
+            let access = match self.connector.open(cluster).await {
+                Ok(access) => access,
+                Err(error) => {
+                    return Finding::Failed(trouble("manifests", "the cluster cannot be reached", &*error));
+                }
+            };
+            let gate = WriteGate::new(guard.clone());
+            let run = ManifestRun {
+                access: access.gated(gate.clone()),
+                guard,
+                gate,
+                journal,
+                clock: &*self.clock,
+                policy: self.settings.policy.clone(),
+                threshold: self.settings.threshold,
+                consent,
+                // What others built is adopted object by object; nothing of theirs is deleted.
+                adopted: cluster.provider == need::EXISTING,
+            };
+            let (finding, applied) = manifests(&run, &outcome.desired, &mut memory.manifests).await;
+            turns.metrics().written(applied.written);
+            asks = applied.asks;
+            finding
         };
-        let (finding, applied) = manifests(&run, &outcome.desired, &mut memory.manifests).await;
-        if let Some(prune) = applied.asks {
+        let finding = turns.take("manifests", work).await;
+        if let Some(prune) = asks {
             let wanted = PruneConsent {
                 count: prune.items.len(),
                 hash: prune.hash(),
@@ -393,7 +461,7 @@ impl Reach {
         self.write_status(cluster, status, None).await
     }
 
-    async fn decommission(&self, subject: &Subject, guard: &Guard) -> Result<PassEnd, RegistryError> {
+    async fn decommission(&self, subject: &Subject, guard: &Guard, turns: &Turns) -> Result<PassEnd, RegistryError> {
         let cluster = &*subject.cluster;
         let now = self.clock.now();
         let wait = self.settings.decommission_wait;
@@ -410,14 +478,12 @@ impl Reach {
                     "cluster {} was built by others and is not ours to take down",
                     cluster.alias
                 );
-                return Ok(PassEnd::Failed(Failure::told("decommission", title, Fault::User)));
+                let failure = Failure::told("decommission", title, Fault::User);
+                return self.failed(cluster, &cluster.status.next_version, failure).await;
             }
             Err(error) => {
-                return Ok(PassEnd::Failed(trouble(
-                    "cloud",
-                    "the account cannot be entered",
-                    &*error,
-                )));
+                let failure = trouble("cloud", "the account cannot be entered", &*error);
+                return self.failed(cluster, &cluster.status.next_version, failure).await;
             }
         };
         let begun = Update {
@@ -427,9 +493,10 @@ impl Reach {
             cause: Cause::Decommission.as_str().to_owned(),
             ..Update::default()
         };
-        let id = format!("{}.{:08x}", cluster.alias, self.ids.next_u64() & 0xffff_ffff).parse()?;
-        let (ledger, clock) = (Arc::clone(&self.ledger), Arc::clone(&self.clock));
-        let journal = Journal::open(&cluster.id, id, begun, ledger, clock, self.context()).await?;
+        if let Err(refusal) = guard.permit(Touches::Nodes).await {
+            return Ok(PassEnd::Stopped(refusal));
+        }
+        let journal = self.begin(cluster, begun, guard).await?;
         let stacks = StackMemory::load(&cluster.id, Arc::clone(&self.ledger), self.context()).await?;
         let bucket = bucket(cluster);
         let run = StackRun {
@@ -439,8 +506,9 @@ impl Reach {
             memory: &stacks,
             clock: &*self.clock,
             bucket: &bucket,
+            turns,
         };
-        match decommission(&run, cluster).await {
+        match turns.take("decommission", decommission(&run, cluster)).await {
             Finding::Done => {
                 let status = ClusterStatus {
                     last_version: cluster.status.current_version.clone(),
@@ -455,6 +523,16 @@ impl Reach {
             other => self.close(subject, &cluster.status.next_version, other, &journal).await,
         }
     }
+}
+
+/// What all concerns of an update share.
+#[derive(Clone, Copy)]
+struct Run<'a> {
+    cluster: &'a Cluster,
+    outcome: &'a Outcome,
+    guard: &'a Guard,
+    journal: &'a Journal,
+    turns: &'a Turns,
 }
 
 /// The bucket of an account and region for templates and pool files (cloud fact 4.6).

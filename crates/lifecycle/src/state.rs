@@ -9,6 +9,7 @@ use crate::guard::Generation;
 use crate::need::Cause;
 use crate::pass::ClusterMemory;
 use crate::queue::{Queue, Waiting};
+use crate::turns::Turns;
 
 /// How a cluster stands, for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +32,23 @@ pub enum Standing {
     Stopped(String),
 }
 
+impl Standing {
+    /// The word in metrics.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::AsWanted(_) => "as-wanted",
+            Self::Blocked(_) => "blocked",
+            Self::Queued(_) => "queued",
+            Self::Running => "running",
+            Self::Waiting(_) => "waiting",
+            Self::Failing(_) => "failing",
+            Self::Stopped(_) => "stopped",
+        }
+    }
+}
+
 /// One cluster.
 #[derive(Debug)]
 pub(crate) struct Cell {
@@ -46,12 +64,16 @@ pub(crate) struct Cell {
     pub(crate) last_run: Option<Timestamp>,
     pub(crate) drifted: bool,
     pub(crate) memory: ClusterMemory,
+    /// The back-offs of its concerns.
+    pub(crate) turns: Turns,
+    /// Digest of the entry that it was brought to last, if that is known.
+    pub(crate) inputs: Option<String>,
     /// Ends the watch for drift.
     pub(crate) watch: Option<AbortHandle>,
 }
 
 impl Cell {
-    pub(crate) fn new(subject: Subject) -> Self {
+    pub(crate) fn new(subject: Subject, turns: Turns) -> Self {
         Self {
             subject,
             standing: Standing::New,
@@ -63,6 +85,8 @@ impl Cell {
             last_run: None,
             drifted: false,
             memory: ClusterMemory::default(),
+            turns,
+            inputs: None,
             watch: None,
         }
     }

@@ -116,6 +116,8 @@ pub(crate) struct Items {
     pub(crate) cluster: Arc<Layered>,
     /// Keys whose value is still ciphertext, because its plaintext is not among the facts.
     pub(crate) encrypted: Arc<[Arc<str>]>,
+    /// Plaintext by ciphertext.
+    decrypted: BTreeMap<String, String>,
 }
 
 const CIPHERTEXT: &str = "aws:kms:";
@@ -154,16 +156,21 @@ impl Items {
             shared,
             cluster: Arc::new(Layered { below, own }),
             encrypted: encrypted.into(),
+            decrypted: facts.decrypted.clone(),
         }
     }
 
-    /// What a pool sees: its own items, then the shared ones (fact 15).
+    /// What a pool sees: its own items, then the shared ones (fact 15). Its own are decrypted like the shared ones, which the
+    /// original forgets (fault F11); one whose plaintext is not known stays as it is, as it was for the original's templates.
     pub(crate) fn of_pool(&self, pool: &model::NodePool) -> Arc<Layered> {
         let own = pool.config_items.iter();
         Arc::new(Layered {
             below: Arc::clone(&self.shared),
             own: own
-                .map(|(key, value)| (key.as_str().into(), value.as_str().into()))
+                .map(|(key, value)| {
+                    let plain = self.decrypted.get(value).filter(|_| value.starts_with(CIPHERTEXT));
+                    (key.as_str().into(), plain.unwrap_or(value).as_str().into())
+                })
                 .collect(),
         })
     }

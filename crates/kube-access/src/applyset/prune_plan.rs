@@ -59,6 +59,8 @@ pub enum KeptReason {
     Protected,
     /// Objects that we did not make are in it; this is one of them.
     Contents(ObjectKey),
+    /// The caller took it out of the plan: something else has to be gone first.
+    HeldBack,
 }
 
 impl fmt::Display for KeptReason {
@@ -68,6 +70,7 @@ impl fmt::Display for KeptReason {
             Self::Controlled => f.write_str("it belongs to another object"),
             Self::Deleting => f.write_str("it is being deleted already"),
             Self::Protected => f.write_str("its annotation asks to keep it"),
+            Self::HeldBack => f.write_str("something else has to be gone first"),
             Self::Contents(key) => write!(f, "it still holds {key}, which is not ours to delete"),
         }
     }
@@ -163,6 +166,17 @@ impl ports::Classified for PruneRefusal {
 }
 
 impl PrunePlan {
+    /// Takes items out of the plan that have to wait for something. They stay members, so a later plan has them again.
+    pub fn hold_back(&mut self, waits: impl Fn(&PruneItem) -> bool) {
+        let (held, items) = std::mem::take(&mut self.items).into_iter().partition(|item| waits(item));
+        self.items = items;
+        let held: Vec<PruneItem> = held;
+        self.kept.extend(held.into_iter().map(|item| Kept {
+            key: item.key,
+            reason: KeptReason::HeldBack,
+        }));
+    }
+
     /// A digest of the set and of exactly the objects that go, with their identities.
     #[must_use]
     pub fn hash(&self) -> String {

@@ -52,7 +52,9 @@ pub(crate) async fn decommission(run: &StackRun<'_>, cluster: &Cluster) -> Findi
 async fn owned(run: &StackRun<'_>, cluster: &Cluster) -> Result<Vec<String>, CloudError> {
     let (key, value) = owned_tag(cluster);
     let all = run.cloud.stacks().await?;
-    let ours = all.into_iter().filter(|stack| stack.tags.get(&key) == Some(&value));
+    let ours = all
+        .into_iter()
+        .filter(|stack| stack.tags.get(&key) == Some(&value) || !run.guard.rules.ours);
     Ok(ours
         .map(|stack| stack.name)
         .filter(|name| *name != cluster.local_id)

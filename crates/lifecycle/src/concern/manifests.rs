@@ -3,18 +3,24 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use kube_access::Access;
+use kube_access::{Access, AccessError};
 use kube_access::apply::{Applier, ApplyPlan, ApplyReport, Component, Memory, ObjectResult, Outcome, Policy};
-use kube_access::applyset::{ApplySet, Consent, PruneOutcome, PrunePlan, Threshold};
+use kube_access::applyset::{ApplySet, Consent, PruneOutcome, PrunePlan, PruneRefusal, PruneReport, Threshold};
 use kube_access::deletions::DeletionOutcome;
 use model::{Deletion, Progress};
-use ports::Fault;
+use ports::{Clock, Fault};
 use render::{DesiredCluster, PoolDefinition};
 
-use super::{Failure, Finding};
+use super::{Failure, Finding, karpenter};
 use crate::gate::WriteGate;
 use crate::guard::{Guard, Touches};
 use crate::journal::Journal;
+
+/// No threshold at all.
+const ANY: Threshold = Threshold {
+    objects: usize::MAX,
+    percent: 100,
+};
 
 /// How many failing objects a problem names; the history has all.
 const NAMED: usize = 5;
@@ -34,6 +40,7 @@ pub(crate) struct ManifestRun<'a> {
     /// What `access` asks before each write.
     pub(crate) gate: Arc<WriteGate>,
     pub(crate) journal: &'a Journal,
+    pub(crate) clock: &'a dyn Clock,
     pub(crate) policy: Policy,
     pub(crate) threshold: Threshold,
     /// Agreement to a prune above the threshold.
@@ -173,17 +180,36 @@ impl ManifestRun<'_> {
         }
         // Consent to another selection is none: the plan is asked about again.
         let consent = self.consent.as_ref().filter(|consent| consent.hash == prune.hash());
-        match applier
-            .prune(prune, plan, &mut memory.objects, self.threshold, consent)
-            .await
-        {
+        let threshold = if self.guard.rules.consent { self.threshold } else { ANY };
+        if let Err(refusal) = prune.allowed(threshold, consent) {
+            applied.asks = Some(prune.clone());
+            let title = format!("{refusal}; give it with \"fleetwright approve prune\"");
+            self.journal.note(PATH, Progress::Waiting, &title);
+            return Finding::Failed(Failure::told(PATH, title, Fault::User));
+        }
+        let split = match karpenter::split(self, prune).await {
+            Ok(split) => split,
+            Err(error) => return Finding::Failed(Failure::of(PATH, "the nodes of a pool cannot be looked at", &error)),
+        };
+        // The whole of it is allowed, so a part of it is.
+        let done = applier.prune(&split.now, plan, &mut memory.objects, ANY, None).await;
+        let finding = self.judge_prune(done, applied);
+        if let (Finding::Done, Some(Finding::Wait { sentence, .. })) = (&finding, &split.waits) {
+            self.journal.note(PATH, Progress::Waiting, sentence);
+        }
+        finding.and(split.waits.unwrap_or(Finding::Done))
+    }
+
+    /// A step in the history for a prune, and what it came to.
+    fn judge_prune(
+        &self,
+        done: Result<Result<PruneReport, PruneRefusal>, AccessError>,
+        applied: &mut Applied,
+    ) -> Finding {
+        const PATH: &str = "prune";
+        match done {
             Err(error) => Finding::Failed(Failure::of(PATH, "what left git cannot be deleted", &error)),
-            Ok(Err(refusal)) => {
-                applied.asks = Some(prune.clone());
-                let title = format!("{refusal}; give it with \"fleetwright approve prune\"");
-                self.journal.note(PATH, Progress::Waiting, &title);
-                Finding::Failed(Failure::told(PATH, title, Fault::User))
-            }
+            Ok(Err(refusal)) => Finding::Failed(Failure::told(PATH, refusal.to_string(), Fault::User)),
             Ok(Ok(report)) => {
                 let failed = report.results.iter().find_map(|result| match &result.outcome {
                     PruneOutcome::Failed(error) => Some(format!("{}: {error}", result.key)),

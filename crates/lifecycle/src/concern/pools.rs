@@ -36,13 +36,15 @@ pub(crate) fn stack_name(cluster: &Cluster, pool: &str) -> String {
 pub(crate) async fn pools(run: &StackRun<'_>, cluster: &Cluster, desired: &DesiredCluster) -> Finding {
     let mut each = Vec::new();
     for pool in &desired.pools {
-        each.push(pool_definition(run, cluster, pool));
+        let concern = format!("pools/{}", pool.name);
+        each.push(async move { run.turns.take(&concern, pool_definition(run, cluster, pool)).await });
     }
     let all = join_all(each).await.into_iter().fold(Finding::Done, Finding::and);
     if matches!(all, Finding::Refused(_)) {
         return all;
     }
-    all.and(vanished(run, cluster, desired).await)
+    let gone = run.turns.take("pools", vanished(run, cluster, desired)).await;
+    all.and(gone)
 }
 
 async fn pool_definition(run: &StackRun<'_>, cluster: &Cluster, pool: &DesiredPool) -> Finding {
@@ -97,11 +99,7 @@ async fn files(run: &StackRun<'_>, cluster: &Cluster, pool: &DesiredPool) -> Fin
         Ok(bytes) => bytes,
         Err(error) => return failed("the pool's files cannot be encrypted", &error),
     };
-    match run
-        .cloud
-        .put_object(run.bucket, &key, &bytes, &PutCondition::IfAbsent)
-        .await
-    {
+    match run.store(&key, &bytes, &PutCondition::IfAbsent).await {
         Ok(_) | Err(CloudError::PreconditionFailed { .. }) => {
             run.journal.note(&path, Progress::Done, "");
             Finding::Done
@@ -120,7 +118,8 @@ async fn vanished(run: &StackRun<'_>, cluster: &Cluster, desired: &DesiredCluste
     let wanted: BTreeSet<&str> = desired.pools.iter().map(|pool| pool.name.as_str()).collect();
     let (key, value) = owned_tag(cluster);
     let gone = stacks.iter().filter_map(|stack| {
-        let own = stack.tags.get(&key) == Some(&value) && stack.tags.contains_key("kubernetes.io/role/node-pool");
+        let tagged = stack.tags.get(&key) == Some(&value) || !run.guard.rules.ours;
+        let own = tagged && stack.tags.contains_key("kubernetes.io/role/node-pool");
         let pool = stack.tags.get("kubernetes.io/node-pool")?;
         (own && !wanted.contains(pool.as_str())).then(|| (pool.clone(), stack.name.clone()))
     });

@@ -15,6 +15,7 @@ use super::stack_move::{Asked, Move, cause, next_move};
 use super::{Failure, Finding};
 use crate::guard::{Guard, Touches};
 use crate::journal::Journal;
+use crate::turns::Turns;
 use crate::words;
 
 /// How often a stack that changes is looked at (the original's pace, cloud fact 5.2).
@@ -106,6 +107,8 @@ pub(crate) struct StackRun<'a> {
     pub(crate) clock: &'a dyn Clock,
     /// Bucket for templates that are too large for a request.
     pub(crate) bucket: &'a str,
+    /// Who may be worked on now.
+    pub(crate) turns: &'a Turns,
 }
 
 /// Digest of everything that is asked.
@@ -232,7 +235,12 @@ impl StackRun<'_> {
                 Ok(false)
             }
             Move::Update => {
-                let request = self.placed(request, text).await?;
+                // What another packer packed keeps its bytes: taking a cluster over replaces no node (decision 0005).
+                let existing = match self.cloud.stack_template(&request.name).await {
+                    Ok(existing) => existing,
+                    Err(error) => return Err(failed("the template of the stack cannot be read", &error)),
+                };
+                let request = self.placed(request, &render::keep_packed(&existing, text)).await?;
                 match self.cloud.update_stack(&request).await {
                     Ok(StackUpdate::Started) | Err(CloudError::OutcomeUnknown { .. }) => {
                         self.remember(&request.name, digest).await?;
@@ -265,6 +273,15 @@ impl StackRun<'_> {
         saved.map_err(|error| Finding::Failed(Failure::of(&path, "the registry cannot be written", &error)))
     }
 
+    /// Puts an object into the cluster's bucket, which is made when the first object comes.
+    pub(super) async fn store(&self, key: &str, bytes: &[u8], condition: &PutCondition) -> Result<(), CloudError> {
+        self.cloud.ensure_bucket(self.bucket).await?;
+        self.cloud
+            .put_object(self.bucket, key, bytes, condition)
+            .await
+            .map(drop)
+    }
+
     /// The request with its template where the cloud can read it.
     async fn placed(&self, request: &StackRequest, text: &str) -> Result<StackRequest, Finding> {
         let mut request = request.clone();
@@ -273,10 +290,7 @@ impl StackRun<'_> {
             return Ok(request);
         }
         let key = format!("{}.template", request.name);
-        let stored = self
-            .cloud
-            .put_object(self.bucket, &key, text.as_bytes(), &PutCondition::Always)
-            .await;
+        let stored = self.store(&key, text.as_bytes(), &PutCondition::Always).await;
         let path = format!("stacks/{}", request.name);
         stored.map_err(|error| Finding::Failed(Failure::of(&path, "the template cannot be stored", &error)))?;
         request.template = StackTemplate::Stored {

@@ -74,6 +74,7 @@ impl Manager {
         cell.watch = None;
         cell.drifted = true;
         // Said before it is corrected.
+        self.metrics.drift();
         tracing::warn!(cluster = %cell.subject.cluster.alias, object = %drifted.what, "drift");
         self.read(&drifted.cluster).await;
     }
@@ -91,6 +92,7 @@ impl Manager {
         };
         if let Some(id) = entry.cluster {
             if let Some(cell) = self.cells.get_mut(&id) {
+                cell.turns.forgive();
                 cell.waits_until = None;
                 cell.target = None;
             }

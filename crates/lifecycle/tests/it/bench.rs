@@ -8,12 +8,12 @@ use async_trait::async_trait;
 use cloud_sim::{CloudSim, WorldOptions};
 use jiff::Timestamp;
 use kube_access::{Access, Context};
-use kube_sim::ApiServer;
+use kube_sim::{AllowAllWebhooks, ApiServer, Webhooks};
 use lifecycle::connect::{CloudSource, Connector, FactSource, Trouble};
 use lifecycle::{Configuration, Manager, Pace, Reach, Settings, Standing, Wake};
 use model::{Cluster, Update};
 use ports::cloud::Cloud;
-use ports::config_source::ConfigSources;
+use ports::config_source::{ConfigSource, ConfigSources};
 use ports::ledger::{EntryFilter, EntryKind};
 use ports::registry::{Detail, PageRequest};
 use ports::{Clock, Ledger, Registry, SeededIds, SimClock, WriteContext};
@@ -42,23 +42,23 @@ impl Connector for Servers {
     }
 }
 
-/// The cloud of all clusters, if there is one.
-struct TestCloud(Option<CloudSim>);
+/// The cloud of all clusters, if there is one, and what is known about them.
+struct Around {
+    cloud: Option<CloudSim>,
+    facts: Arc<Facts>,
+}
 
 #[async_trait]
-impl CloudSource for TestCloud {
+impl CloudSource for Around {
     async fn cloud(&self, _: &Cluster) -> Result<Option<Arc<dyn Cloud>>, Trouble> {
-        Ok(self.0.clone().map(|sim| Arc::new(sim) as Arc<dyn Cloud>))
+        Ok(self.cloud.clone().map(|sim| Arc::new(sim) as Arc<dyn Cloud>))
     }
 }
 
 #[async_trait]
-impl FactSource for TestCloud {
+impl FactSource for Around {
     async fn facts(&self, _: &Cluster) -> Result<Arc<Facts>, Trouble> {
-        Ok(Arc::new(Facts {
-            simulated: true,
-            ..Facts::default()
-        }))
+        Ok(Arc::clone(&self.facts))
     }
 }
 
@@ -76,6 +76,90 @@ pub(crate) fn context(actor: &str) -> WriteContext {
     WriteContext::by(actor, "request-1")
 }
 
+/// What a fleet is made of.
+pub(crate) struct World {
+    pub(crate) clusters: Vec<Cluster>,
+    pub(crate) settings: Settings,
+    /// The cloud that they are in; without it they have none.
+    pub(crate) cloud: Option<WorldOptions>,
+    /// Where configuration comes from; a source that the test moves by hand when there is none.
+    pub(crate) sources: Vec<Arc<dyn ConfigSource>>,
+    pub(crate) facts: Facts,
+    /// How the manager comes to a cluster.
+    pub(crate) open: Box<Open>,
+}
+
+/// Opens a server.
+pub(crate) type Open = dyn Fn(Context, ApiServer) -> Access + Send;
+
+impl World {
+    pub(crate) fn of(aliases: &[&str]) -> Self {
+        Self {
+            clusters: aliases.iter().map(|alias| cluster(alias)).collect(),
+            settings: Settings::default(),
+            cloud: None,
+            sources: Vec::new(),
+            facts: Facts {
+                simulated: true,
+                ..Facts::default()
+            },
+            open: Box::new(Access::from_service),
+        }
+    }
+
+    pub(crate) async fn build(self) -> (Bench, Option<CloudSim>) {
+        let start = Timestamp::from_second(1_700_000_000).unwrap();
+        let clock = Arc::new(SimClock::starting_at(start));
+        let cloud = self.cloud.map(|options| {
+            let options = WorldOptions { start, ..options };
+            CloudSim::new(options, clock.clone())
+        });
+        let registry = Arc::new(MemoryRegistry::new(clock.clone()));
+        let source = Arc::new(TestSource::new());
+        let mut servers = BTreeMap::new();
+        for (n, cluster) in (0_u64..).zip(self.clusters) {
+            let alias = cluster.alias.to_string();
+            registry.create_cluster(cluster, &context("setup")).await.unwrap();
+            let server = ApiServer::builder(clock.clone(), Arc::new(SeededIds::new(n)))
+                .admission(Arc::new(Webhooks::new(Arc::new(AllowAllWebhooks))))
+                .build();
+            let context = Context::new(&alias, clock.clone(), Arc::new(SeededIds::new(n + 1_000)));
+            let access = (self.open)(context, server.clone());
+            servers.insert(alias, (server, access));
+        }
+        let servers = Arc::new(servers);
+        let sources = if self.sources.is_empty() {
+            vec![source.clone() as Arc<dyn ConfigSource>]
+        } else {
+            self.sources
+        };
+        let around = Arc::new(Around {
+            cloud: cloud.clone(),
+            facts: Arc::new(self.facts),
+        });
+        let reach = Reach {
+            registry: registry.clone(),
+            ledger: registry.clone(),
+            configuration: Configuration::new(ConfigSources::new(sources).unwrap()),
+            connector: Arc::new(Servers(servers.clone())),
+            clouds: around.clone(),
+            facts: around,
+            clock: clock.clone(),
+            ids: Arc::new(SeededIds::new(7)),
+            settings: self.settings,
+        };
+        let bench = Bench {
+            clock,
+            registry,
+            source,
+            servers,
+            reach: Arc::new(reach),
+            ids: SeededIds::new(9),
+        };
+        (bench, cloud)
+    }
+}
+
 impl Bench {
     /// A fleet of these clusters; call it on a paused clock.
     pub(crate) async fn new(aliases: &[&str]) -> Self {
@@ -83,61 +167,22 @@ impl Bench {
     }
 
     pub(crate) async fn with(aliases: &[&str], settings: Settings) -> Self {
-        Self::build(aliases, settings, |_| None).await
+        let world = World {
+            settings,
+            ..World::of(aliases)
+        };
+        world.build().await.0
     }
 
     /// The same in a cloud.
-    pub(crate) async fn clouded(aliases: &[&str], settings: Settings, mut options: WorldOptions) -> (Self, CloudSim) {
-        let mut made = None;
-        let bench = Self::build(aliases, settings, |clock| {
-            options.start = clock.now();
-            made = Some(CloudSim::new(options, clock));
-            made.clone()
-        });
-        let bench = bench.await;
-        (bench, made.unwrap())
-    }
-
-    async fn build(
-        aliases: &[&str],
-        settings: Settings,
-        cloud: impl FnOnce(Arc<dyn Clock>) -> Option<CloudSim>,
-    ) -> Self {
-        let clock = Arc::new(SimClock::starting_at(Timestamp::from_second(1_700_000_000).unwrap()));
-        let cloud = cloud(clock.clone());
-        let registry = Arc::new(MemoryRegistry::new(clock.clone()));
-        let source = Arc::new(TestSource::new());
-        let mut servers = BTreeMap::new();
-        for (n, alias) in (0_u64..).zip(aliases) {
-            registry
-                .create_cluster(cluster(alias), &context("setup"))
-                .await
-                .unwrap();
-            let server = ApiServer::new(clock.clone(), Arc::new(SeededIds::new(n)));
-            let context = Context::new(alias, clock.clone(), Arc::new(SeededIds::new(n + 1_000)));
-            let access = Access::from_service(context, server.clone());
-            servers.insert((*alias).to_owned(), (server, access));
-        }
-        let servers = Arc::new(servers);
-        let reach = Reach {
-            registry: registry.clone(),
-            ledger: registry.clone(),
-            configuration: Configuration::new(ConfigSources::new(vec![source.clone()]).unwrap()),
-            connector: Arc::new(Servers(servers.clone())),
-            clouds: Arc::new(TestCloud(cloud.clone())),
-            facts: Arc::new(TestCloud(cloud)),
-            clock: clock.clone(),
-            ids: Arc::new(SeededIds::new(7)),
+    pub(crate) async fn clouded(aliases: &[&str], settings: Settings, options: WorldOptions) -> (Self, CloudSim) {
+        let world = World {
             settings,
+            cloud: Some(options),
+            ..World::of(aliases)
         };
-        Self {
-            clock,
-            registry,
-            source,
-            servers,
-            reach: Arc::new(reach),
-            ids: SeededIds::new(9),
-        }
+        let (bench, cloud) = world.build().await;
+        (bench, cloud.unwrap())
     }
 
     /// Starts the manager in the background; it stops with the test.

@@ -14,7 +14,7 @@ use crate::bench::{Bench, cluster, context};
 use crate::source::tree;
 use crate::updates::commit;
 
-const MAIN: &str = "Resources:\n  Role: {Type: 'AWS::IAM::Role', Properties: {RoleName: kube-1-role}}\nOutputs:\n  RoleName: {Value: !Ref Role}\n";
+pub(crate) const MAIN: &str = "Resources:\n  Role: {Type: 'AWS::IAM::Role', Properties: {RoleName: kube-1-role}}\nOutputs:\n  RoleName: {Value: !Ref Role}\n";
 const POOL: &str = "\
 Resources:
   AutoScalingGroup:
@@ -50,7 +50,7 @@ pub(crate) fn clouded(id: &str, level: &str, main: &str) -> ConfigTree {
     )
 }
 
-fn pool(name: &str) -> NodePool {
+pub(crate) fn pool(name: &str) -> NodePool {
     serde_json::from_value(serde_json::json!({
         "name": name, "profile": "worker-splitaz", "instance_types": ["m5.large"], "discount_strategy": "none",
         "min_size": 1, "max_size": 3, "config_items": {},
@@ -58,8 +58,8 @@ fn pool(name: &str) -> NodePool {
     .unwrap()
 }
 
-/// A cluster that is asked for, with one pool, in an empty account.
-async fn bench(settings: Settings) -> (Bench, CloudSim) {
+/// An account with one subnet, whose image ids are all known.
+pub(crate) fn one_subnet() -> WorldOptions {
     let mut options = WorldOptions::new("1", "eu-central-1", 7).unthrottled();
     options.any_image = true;
     options.subnets = vec![SubnetSpec {
@@ -67,7 +67,12 @@ async fn bench(settings: Settings) -> (Bench, CloudSim) {
         zone: 'a',
         tags: Tags::new(),
     }];
-    let (bench, sim) = Bench::clouded(&["kube-1"], settings, options).await;
+    options
+}
+
+/// A cluster that is asked for, with one pool, in an empty account.
+async fn bench(settings: Settings) -> (Bench, CloudSim) {
+    let (bench, sim) = Bench::clouded(&["kube-1"], settings, one_subnet()).await;
     let id = cluster("kube-1").id;
     bench
         .registry
@@ -77,7 +82,7 @@ async fn bench(settings: Settings) -> (Bench, CloudSim) {
     (bench, sim)
 }
 
-async fn stack_states(sim: &CloudSim) -> Vec<(String, String)> {
+pub(crate) async fn stack_states(sim: &CloudSim) -> Vec<(String, String)> {
     let stacks = sim.stacks().await.unwrap();
     stacks
         .into_iter()
@@ -89,7 +94,7 @@ fn owned(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
     pairs.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect()
 }
 
-const POOL_STACK: &str = "nodepool-worker-aws-1-eu-central-1-kube-1";
+pub(crate) const POOL_STACK: &str = "nodepool-worker-aws-1-eu-central-1-kube-1";
 
 #[tokio::test(start_paused = true)]
 async fn a_requested_cluster_gets_its_stacks_its_manifests_and_becomes_ready() {

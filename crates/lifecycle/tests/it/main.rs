@@ -1,12 +1,25 @@
 //! The lifecycle manager on simulated clusters and simulated time.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "tests; one that cannot run here says so"
+)]
 
 mod bench;
 mod blocks;
 mod clouds;
+mod e2e;
+mod existing;
 mod faulty;
+mod fixture;
 mod oracle;
+mod origin;
+mod original;
 mod simulation;
 mod source;
+mod spy;
+mod takeover;
 mod updates;

@@ -26,7 +26,7 @@ pub(crate) fn commit(id: &str, n: &str, more: &[(&str, &str)]) -> ConfigTree {
     tree(id, &files)
 }
 
-fn map_named(name: &str) -> String {
+pub(crate) fn map_named(name: &str) -> String {
     format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}, namespace: web}}\n")
 }
 

@@ -1,0 +1,145 @@
+//! One piece of work: a pass over a cluster from its claim to its release, cut when it does not end by itself.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use model::ClusterId;
+use ports::LeaseError;
+use tracing::Instrument as _;
+
+use crate::claims::{Claims, Hold, lease_name};
+use crate::concern::Failure;
+use crate::desired::Subject;
+use crate::guard::{Guard, Refusal};
+use crate::pass::{Aim, ClusterMemory, PassEnd, Reach};
+use crate::turns::Turns;
+use crate::words;
+
+/// How long a pass may go on after something else is wanted or a block came up: it ends at its next step, and a call that
+/// hangs is let go (fault F10).
+const CUT: Duration = Duration::from_secs(5);
+
+/// What a pass needs.
+pub(super) struct Work {
+    pub(super) reach: Arc<Reach>,
+    pub(super) subject: Subject,
+    pub(super) aim: Aim,
+    pub(super) guard: Guard,
+    pub(super) claims: Option<Claims>,
+    pub(super) turns: Turns,
+    pub(super) memory: ClusterMemory,
+}
+
+/// A pass that ended, with what it gives back.
+pub(super) struct Ended {
+    pub(super) cluster: ClusterId,
+    pub(super) end: PassEnd,
+    pub(super) memory: ClusterMemory,
+}
+
+impl Work {
+    pub(super) async fn run(mut self) -> Ended {
+        let cluster = self.subject.cluster.id.clone();
+        let span = tracing::info_span!(
+            "pass",
+            cluster = %self.subject.cluster.alias,
+            cause = self.aim.cause().as_str(),
+            update = tracing::field::Empty
+        );
+        let began = self.reach.clock.now();
+        let end = self.claimed().instrument(span.clone()).await;
+        let spent = self.reach.clock.now().duration_since(began).unsigned_abs();
+        let metrics = self.turns.metrics();
+        metrics.pass(end.word(), spent);
+        if let PassEnd::Stopped(refusal) = &end {
+            metrics.refusal(refusal.word());
+        }
+        span.in_scope(|| tracing::info!(outcome = end.word(), seconds = spent.as_secs_f64(), "pass ended"));
+        Ended {
+            cluster,
+            end,
+            memory: self.memory,
+        }
+    }
+
+    async fn claimed(&mut self) -> PassEnd {
+        let Some(claims) = self.claims.take() else {
+            return self.pass().await;
+        };
+        // A dry run writes nothing, not even a claim.
+        if self.guard.dry_run {
+            return self.pass().await;
+        }
+        let cluster = &self.subject.cluster;
+        let taken = match lease_name(&cluster.id) {
+            Ok(name) => Hold::take(&claims, &name).await,
+            Err(error) => Err(LeaseError::Unavailable(Box::new(error))),
+        };
+        let hold = match taken {
+            Ok(hold) => hold,
+            Err(LeaseError::Held { holder, expires_at, .. }) => {
+                let until = words::moment(expires_at);
+                let sentence = format!(
+                    "cluster {} waits: replica {holder} works on it, until {until} unless it goes on",
+                    cluster.alias
+                );
+                return PassEnd::Waits(expires_at, sentence);
+            }
+            Err(error) => return PassEnd::Failed(Failure::of("lease", "the cluster cannot be claimed", &error)),
+        };
+        self.guard.hold = Some(Arc::clone(&hold));
+        let reach = Arc::clone(&self.reach);
+        let end = tokio::select! {
+            biased;
+            end = self.pass() => end,
+            () = hold.keep(&*reach.clock) => PassEnd::Stopped(Refusal::LeaseLost),
+        };
+        hold.release().await;
+        end
+    }
+
+    async fn pass(&mut self) -> PassEnd {
+        let (generation, at) = (self.guard.generation.clone(), self.guard.at);
+        let reach = Arc::clone(&self.reach);
+        let watches = self.guard.rules.generation;
+        let cut = async {
+            if !watches {
+                std::future::pending::<()>().await;
+            }
+            generation.left(at).await;
+            reach.clock.sleep(CUT).await;
+        };
+        let (subject, guard, turns) = (&self.subject, &self.guard, &self.turns);
+        tokio::select! {
+            biased;
+            end = self.reach.pass(subject, &self.aim, guard, turns, &mut self.memory) => return end,
+            () = cut => {}
+        }
+        self.interrupted().await;
+        PassEnd::Stopped(Refusal::Overtaken)
+    }
+
+    /// Says in the history that a pass was let go while a call was under way.
+    async fn interrupted(&self) {
+        let sentence = "let go while a call was under way; the next pass looks what came of it";
+        let (cluster, context) = (&self.subject.cluster.id, self.reach.context());
+        let said = crate::journal::interrupted(&*self.reach.ledger, cluster, sentence, &context).await;
+        if let Err(error) = said {
+            tracing::warn!(%error, "the history cannot be written");
+        }
+    }
+}
+
+impl super::Manager {
+    /// When a cluster whose pass failed may be worked on again: as soon as one of its concerns may, or after the cluster's
+    /// own back-off when the pass did not get as far as its concerns.
+    pub(super) fn next_try(&self, turns: &Turns, failures: u32, failure: &Failure, now: Timestamp) -> Timestamp {
+        if let Some(next) = turns.next().filter(|next| *next > now) {
+            return next;
+        }
+        let own = self.pace.backoff.wait(failures, &*self.reach.ids);
+        let wait = own.max(failure.at_least.unwrap_or_default());
+        now.saturating_add(wait).unwrap_or(Timestamp::MAX)
+    }
+}
