@@ -40,7 +40,9 @@ pub struct Hold {
 
 impl std::fmt::Debug for Hold {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Hold").field("lease", &self.lease()).finish_non_exhaustive()
+        f.debug_struct("Hold")
+            .field("lease", &self.lease())
+            .finish_non_exhaustive()
     }
 }
 

@@ -34,8 +34,8 @@ mod state;
 mod turns;
 
 pub use backoff::Backoff;
-pub use concern::{Asked, Failure, Finding, Move, cause, next_move};
 pub use claims::Claims;
+pub use concern::{Asked, Failure, Finding, Move, cause, next_move};
 pub use desired::{Configuration, Subject};
 pub use manager::{Manager, Pace, Wake};
 pub use metrics::{Figures, Metrics};

@@ -416,10 +416,9 @@ impl Manager {
         let Some(cell) = self.cells.get_mut(id) else { return };
         // The version alone may be that of another entry (fault F9).
         let digest = inputs::digest(&cell.subject.cluster);
-        let target = wanted.as_ref().map_or_else(
-            || "decommissioned".to_owned(),
-            |(to, _)| format!("{to} {digest}"),
-        );
+        let target = wanted
+            .as_ref()
+            .map_or_else(|| "decommissioned".to_owned(), |(to, _)| format!("{to} {digest}"));
         // Something else is wanted than before: a run for the old version ends at its next step, and a new version starts
         // with a clean slate instead of waiting for the old one's back-off.
         let fresh = cell.target.as_deref() != Some(target.as_str());

@@ -38,7 +38,9 @@ struct Failed {
 
 impl std::fmt::Debug for Turns {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Turns").field("state", &self.state).finish_non_exhaustive()
+        f.debug_struct("Turns")
+            .field("state", &self.state)
+            .finish_non_exhaustive()
     }
 }
 

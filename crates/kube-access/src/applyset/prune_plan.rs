@@ -168,7 +168,9 @@ impl ports::Classified for PruneRefusal {
 impl PrunePlan {
     /// Takes items out of the plan that have to wait for something. They stay members, so a later plan has them again.
     pub fn hold_back(&mut self, waits: impl Fn(&PruneItem) -> bool) {
-        let (held, items) = std::mem::take(&mut self.items).into_iter().partition(|item| waits(item));
+        let (held, items) = std::mem::take(&mut self.items)
+            .into_iter()
+            .partition(|item| waits(item));
         self.items = items;
         let held: Vec<PruneItem> = held;
         self.kept.extend(held.into_iter().map(|item| Kept {

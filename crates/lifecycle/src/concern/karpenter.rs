@@ -100,7 +100,10 @@ fn label<'n>(node: &'n Value, key: &str) -> Option<&'n str> {
 
 /// Marks a node as one that goes without replacement (fact 4.2); one that is marked costs no call.
 async fn mark(run: &ManifestRun<'_>, node: &Value) -> Result<(), AccessError> {
-    let name = node.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
+    let name = node
+        .pointer("/metadata/name")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
     let status = label(node, marking::LIFECYCLE_STATUS).unwrap_or(marking::STATUS_READY);
     if status != marking::STATUS_READY {
         return Ok(());

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use kube_access::{Access, AccessError};
 use kube_access::apply::{Applier, ApplyPlan, ApplyReport, Component, Memory, ObjectResult, Outcome, Policy};
 use kube_access::applyset::{ApplySet, Consent, PruneOutcome, PrunePlan, PruneRefusal, PruneReport, Threshold};
 use kube_access::deletions::DeletionOutcome;
+use kube_access::{Access, AccessError};
 use model::{Deletion, Progress};
 use ports::{Clock, Fault};
 use render::{DesiredCluster, PoolDefinition};

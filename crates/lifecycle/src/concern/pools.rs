@@ -12,7 +12,6 @@ use super::stack_run::StackRun;
 use super::stacks::{delete_stack, owned_tag, request};
 use super::{Failure, Finding};
 use crate::archive::archive;
-use crate::guard::Touches;
 
 /// The tags of a pool's stack (cloud fact 4.6).
 fn tags(cluster: &Cluster, pool: &DesiredPool) -> Vec<(String, String)> {
@@ -82,9 +81,6 @@ async fn files(run: &StackRun<'_>, cluster: &Cluster, pool: &DesiredPool) -> Fin
         Err(error) => return failed("the pool's files cannot be looked at", &error),
     }
     run.journal.begin(&path);
-    if let Err(refusal) = run.guard.permit(Touches::Configuration).await {
-        return refusal.into();
-    }
     let main = run.cloud.stack(&cluster.local_id).await;
     let output = if role == "master" {
         "MasterFilesEncryptionKey"
@@ -99,6 +95,9 @@ async fn files(run: &StackRun<'_>, cluster: &Cluster, pool: &DesiredPool) -> Fin
         Ok(bytes) => bytes,
         Err(error) => return failed("the pool's files cannot be encrypted", &error),
     };
+    if let Err(refusal) = run.permit().await {
+        return refusal.into();
+    }
     match run.store(&key, &bytes, &PutCondition::IfAbsent).await {
         Ok(_) | Err(CloudError::PreconditionFailed { .. }) => {
             run.journal.note(&path, Progress::Done, "");

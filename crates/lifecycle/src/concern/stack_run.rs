@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::stack_move::{Asked, Move, cause, next_move};
 use super::{Failure, Finding};
-use crate::guard::{Guard, Touches};
+use crate::guard::{Guard, Refusal, Touches};
 use crate::journal::Journal;
 use crate::turns::Turns;
 use crate::words;
@@ -193,30 +193,37 @@ impl StackRun<'_> {
     }
 
     /// Waits until the stack is worth another look, asking in between whether to go on.
-    pub(super) async fn pause(&self) -> Result<(), crate::guard::Refusal> {
+    pub(super) async fn pause(&self) -> Result<(), Refusal> {
         let end = self.clock.now().saturating_add(LOOK).unwrap_or(jiff::Timestamp::MAX);
         while self.clock.now() < end {
             self.clock.sleep(ASK).await;
-            self.guard.permit(Touches::Configuration).await?;
+            self.permit().await?;
         }
         Ok(())
+    }
+
+    /// Whether the next call that writes may leave now. It is asked right before each of them: what was read since the last
+    /// answer took time.
+    pub(super) async fn permit(&self) -> Result<(), Refusal> {
+        self.guard.permit(Touches::Configuration).await
     }
 
     /// Takes one step. `Ok(true)` means that there was nothing to do.
     async fn act(&self, step: &Move, request: &StackRequest, text: &str, digest: &str) -> Result<bool, Finding> {
         let path = format!("stacks/{}", request.name);
         let failed = |title: &str, error: &CloudError| Finding::Failed(Failure::of(&path, title, error));
-        self.guard.permit(Touches::Configuration).await?;
         match step {
             Move::DeleteHusk => {
+                self.permit().await?;
                 let lifted = self.cloud.set_stack_protection(&request.name, false).await;
                 lifted.map_err(|error| failed("the protection of the failed stack cannot be lifted", &error))?;
-                self.guard.permit(Touches::Configuration).await?;
+                self.permit().await?;
                 let deleted = self.cloud.delete_stack(&request.name, &BTreeSet::new()).await;
                 deleted.map_err(|error| failed("the failed stack cannot be deleted", &error))?;
                 Ok(false)
             }
             Move::ContinueRollback => {
+                self.permit().await?;
                 let continued = self
                     .cloud
                     .continue_stack_rollback(&request.name, &BTreeSet::new())
@@ -226,6 +233,7 @@ impl StackRun<'_> {
             }
             Move::Create => {
                 let request = self.placed(request, text).await?;
+                self.permit().await?;
                 match self.cloud.create_stack(&request).await {
                     // Somebody was faster, or an answer was lost: the next look tells.
                     Ok(_) | Err(CloudError::AlreadyExists { .. } | CloudError::OutcomeUnknown { .. }) => {}
@@ -241,6 +249,7 @@ impl StackRun<'_> {
                     Err(error) => return Err(failed("the template of the stack cannot be read", &error)),
                 };
                 let request = self.placed(request, &render::keep_packed(&existing, text)).await?;
+                self.permit().await?;
                 match self.cloud.update_stack(&request).await {
                     Ok(StackUpdate::Started) | Err(CloudError::OutcomeUnknown { .. }) => {
                         self.remember(&request.name, digest).await?;
@@ -290,6 +299,7 @@ impl StackRun<'_> {
             return Ok(request);
         }
         let key = format!("{}.template", request.name);
+        self.permit().await?;
         let stored = self.store(&key, text.as_bytes(), &PutCondition::Always).await;
         let path = format!("stacks/{}", request.name);
         stored.map_err(|error| Finding::Failed(Failure::of(&path, "the template cannot be stored", &error)))?;

@@ -9,7 +9,6 @@ use render::{DesiredCluster, Stack};
 
 use super::stack_run::StackRun;
 use super::{Failure, Finding};
-use crate::guard::Touches;
 
 /// What every stack is allowed to contain (cloud fact 5.2).
 const CAPABILITY: &str = "CAPABILITY_NAMED_IAM";
@@ -133,13 +132,16 @@ pub(crate) async fn delete_stack(run: &StackRun<'_>, name: &str) -> Finding {
             return Finding::Failed(Failure::told(&path, title, Fault::User));
         }
         if !stack.status.in_progress() {
-            if let Err(refusal) = run.guard.permit(Touches::Configuration).await {
+            if let Err(refusal) = run.permit().await {
                 return refusal.into();
             }
             if stack.termination_protection
                 && let Err(error) = run.cloud.set_stack_protection(name, false).await
             {
                 return failed("the protection of the stack cannot be lifted", &error);
+            }
+            if let Err(refusal) = run.permit().await {
+                return refusal.into();
             }
             match run.cloud.delete_stack(name, &BTreeSet::new()).await {
                 Ok(()) | Err(CloudError::OutcomeUnknown { .. }) => asked = true,

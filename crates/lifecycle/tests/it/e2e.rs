@@ -111,7 +111,10 @@ async fn update() {
     let main = life.cloud.stack("kube-1").await.unwrap();
     assert_eq!(main.status.to_string(), "UPDATE_COMPLETE");
     let update = life.bench.updates("kube-1").await.remove(0);
-    assert!(update.from.starts_with(&first) && update.to.starts_with(&second), "{update:?}");
+    assert!(
+        update.from.starts_with(&first) && update.to.starts_with(&second),
+        "{update:?}"
+    );
     let steps: Vec<&str> = update.steps.iter().map(|step| step.path.as_str()).collect();
     assert!(
         steps.contains(&"stacks/main") && steps.contains(&"manifests/web"),
@@ -134,7 +137,10 @@ async fn block_in_mid_update_then_unblock() {
     let other = MAIN.replace("RoleName: kube-1-role", "RoleName: kube-1-role, Path: /x/");
     let second = life.push(&clouded("two", "2", &other));
     life.minutes(2).await;
-    assert_eq!(life.bench.cluster("kube-1").await.status.next_version.split('#').next(), Some(second.as_str()));
+    assert_eq!(
+        life.bench.cluster("kube-1").await.status.next_version.split('#').next(),
+        Some(second.as_str())
+    );
     let block = Block {
         scope: BlockScope::All,
         owner: "team-cart".to_owned(),
@@ -147,12 +153,23 @@ async fn block_in_mid_update_then_unblock() {
     life.bench.pass_time(10).await;
     let told = life.bench.updates("kube-1").await.remove(0);
     assert_eq!(told.progress, Progress::Waiting);
-    assert!(told.message.contains("blocked by \"canary broken\""), "{}", told.message);
+    assert!(
+        told.message.contains("blocked by \"canary broken\""),
+        "{}",
+        told.message
+    );
     let quiet = life.cloud.last_event();
     life.minutes(60).await;
     // The cloud finished what was under way; nothing else was begun.
     assert_eq!(life.level().as_deref(), Some("1"));
-    assert!(life.bench.cluster("kube-1").await.status.current_version.starts_with(&first));
+    assert!(
+        life.bench
+            .cluster("kube-1")
+            .await
+            .status
+            .current_version
+            .starts_with(&first)
+    );
     let begun = life.cloud.changes_since(quiet).len();
     blocks::lift(registry, registry, clock, &id, None, &context("alice"))
         .await
@@ -160,7 +177,13 @@ async fn block_in_mid_update_then_unblock() {
     life.minutes(10).await;
     life.is_at(&second).await;
     assert_eq!(life.level().as_deref(), Some("2"));
-    let more: Vec<String> = life.cloud.changes_since(quiet).iter().skip(begun).map(ToString::to_string).collect();
+    let more: Vec<String> = life
+        .cloud
+        .changes_since(quiet)
+        .iter()
+        .skip(begun)
+        .map(ToString::to_string)
+        .collect();
     assert_eq!(more, Vec::<String>::new(), "the stack was not asked for again");
     // One update: it was held and went on.
     let versions = life.bench.updates("kube-1").await;
@@ -181,7 +204,10 @@ async fn failing_commit_then_fix() {
     let [problem] = status.problems.as_slice() else {
         panic!("{:?}", status.problems);
     };
-    assert!(problem.title.contains("settings.yaml") && problem.title.contains("missing"), "{problem:?}");
+    assert!(
+        problem.title.contains("settings.yaml") && problem.title.contains("missing"),
+        "{problem:?}"
+    );
     assert_eq!(problem.instance.as_deref(), Some("configuration"));
     assert_eq!(life.level().as_deref(), Some("1"));
     let fix = life.push(&clouded("fix", "3", MAIN));
@@ -203,7 +229,13 @@ async fn drift() {
     api.delete("settings", &DeleteParams::default()).await.unwrap();
     life.minutes(1).await;
     assert_eq!(life.level().as_deref(), Some("1"));
-    let causes: Vec<String> = life.bench.updates("kube-1").await.into_iter().map(|update| update.cause).collect();
+    let causes: Vec<String> = life
+        .bench
+        .updates("kube-1")
+        .await
+        .into_iter()
+        .map(|update| update.cause)
+        .collect();
     assert_eq!(causes, ["drift", "drift", "version", "version"]);
 }
 
@@ -251,6 +283,7 @@ async fn decommission() {
     let agreed = DecommissionConsent {
         confirmed_name: "kube-1".to_owned(),
         requested_by: "alice".to_owned(),
+        requested_at: now,
         approved_by: Some("bob".to_owned()),
         approved_at: Some(now),
     };
@@ -264,7 +297,13 @@ async fn decommission() {
     let found = life.bench.cluster("kube-1").await;
     assert_eq!(found.lifecycle_status, LifecycleStatus::Decommissioned);
     let update = life.bench.updates("kube-1").await.remove(0);
-    assert_eq!((update.progress, update.cause.as_str()), (Progress::Done, "decommission"));
-    let standing = Manager::new(life.bench.reach.clone(), Pace::default()).run_once().await.unwrap();
+    assert_eq!(
+        (update.progress, update.cause.as_str()),
+        (Progress::Done, "decommission")
+    );
+    let standing = Manager::new(life.bench.reach.clone(), Pace::default())
+        .run_once()
+        .await
+        .unwrap();
     assert!(matches!(&standing[0].1, Standing::AsWanted(why) if why.contains("is decommissioned")));
 }

@@ -2,7 +2,7 @@
 
 use lifecycle::Standing;
 use model::{Cluster, ClusterUpdate, LifecycleStatus};
-use ports::Registry;
+use ports::{Clock, Registry};
 
 use crate::bench::{Bench, World, cluster, context};
 use crate::updates::{commit, map_named};
@@ -26,7 +26,11 @@ async fn bench() -> Bench {
 
 async fn manage(bench: &Bench, value: &str) {
     let (id, key) = (existing().id, "fleetwright_manage".parse().unwrap());
-    bench.registry.put_config_item(&id, &key, value, &context("alice")).await.unwrap();
+    bench
+        .registry
+        .put_config_item(&id, &key, value, &context("alice"))
+        .await
+        .unwrap();
 }
 
 /// Something that was there before us.
@@ -35,11 +39,19 @@ async fn theirs(bench: &Bench) {
     let kind = kube::discovery::ApiResource::from_gvk(&kube::api::GroupVersionKind::gvk("", "v1", "Namespace"));
     let namespaces: kube::Api<kube::api::DynamicObject> = kube::Api::all_with(client, &kind);
     let web = serde_json::from_value(serde_json::json!({"metadata": {"name": "web"}})).unwrap();
-    namespaces.create(&kube::api::PostParams::default(), &web).await.unwrap();
+    namespaces
+        .create(&kube::api::PostParams::default(), &web)
+        .await
+        .unwrap();
     for (name, level) in [("settings", "theirs"), ("mine", "theirs")] {
-        let map = serde_json::json!({"metadata": {"name": name, "namespace": "web"}, "data": {"level": level, "own": "x"}});
+        let map =
+            serde_json::json!({"metadata": {"name": name, "namespace": "web"}, "data": {"level": level, "own": "x"}});
         let map = serde_json::from_value(map).unwrap();
-        bench.configmaps("kube-1").create(&kube::api::PostParams::default(), &map).await.unwrap();
+        bench
+            .configmaps("kube-1")
+            .create(&kube::api::PostParams::default(), &map)
+            .await
+            .unwrap();
     }
 }
 
@@ -53,10 +65,15 @@ async fn an_existing_cluster_is_only_looked_at_until_told_otherwise() {
         manage(&bench, refused).await;
         bench.pass_time(600).await;
     }
-    assert_eq!(bench.servers["kube-1"].0.resource_version(), version, "nothing was written");
+    assert_eq!(
+        bench.servers["kube-1"].0.resource_version(),
+        version,
+        "nothing was written"
+    );
     assert_eq!(bench.cluster("kube-1").await.status, model::ClusterStatus::default());
     let standing = bench.once().await;
-    let said = "cluster kube-1 is only looked at; set its config item fleetwright_manage to \"true\" to have it managed";
+    let said =
+        "cluster kube-1 is only looked at; set its config item fleetwright_manage to \"true\" to have it managed";
     assert_eq!(standing[0].1, Standing::AsWanted(said.to_owned()));
 }
 
@@ -97,19 +114,28 @@ async fn it_is_never_taken_down() {
         lifecycle_status: Some(LifecycleStatus::DecommissionRequested),
         ..ClusterUpdate::default()
     };
-    bench.registry.update_cluster(&existing().id, update, &context("alice")).await.unwrap();
+    bench
+        .registry
+        .update_cluster(&existing().id, update, &context("alice"))
+        .await
+        .unwrap();
     let agreed = lifecycle::consent::DecommissionConsent {
         confirmed_name: "kube-1".to_owned(),
         requested_by: "alice".to_owned(),
+        requested_at: bench.clock.now(),
         approved_by: Some("bob".to_owned()),
-        approved_at: Some(jiff::Timestamp::UNIX_EPOCH),
+        approved_at: Some(bench.clock.now()),
     };
     lifecycle::consent::put_decommission(&*bench.registry, &existing().id, &agreed, &context("bob"))
         .await
         .unwrap();
-    bench.pass_time(600).await;
+    bench.pass_time(30 * 3_600).await;
     let found = bench.cluster("kube-1").await;
     assert_eq!(found.lifecycle_status, LifecycleStatus::DecommissionRequested);
-    assert!(found.status.problems[0].title.contains("not ours to take down"), "{:?}", found.status);
+    assert!(
+        found.status.problems[0].title.contains("not ours to take down"),
+        "{:?}",
+        found.status
+    );
     assert_eq!(bench.setting("kube-1", "level").as_deref(), Some("1"));
 }

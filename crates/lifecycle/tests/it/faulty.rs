@@ -1,64 +1,112 @@
-//! A registry and ledger that fail now and then: before the work, or after it with the answer lost.
+//! Registry, ledger, leases and config source that fail now and then: before the work, or after it with the answer lost. Each
+//! write is told to a listener before it is done, which may let the caller die there.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
+use model::config_tree::ConfigTree;
 use model::{
     AccountId, Cluster, ClusterId, ClusterUpdate, ConfigKey, FileRegistry, InfrastructureAccount,
     InfrastructureAccountUpdate, NodePool, NodePoolName, NodePoolUpdate,
+};
+use ports::config_source::{
+    Channel, ChannelInfo, ConfigSource, ConfigSourceError, ConfigVersion, Location, Refreshed, SourceName,
 };
 use ports::ledger::{Entry, EntryDraft, EntryFilter, EntryId, EntryKind};
 use ports::registry::{
     AccountFilter, Change, ClusterFilter, Detail, HistoryRecord, ImportMode, ImportReport, ObjectKind, Page,
     PageRequest, Revision, Versioned,
 };
-use ports::{Ledger, Registry, RegistryError, WriteContext};
+use ports::{Lease, LeaseError, LeaseName, Leases, Ledger, Registry, RegistryError, WriteContext};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use store::MemoryRegistry;
 
+use crate::source::TestSource;
+
 type Result<T> = std::result::Result<T, RegistryError>;
 
-/// Fails in so many of a thousand calls.
-pub(crate) struct FaultyRegistry {
-    inner: Arc<MemoryRegistry>,
-    chance: Mutex<(StdRng, u32)>,
-}
+/// Chance that is shared by everything that one manager calls.
+#[derive(Clone)]
+pub(crate) struct Chance(Arc<Mutex<(StdRng, u32)>>);
 
-#[derive(Debug, thiserror::Error)]
-#[error("injected")]
-struct Injected;
-
-fn lost() -> RegistryError {
-    RegistryError::Unavailable(Box::new(Injected))
-}
-
-impl FaultyRegistry {
-    pub(crate) fn new(inner: Arc<MemoryRegistry>, seed: u64, per_mille: u32) -> Self {
-        Self {
-            inner,
-            chance: Mutex::new((StdRng::seed_from_u64(seed), per_mille)),
-        }
+impl Chance {
+    pub(crate) fn new(seed: u64, per_mille: u32) -> Self {
+        Self(Arc::new(Mutex::new((StdRng::seed_from_u64(seed), per_mille))))
     }
 
     /// No more faults.
     pub(crate) fn heal(&self) {
-        self.chance.lock().unwrap().1 = 0;
+        self.0.lock().unwrap().1 = 0;
     }
 
-    fn strikes(&self) -> bool {
-        let mut chance = self.chance.lock().unwrap();
+    pub(crate) fn strikes(&self) -> bool {
+        let mut chance = self.0.lock().unwrap();
         let (random, per_mille) = &mut *chance;
         random.random_range(0..1_000) < *per_mille
     }
+}
+
+/// Whether the caller lives on, and if not, whether its write is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    Lives,
+    DiesBefore,
+    DiesAfter,
+}
+
+/// Hears of each write: what it is, and what it says.
+pub(crate) type OnWrite = Arc<dyn Fn(&str, &str) -> End + Send + Sync>;
+
+/// Fails in so many of a thousand calls.
+pub(crate) struct FaultyRegistry {
+    inner: Arc<MemoryRegistry>,
+    chance: Chance,
+    on_write: OnWrite,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("injected")]
+pub(crate) struct Injected;
+
+pub(crate) fn lost() -> RegistryError {
+    RegistryError::Unavailable(Box::new(Injected))
+}
+
+impl FaultyRegistry {
+    pub(crate) fn new(inner: Arc<MemoryRegistry>, chance: Chance, on_write: OnWrite) -> Self {
+        Self {
+            inner,
+            chance,
+            on_write,
+        }
+    }
 
     async fn call<T>(&self, work: impl Future<Output = Result<T>> + Send) -> Result<T> {
-        if self.strikes() {
+        if self.chance.strikes() {
             return Err(lost());
         }
         let done = work.await;
-        if self.strikes() { Err(lost()) } else { done }
+        if self.chance.strikes() { Err(lost()) } else { done }
+    }
+
+    async fn write<T, E>(
+        &self,
+        line: &str,
+        body: &str,
+        work: impl Future<Output = std::result::Result<T, E>> + Send,
+    ) -> std::result::Result<T, E> {
+        let end = (self.on_write)(line, body);
+        if end == End::DiesBefore {
+            return std::future::pending().await;
+        }
+        let done = work.await;
+        match end {
+            End::DiesAfter => std::future::pending().await,
+            _ => done,
+        }
     }
 }
 
@@ -69,6 +117,12 @@ macro_rules! delegate {
             $(async fn $name(&self, $($arg: $kind),*) -> Result<$out> {
                 self.call(self.inner.$name($($arg),*)).await
             })+
+
+            async fn update_cluster(&self, id: &ClusterId, update: ClusterUpdate, context: &WriteContext) -> Result<Versioned<Cluster>> {
+                let body = serde_json::to_string(&update).unwrap();
+                let work = self.call(self.inner.update_cluster(id, update, context));
+                self.write(&format!("registry {id}"), &body, work).await
+            }
 
             async fn watch(&self, after: i64) -> Result<BoxStream<'static, Result<Change>>> {
                 self.call(self.inner.watch(after)).await
@@ -85,7 +139,6 @@ delegate! {
     list_clusters(filter: &ClusterFilter, detail: Detail, page: &PageRequest) -> Page<Versioned<Cluster>>;
     get_cluster(id: &ClusterId, detail: Detail) -> Versioned<Cluster>;
     create_cluster(cluster: Cluster, context: &WriteContext) -> Versioned<Cluster>;
-    update_cluster(id: &ClusterId, update: ClusterUpdate, context: &WriteContext) -> Versioned<Cluster>;
     delete_cluster(id: &ClusterId, context: &WriteContext) -> ();
     put_config_item(cluster: &ClusterId, key: &ConfigKey, value: &str, context: &WriteContext) -> Revision;
     delete_config_item(cluster: &ClusterId, key: &ConfigKey, context: &WriteContext) -> ();
@@ -105,7 +158,10 @@ delegate! {
 #[async_trait]
 impl Ledger for FaultyRegistry {
     async fn put_entry(&self, draft: EntryDraft, context: &WriteContext) -> Result<Entry> {
-        self.call(self.inner.put_entry(draft, context)).await
+        let line = format!("ledger {}/{}", draft.kind, draft.id);
+        let body = draft.body.to_string();
+        let work = self.call(self.inner.put_entry(draft, context));
+        self.write(&line, &body, work).await
     }
 
     async fn get_entry(&self, kind: &EntryKind, id: &EntryId) -> Result<Entry> {
@@ -114,5 +170,94 @@ impl Ledger for FaultyRegistry {
 
     async fn list_entries(&self, filter: &EntryFilter, page: &PageRequest) -> Result<Page<Entry>> {
         self.call(self.inner.list_entries(filter, page)).await
+    }
+}
+
+#[async_trait]
+impl Leases for FaultyRegistry {
+    async fn claim(&self, name: &LeaseName, holder: &str, ttl: Duration) -> std::result::Result<Lease, LeaseError> {
+        let work = self.lease(self.inner.claim(name, holder, ttl));
+        self.write(&format!("claim {name}"), "", work).await
+    }
+
+    async fn renew(&self, lease: &Lease, ttl: Duration) -> std::result::Result<Lease, LeaseError> {
+        let work = self.lease(self.inner.renew(lease, ttl));
+        self.write(&format!("renew {}", lease.name), "", work).await
+    }
+
+    async fn release(&self, lease: &Lease) -> std::result::Result<(), LeaseError> {
+        let work = self.lease(self.inner.release(lease));
+        self.write(&format!("release {}", lease.name), "", work).await
+    }
+
+    async fn list(&self, prefix: &str) -> std::result::Result<Vec<Lease>, LeaseError> {
+        self.lease(self.inner.list(prefix)).await
+    }
+}
+
+impl FaultyRegistry {
+    async fn lease<T>(
+        &self,
+        work: impl Future<Output = std::result::Result<T, LeaseError>> + Send,
+    ) -> std::result::Result<T, LeaseError> {
+        let lost = || LeaseError::Unavailable(Box::new(Injected));
+        if self.chance.strikes() {
+            return Err(lost());
+        }
+        let done = work.await;
+        if self.chance.strikes() { Err(lost()) } else { done }
+    }
+}
+
+/// A config source whose git server fails now and then.
+#[derive(Debug)]
+pub(crate) struct FaultySource {
+    pub(crate) inner: Arc<TestSource>,
+    pub(crate) chance: Chance,
+}
+
+impl std::fmt::Debug for Chance {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Chance")
+    }
+}
+
+impl FaultySource {
+    fn may(&self) -> std::result::Result<(), ConfigSourceError> {
+        if !self.chance.strikes() {
+            return Ok(());
+        }
+        Err(ConfigSourceError::Unreachable {
+            source_name: self.inner.name().clone(),
+            location: Location("https://git.example.org/config.git".to_owned()),
+            cause: Box::new(Injected),
+        })
+    }
+}
+
+#[async_trait]
+impl ConfigSource for FaultySource {
+    fn name(&self) -> &SourceName {
+        self.inner.name()
+    }
+
+    async fn resolve(&self, channel: &Channel) -> std::result::Result<ConfigVersion, ConfigSourceError> {
+        self.may()?;
+        self.inner.resolve(channel).await
+    }
+
+    async fn tree(&self, version: &ConfigVersion) -> std::result::Result<Arc<ConfigTree>, ConfigSourceError> {
+        self.may()?;
+        self.inner.tree(version).await
+    }
+
+    async fn channels(&self) -> std::result::Result<Vec<ChannelInfo>, ConfigSourceError> {
+        self.may()?;
+        self.inner.channels().await
+    }
+
+    async fn refresh(&self) -> std::result::Result<Refreshed, ConfigSourceError> {
+        self.may()?;
+        self.inner.refresh().await
     }
 }

@@ -7,7 +7,7 @@ use lifecycle::Standing;
 use model::config_tree::{ConfigTree, TreeFile};
 use model::{Cluster, LifecycleStatus, Update};
 use ports::Ledger;
-use ports::ledger::EntryFilter;
+use ports::ledger::{EntryFilter, EntryKind};
 use ports::registry::PageRequest;
 use render::Facts;
 use serde_json::Value;
@@ -92,7 +92,7 @@ fn facts() -> Facts {
 async fn newest(bench: &Bench, cluster: &Cluster) -> Update {
     let filter = EntryFilter {
         cluster: Some(cluster.id.clone()),
-        ..EntryFilter::of(lifecycle::journal::kind())
+        ..EntryFilter::of(EntryKind::update())
     };
     let entries = bench.registry.list_entries(&filter, &PageRequest::all()).await.unwrap();
     serde_json::from_value(entries.items.into_iter().next().unwrap().body).unwrap()
@@ -170,7 +170,11 @@ async fn a_platform_repository_is_applied_in_one_pass_then_costs_no_write_then_l
     let prune = update.steps.iter().find(|step| step.path == "prune").unwrap();
     assert_eq!(prune.message, format!("{} objects deleted", gone.len()));
     let spent = access.counts().since(&before);
-    let deletes = spent.calls.iter().filter(|(verb, _)| verb.name() == "delete").map(|(_, count)| *count);
+    let deletes = spent
+        .calls
+        .iter()
+        .filter(|(verb, _)| verb.name() == "delete")
+        .map(|(_, count)| *count);
     assert_eq!(deletes.sum::<u64>(), u64::try_from(gone.len()).unwrap(), "{spent:?}");
     for (kind, name) in &gone {
         assert!(!everywhere(server, kind).contains(name), "{kind} {name} is still there");

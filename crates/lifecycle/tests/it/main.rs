@@ -15,7 +15,6 @@ mod e2e;
 mod existing;
 mod faulty;
 mod fixture;
-mod oracle;
 mod origin;
 mod original;
 mod simulation;

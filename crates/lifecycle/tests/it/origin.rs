@@ -49,7 +49,10 @@ impl Origin {
             .env("GIT_CONFIG_GLOBAL", "/dev/null")
             .env("GIT_CONFIG_SYSTEM", "/dev/null")
             .envs([("GIT_AUTHOR_NAME", "alice"), ("GIT_AUTHOR_EMAIL", "alice@example.org")])
-            .envs([("GIT_COMMITTER_NAME", "alice"), ("GIT_COMMITTER_EMAIL", "alice@example.org")])
+            .envs([
+                ("GIT_COMMITTER_NAME", "alice"),
+                ("GIT_COMMITTER_EMAIL", "alice@example.org"),
+            ])
             .envs([("GIT_AUTHOR_DATE", date), ("GIT_COMMITTER_DATE", date)])
             .output()
             .unwrap();

@@ -67,7 +67,11 @@ fn with_karpenter(id: &str) -> ConfigTree {
             .replace("SINGULAR", singular);
         add(&mut tree, &format!("cluster/manifests/00-base/{plural}.yaml"), &text);
     }
-    add(&mut tree, "cluster/node-pools/worker-karpenter/provisioners.yaml", PROVISIONERS);
+    add(
+        &mut tree,
+        "cluster/node-pools/worker-karpenter/provisioners.yaml",
+        PROVISIONERS,
+    );
     tree
 }
 
@@ -79,14 +83,23 @@ async fn f7_nodes_of_a_removed_karpenter_pool_are_marked_and_its_class_outlives_
         profile: "worker-karpenter".to_owned(),
         ..pool("burst")
     };
-    bench.registry.put_node_pool(&id, karpenter, &context("setup")).await.unwrap();
+    bench
+        .registry
+        .put_node_pool(&id, karpenter, &context("setup"))
+        .await
+        .unwrap();
     bench.source.commit("dev", with_karpenter("one"));
     bench.start();
     bench.pass_time(60).await;
     let server = &bench.servers["kube-1"].0;
     let there = || {
         let pool = server.read("karpenter.sh", "nodepools", "", "burst").is_some();
-        (pool, server.read("karpenter.k8s.aws", "ec2nodeclasses", "", "burst").is_some())
+        (
+            pool,
+            server
+                .read("karpenter.k8s.aws", "ec2nodeclasses", "", "burst")
+                .is_some(),
+        )
     };
     assert_eq!(there(), (true, true), "{:?}", bench.cluster("kube-1").await.status);
     let client = kube::Client::new(server.clone(), "default");
@@ -95,7 +108,10 @@ async fn f7_nodes_of_a_removed_karpenter_pool_are_marked_and_its_class_outlives_
     for (name, of) in [("node-1", "burst"), ("node-2", "other")] {
         let node = serde_json::json!({"metadata": {"name": name, "labels": {"karpenter.sh/nodepool": of}}});
         nodes
-            .create(&kube::api::PostParams::default(), &serde_json::from_value(node).unwrap())
+            .create(
+                &kube::api::PostParams::default(),
+                &serde_json::from_value(node).unwrap(),
+            )
             .await
             .unwrap();
     }
@@ -117,10 +133,15 @@ async fn f7_nodes_of_a_removed_karpenter_pool_are_marked_and_its_class_outlives_
     assert_eq!(other["metadata"]["labels"].get("lifecycle-status"), None);
     let update = bench.updates("kube-1").await.remove(0);
     assert!(
-        update.message.contains("node pools burst left git and wait until their nodes are drained: 1 left"),
+        update
+            .message
+            .contains("node pools burst left git and wait until their nodes are drained: 1 left"),
         "{update:?}"
     );
-    nodes.delete("node-1", &kube::api::DeleteParams::default()).await.unwrap();
+    nodes
+        .delete("node-1", &kube::api::DeleteParams::default())
+        .await
+        .unwrap();
     bench.pass_time(120).await;
     assert_eq!(there(), (false, false));
     assert_eq!(bench.cluster("kube-1").await.status.next_version, "");
@@ -153,9 +174,17 @@ async fn f9_an_entry_that_hashes_alike_is_an_update_all_the_same() {
         config_items: Some([("ab".parse().unwrap(), "cd".to_owned())].into()),
         ..ClusterUpdate::default()
     };
-    bench.registry.update_cluster(&before.id, update, &context("alice")).await.unwrap();
+    bench
+        .registry
+        .update_cluster(&before.id, update, &context("alice"))
+        .await
+        .unwrap();
     let after = bench.cluster("kube-1").await;
-    assert_eq!(model::version_hash(&before), model::version_hash(&after), "the original sees no change");
+    assert_eq!(
+        model::version_hash(&before),
+        model::version_hash(&after),
+        "the original sees no change"
+    );
     bench.pass_time(10).await;
     assert_eq!(bench.setting("kube-1", "level").as_deref(), Some("ab=cd replicas=2 "));
     // A manager that begins anew knows it, too, and has nothing to do.
@@ -177,7 +206,12 @@ async fn f9_a_directory_that_changes_is_another_version() {
     };
     write("1");
     let name = SourceName::new("main").unwrap();
-    let source = DirectorySource::new(name, dir.path().to_owned(), DirectoryIds::Content, TreeOptions::default());
+    let source = DirectorySource::new(
+        name,
+        dir.path().to_owned(),
+        DirectoryIds::Content,
+        TreeOptions::default(),
+    );
     let world = World {
         sources: vec![Arc::new(source)],
         ..World::of(&["kube-1"])
@@ -226,9 +260,17 @@ async fn f10_a_block_ends_a_run_within_seconds_also_in_the_middle_of_a_call() {
     bench.pass_time(10).await;
     let update = bench.updates("kube-1").await.remove(0);
     assert_eq!(update.progress, Progress::Waiting);
-    assert!(update.message.contains("let go while a call was under way"), "{}", update.message);
+    assert!(
+        update.message.contains("let go while a call was under way"),
+        "{}",
+        update.message
+    );
     bench.pass_time(600).await;
-    assert_eq!(access.counts().writes(), before.writes(), "nothing left after the block of {durable}");
+    assert_eq!(
+        access.counts().writes(),
+        before.writes(),
+        "nothing left after the block of {durable}"
+    );
     slow.lock().unwrap().as_ref().unwrap().set_plan(FaultPlan::new(1));
     blocks::lift(registry, registry, &*bench.clock, &id, None, &context("alice"))
         .await
@@ -305,14 +347,20 @@ async fn f11_a_secret_is_in_the_cluster_and_nowhere_else() {
     let user_data = "#cloud-config\n# {{ .NodePool.ConfigItems.join_token }}\n";
     add(&mut tree, "cluster/node-pools/worker-splitaz/userdata.yaml", user_data);
     let stack = "cluster/node-pools/worker-splitaz/stack.yaml";
-    let text = tree.text(stack).unwrap().replace("ImageId: ami-12345678", "ImageId: ami-12345678, UserData: '{{ .Values.UserData }}'");
+    let text = tree.text(stack).unwrap().replace(
+        "ImageId: ami-12345678",
+        "ImageId: ami-12345678, UserData: '{{ .Values.UserData }}'",
+    );
     add(&mut tree, stack, &text);
     bench.source.commit("dev", tree);
     bench.start();
     bench.pass_time(3_600).await;
     // It arrived where it belongs, decrypted, also the pool's, which the original does not decrypt.
     let stored = bench.object("kube-1", "secrets", "s").unwrap();
-    assert!(stored["data"]["p"].is_string() || stored["stringData"]["p"].is_string(), "{stored}");
+    assert!(
+        stored["data"]["p"].is_string() || stored["stringData"]["p"].is_string(),
+        "{stored}"
+    );
     let template = cloud.stack_template(POOL_STACK).await.unwrap();
     let packed = template.split('\'').find_map(render::unpack).unwrap();
     assert!(packed.contains(&format!("{SECRET}-of-pool")), "{packed}");
@@ -322,7 +370,13 @@ async fn f11_a_secret_is_in_the_cluster_and_nowhere_else() {
     assert!(!serde_json::to_string(&status).unwrap().contains(SECRET));
     for kind in ["update", "stacks", "inputs", "applied"] {
         let filter = ports::ledger::EntryFilter::of(kind.parse().unwrap());
-        for entry in bench.registry.list_entries(&filter, &PageRequest::all()).await.unwrap().items {
+        for entry in bench
+            .registry
+            .list_entries(&filter, &PageRequest::all())
+            .await
+            .unwrap()
+            .items
+        {
             assert!(!entry.body.to_string().contains(SECRET), "{kind}/{}", entry.id);
         }
     }
@@ -341,7 +395,11 @@ async fn f15_a_version_renders_to_the_same_bytes_in_every_pass() {
         simulated: true,
         vpc_ipv6_cidrs: Some(cidrs.map(str::to_owned).to_vec()),
         availability_zones: Some(order.map(|place| zones[place].to_owned()).to_vec()),
-        subnets: Some(order.map(|place| (zones[place].to_owned(), format!("subnet-{place}"))).into()),
+        subnets: Some(
+            order
+                .map(|place| (zones[place].to_owned(), format!("subnet-{place}")))
+                .into(),
+        ),
         subnet_ipv6_cidrs: Some(cidrs.join(",")),
         ..Facts::default()
     };
@@ -376,7 +434,10 @@ async fn f16_two_repositories_of_one_name_are_two() {
     let cache = tempfile::TempDir::new().unwrap();
     one.commit("dev", &commit("one", "1", &[]));
     let map = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: second, namespace: web}\n";
-    two.commit("dev", &crate::source::tree("two", &[("cluster/manifests/more/map.yaml", map)]));
+    two.commit(
+        "dev",
+        &crate::source::tree("two", &[("cluster/manifests/more/map.yaml", map)]),
+    );
     let sources: Vec<Arc<dyn ConfigSource>> = vec![
         one.source_in("one", cache.path().to_owned()),
         two.source_in("two", cache.path().to_owned()),
@@ -422,10 +483,28 @@ async fn f16_a_cluster_in_us_east_1_comes_up_and_certificates_of_every_key_are_s
     bench.source.commit("dev", clouded("one", "1", &large));
     bench.start();
     bench.pass_time(1_800).await;
-    let found = bench.registry.get_cluster(&entry.id, ports::registry::Detail::Full).await.unwrap();
-    assert_eq!(found.object.lifecycle_status, LifecycleStatus::Ready, "{:?}", found.object.status);
-    let stored = cloud.list_objects("cluster-lifecycle-manager-1-us-east-1", "").await.unwrap();
+    let found = bench
+        .registry
+        .get_cluster(&entry.id, ports::registry::Detail::Full)
+        .await
+        .unwrap();
+    assert_eq!(
+        found.object.lifecycle_status,
+        LifecycleStatus::Ready,
+        "{:?}",
+        found.object.status
+    );
+    let stored = cloud
+        .list_objects("cluster-lifecycle-manager-1-us-east-1", "")
+        .await
+        .unwrap();
     assert_eq!(stored.len(), 1, "{stored:?}");
-    let seen: Vec<String> = cloud.certificates().await.unwrap().into_iter().map(|one| one.key_algorithm).collect();
+    let seen: Vec<String> = cloud
+        .certificates()
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|one| one.key_algorithm)
+        .collect();
     assert_eq!(seen, ["EC_prime256v1", "RSA_2048"]);
 }

@@ -15,11 +15,18 @@ const BY_GO: &str = "H4sIAAAAAAAA/1JOzskvTdFNzs9Ly0znAgQAAP//BVazuA4AAAA=";
 async fn a_cluster_whose_user_data_another_packer_packed_is_taken_over_without_a_change() {
     let (bench, cloud) = Bench::clouded(&["kube-1"], Settings::default(), one_subnet()).await;
     let id = cluster("kube-1").id;
-    bench.registry.put_node_pool(&id, pool("worker"), &context("setup")).await.unwrap();
+    bench
+        .registry
+        .put_node_pool(&id, pool("worker"), &context("setup"))
+        .await
+        .unwrap();
     let mut tree = clouded("one", "1", MAIN);
     let stack = "cluster/node-pools/worker-splitaz/stack.yaml";
     let image = "ImageId: ami-12345678";
-    let text = tree.text(stack).unwrap().replace(image, &format!("{image}, UserData: '{{{{ .Values.UserData }}}}'"));
+    let text = tree
+        .text(stack)
+        .unwrap()
+        .replace(image, &format!("{image}, UserData: '{{{{ .Values.UserData }}}}'"));
     let file = model::config_tree::TreeFile {
         id: text.clone(),
         content: text.clone().into_bytes().into(),
@@ -61,7 +68,11 @@ async fn a_cluster_whose_user_data_another_packer_packed_is_taken_over_without_a
         status: Some(status),
         ..ClusterUpdate::default()
     };
-    bench.registry.update_cluster(&id, update, &context("original")).await.unwrap();
+    bench
+        .registry
+        .update_cluster(&id, update, &context("original"))
+        .await
+        .unwrap();
 
     let known = cloud.last_event();
     bench.start();
@@ -71,11 +82,18 @@ async fn a_cluster_whose_user_data_another_packer_packed_is_taken_over_without_a
         bench.version("kube-1", "one").await
     );
     let changes: Vec<String> = cloud.changes_since(known).iter().map(ToString::to_string).collect();
-    let other: Vec<&String> = changes.iter().filter(|line| !line.contains(" call UpdateStack ")).collect();
+    let other: Vec<&String> = changes
+        .iter()
+        .filter(|line| !line.contains(" call UpdateStack "))
+        .collect();
     assert_eq!(other, Vec::<&String>::new(), "{changes:#?}");
     for name in ["kube-1", POOL_STACK] {
         let stack = cloud.stack(name).await.unwrap();
-        assert_eq!((stack.status.to_string().as_str(), stack.updated), ("CREATE_COMPLETE", None), "{name}");
+        assert_eq!(
+            (stack.status.to_string().as_str(), stack.updated),
+            ("CREATE_COMPLETE", None),
+            "{name}"
+        );
     }
     assert_eq!(cloud.stack_template(POOL_STACK).await.unwrap(), rendered);
 }

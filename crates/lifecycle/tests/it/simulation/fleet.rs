@@ -1,0 +1,357 @@
+//! The fleet of a seed: registry, clusters, cloud and source, and managers that reach them by ways with faults, each of whose
+//! writes is seen.
+
+use std::collections::BTreeMap;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context as TaskContext, Poll, Waker};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use cloud_sim::{CallFault, CallRule, CloudSim, FaultPlan as CloudFaults, WorldOptions};
+use http::{Method, Request, Response};
+use jiff::Timestamp;
+use kube_access::applyset::Threshold;
+use kube_access::{Access, Body, Context};
+use kube_sim::{ApiServer, FaultPlan, FaultyApi};
+use lifecycle::connect::{CloudSource, Connector, FactSource, Trouble};
+use lifecycle::guard::Rules;
+use lifecycle::{Claims, Configuration, Manager, Pace, Reach, Settings, Wake};
+use model::Cluster;
+use ports::cloud::{Cloud, StackRequest, StackTemplate, Stacks};
+use ports::config_source::ConfigSources;
+use ports::registry::Detail;
+use ports::{Clock, Registry, SeededIds, SimClock};
+use render::Facts;
+use store::MemoryRegistry;
+
+use super::cloud::SeenCloud;
+use super::eye::{Eye, Fate, holder};
+use super::{CLUSTERS, FEW, SECRET, TROUBLE};
+use crate::bench::{cluster, context};
+use crate::clouds::one_subnet;
+use crate::faulty::{Chance, End, FaultyRegistry, FaultySource, lost};
+use crate::source::TestSource;
+
+/// How long a claim holds.
+pub(super) const TERM: u64 = 60;
+
+pub(super) struct Fleet {
+    pub(super) clock: Arc<SimClock>,
+    pub(super) registry: Arc<MemoryRegistry>,
+    pub(super) source: Arc<TestSource>,
+    pub(super) servers: BTreeMap<String, ApiServer>,
+    pub(super) cloud: CloudSim,
+    pub(super) eye: Arc<Eye>,
+    apis: BTreeMap<String, FaultyApi<ApiServer>>,
+    chance: Chance,
+    seed: u64,
+    rules: Rules,
+    replicas: bool,
+}
+
+/// A manager at work.
+pub(super) struct Life {
+    pub(super) actor: u64,
+    pub(super) wake: Wake,
+    task: tokio::task::JoinHandle<()>,
+    pause: Pause,
+}
+
+impl Life {
+    /// It is gone, wherever it was, and with it what it knew.
+    pub(super) async fn end(self) {
+        self.task.abort();
+        let _ = self.task.await;
+    }
+
+    /// It stands still, with its connections open, or goes on.
+    pub(super) fn pause(&self, still: bool) {
+        self.pause.set(still);
+    }
+}
+
+/// A process that can be made to stand still, as a machine does that is out of memory or moved to another host.
+#[derive(Clone, Default)]
+struct Pause {
+    still: Arc<AtomicBool>,
+    waker: Arc<Mutex<Option<Waker>>>,
+}
+
+impl Pause {
+    fn set(&self, still: bool) {
+        self.still.store(still, Ordering::SeqCst);
+        if let (false, Some(waker)) = (still, self.waker.lock().unwrap().take()) {
+            waker.wake();
+        }
+    }
+
+    fn over(self, work: impl Future<Output = ()> + Send) -> impl Future<Output = ()> + Send {
+        let mut work = Box::pin(work);
+        std::future::poll_fn(move |context: &mut TaskContext<'_>| {
+            if self.still.load(Ordering::SeqCst) {
+                *self.waker.lock().unwrap() = Some(context.waker().clone());
+                return Poll::Pending;
+            }
+            Pin::new(&mut work).poll(context)
+        })
+    }
+}
+
+/// A way to a cluster's API on which every write is seen.
+#[derive(Clone)]
+struct SeenApi {
+    inner: FaultyApi<ApiServer>,
+    eye: Arc<Eye>,
+    actor: u64,
+    alias: String,
+}
+
+impl tower::Service<Request<Body>> for SeenApi {
+    type Response = Response<kube_sim::FaultyBody<kube_sim::ReplyBody>>;
+    type Error = Box<dyn std::error::Error + Send + Sync>;
+    type Future = futures::future::BoxFuture<'static, Result<Self::Response, Self::Error>>;
+
+    fn poll_ready(&mut self, context: &mut TaskContext<'_>) -> Poll<Result<(), Self::Error>> {
+        tower::Service::<Request<Body>>::poll_ready(&mut self.inner, context)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let dry = request.uri().query().is_some_and(|query| query.contains("dryRun=All"));
+        if *request.method() == Method::GET || dry {
+            return self.inner.call(request);
+        }
+        let line = format!("{} {}", request.method(), request.uri().path());
+        match self.eye.write(self.actor, &self.alias, &line) {
+            Fate::Go => self.inner.call(request),
+            Fate::Before => Box::pin(std::future::pending()),
+            Fate::After => {
+                let done = self.inner.call(request);
+                Box::pin(async move {
+                    drop(done.await);
+                    std::future::pending().await
+                })
+            }
+        }
+    }
+}
+
+/// How one manager reaches clusters, clouds and facts.
+struct Ways {
+    access: BTreeMap<String, Access>,
+    cloud: CloudSim,
+    eye: Arc<Eye>,
+    actor: u64,
+    chance: Chance,
+}
+
+impl Ways {
+    fn may(&self) -> Result<(), Trouble> {
+        if self.chance.strikes() {
+            Err(Box::new(lost()))
+        } else {
+            Ok(())
+        }
+    }
+}
+
+#[async_trait]
+impl Connector for Ways {
+    async fn open(&self, cluster: &Cluster) -> Result<Access, Trouble> {
+        self.may()?;
+        Ok(self.access[cluster.alias.as_str()].clone())
+    }
+}
+
+#[async_trait]
+impl CloudSource for Ways {
+    async fn cloud(&self, cluster: &Cluster) -> Result<Option<Arc<dyn Cloud>>, Trouble> {
+        self.may()?;
+        Ok(Some(Arc::new(SeenCloud {
+            inner: self.cloud.clone(),
+            eye: Arc::clone(&self.eye),
+            actor: self.actor,
+            alias: cluster.alias.to_string(),
+        })))
+    }
+}
+
+#[async_trait]
+impl FactSource for Ways {
+    async fn facts(&self, _: &Cluster) -> Result<Arc<Facts>, Trouble> {
+        self.may()?;
+        Ok(Arc::new(Facts {
+            simulated: true,
+            ..Facts::default()
+        }))
+    }
+}
+
+/// What goes wrong with a seed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Weather {
+    pub(super) registry_per_mille: u32,
+    pub(super) cloud_per_mille: u32,
+    pub(super) api: f64,
+}
+
+/// Faults on every external call.
+pub(super) const STORM: Weather = Weather {
+    registry_per_mille: 15,
+    cloud_per_mille: 30,
+    api: 0.08,
+};
+/// None.
+pub(super) const CALM: Weather = Weather {
+    registry_per_mille: 0,
+    cloud_per_mille: 0,
+    api: 0.0,
+};
+
+impl Fleet {
+    pub(super) async fn new(seed: u64, rules: Rules, weather: Weather, replicas: bool) -> Self {
+        let start = Timestamp::from_second(1_700_000_000).unwrap();
+        let clock = Arc::new(SimClock::starting_at(start));
+        let registry = Arc::new(MemoryRegistry::new(clock.clone()));
+        let options = WorldOptions { start, ..one_subnet() };
+        let cloud = CloudSim::new(options, clock.clone());
+        let foreign = "Resources:\n  Role: {Type: 'AWS::IAM::Role', Properties: {RoleName: theirs}}\n";
+        let mut request = StackRequest::new("theirs", StackTemplate::Inline(foreign.to_owned()));
+        request.capabilities.insert("CAPABILITY_NAMED_IAM".to_owned());
+        cloud.create_stack(&request).await.unwrap();
+        clock.sleep(Duration::from_secs(300)).await;
+        let faults = [
+            CallFault::Refuse,
+            CallFault::Throttle,
+            CallFault::LoseAnswer,
+            CallFault::Delay(Duration::from_secs(20)),
+        ];
+        let rule = |fault| CallRule::new(fault, &[]).per_mille(weather.cloud_per_mille);
+        cloud.set_faults(CloudFaults {
+            calls: faults.map(rule).into(),
+            ..CloudFaults::default()
+        });
+        let (mut servers, mut apis) = (BTreeMap::new(), BTreeMap::new());
+        for (n, alias) in (0_u64..).zip(CLUSTERS) {
+            let mut entry = cluster(alias);
+            let key = "db_password".parse().unwrap();
+            entry.config_items.insert(key, SECRET.to_owned());
+            registry.create_cluster(entry, &context("setup")).await.unwrap();
+            let server = ApiServer::new(clock.clone(), Arc::new(SeededIds::new(seed ^ n)));
+            let lasts = Duration::from_secs(TROUBLE);
+            let plan = FaultPlan::drawn(seed ^ (n + 1), clock.now(), lasts, weather.api);
+            apis.insert(alias.to_owned(), FaultyApi::over(server.clone(), plan));
+            servers.insert(alias.to_owned(), server);
+        }
+        let eye = Eye::new(
+            clock.clone(),
+            registry.clone(),
+            servers.clone(),
+            cloud.clone(),
+            replicas,
+        );
+        Self {
+            source: Arc::new(TestSource::new()),
+            eye: Arc::new(eye),
+            chance: Chance::new(seed, weather.registry_per_mille),
+            clock,
+            registry,
+            servers,
+            cloud,
+            apis,
+            seed,
+            rules,
+            replicas,
+        }
+    }
+
+    /// A manager that has no memory of earlier ones begins to work.
+    pub(super) fn start(&self, actor: u64) -> Life {
+        let (manager, _) = self.manager(actor);
+        let wake = manager.wake();
+        let pause = Pause::default();
+        let task = tokio::spawn(pause.clone().over(manager.run(std::future::pending())));
+        Life {
+            actor,
+            wake,
+            task,
+            pause,
+        }
+    }
+
+    pub(super) fn manager(&self, actor: u64) -> (Manager, Arc<FaultyRegistry>) {
+        let eye = Arc::clone(&self.eye);
+        let on_write = Arc::new(move |line: &str, body: &str| match eye.record(actor, line, body) {
+            Fate::Go => End::Lives,
+            Fate::Before => End::DiesBefore,
+            Fate::After => End::DiesAfter,
+        });
+        let registry = FaultyRegistry::new(self.registry.clone(), self.chance.clone(), on_write);
+        let registry = Arc::new(registry);
+        let access = self.apis.iter().zip(0_u64..).map(|((alias, api), n)| {
+            let ids = Arc::new(SeededIds::new(self.seed ^ (n + 1_000) ^ (actor << 24)));
+            let context = Context::new(alias, self.clock.clone(), ids);
+            let seen = SeenApi {
+                inner: api.clone(),
+                eye: Arc::clone(&self.eye),
+                actor,
+                alias: alias.clone(),
+            };
+            (alias.clone(), Access::from_service(context, seen))
+        });
+        let ways = Arc::new(Ways {
+            access: access.collect(),
+            cloud: self.cloud.clone(),
+            eye: Arc::clone(&self.eye),
+            actor,
+            chance: self.chance.clone(),
+        });
+        let source = FaultySource {
+            inner: self.source.clone(),
+            chance: self.chance.clone(),
+        };
+        let reach = Reach {
+            registry: registry.clone(),
+            ledger: registry.clone(),
+            configuration: Configuration::new(ConfigSources::new(vec![Arc::new(source)]).unwrap()),
+            connector: ways.clone(),
+            clouds: ways.clone(),
+            facts: ways,
+            clock: self.clock.clone(),
+            ids: Arc::new(SeededIds::new(self.seed ^ (actor << 20))),
+            settings: Settings {
+                threshold: Threshold {
+                    objects: FEW,
+                    percent: 0,
+                },
+                ..Settings::default()
+            },
+        };
+        let claims = self.replicas.then(|| Claims {
+            leases: registry.clone(),
+            holder: holder(actor),
+            term: Duration::from_secs(TERM),
+        });
+        let pace = Pace {
+            rules: self.rules,
+            claims,
+            ..Pace::default()
+        };
+        (Manager::new(Arc::new(reach), pace), registry)
+    }
+
+    /// The faults stop.
+    pub(super) fn heal(&self) {
+        self.chance.heal();
+        self.cloud.set_faults(CloudFaults::default());
+        for api in self.apis.values() {
+            api.set_plan(FaultPlan::new(self.seed));
+        }
+    }
+
+    pub(super) async fn entry(&self, alias: &str) -> Cluster {
+        let found = self.registry.get_cluster(&cluster(alias).id, Detail::Full).await;
+        found.unwrap().object
+    }
+}
