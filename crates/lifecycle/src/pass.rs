@@ -375,7 +375,7 @@ impl Reach {
         self.write_status(cluster, status, None).await
     }
 
-    async fn write_status(
+    pub(crate) async fn write_status(
         &self,
         cluster: &Cluster,
         status: ClusterStatus,

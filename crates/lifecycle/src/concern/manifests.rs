@@ -29,6 +29,9 @@ const NAMED: usize = 5;
 #[derive(Debug, Default)]
 pub(crate) struct ManifestMemory {
     pub(crate) objects: Memory,
+    /// How many objects were pruned on the way to this version. A list that lagged shows only some of what left git, so what
+    /// may go without consent is counted over all passes and not in each anew (V9).
+    pruned: (String, usize),
     /// The plan of the version that was applied last: kept as long as the version stays.
     plan: Option<(String, Arc<ApplyPlan>)>,
 }
@@ -109,7 +112,7 @@ impl ManifestRun<'_> {
             return finding;
         }
         let prune = applier.plan_prune(&plan, &pass.observation);
-        self.prune(&applier, &prune, &plan, memory, applied).await
+        self.prune(&applier, (desired, &plan, &prune), memory, applied).await
     }
 
     /// A step in the history per component, and the finding over all.
@@ -165,8 +168,7 @@ impl ManifestRun<'_> {
     async fn prune(
         &self,
         applier: &Applier,
-        prune: &PrunePlan,
-        plan: &ApplyPlan,
+        (desired, plan, prune): (&DesiredCluster, &ApplyPlan, &PrunePlan),
         memory: &mut ManifestMemory,
         applied: &mut Applied,
     ) -> Finding {
@@ -180,7 +182,18 @@ impl ManifestRun<'_> {
         }
         // Consent to another selection is none: the plan is asked about again.
         let consent = self.consent.as_ref().filter(|consent| consent.hash == prune.hash());
-        let threshold = if self.guard.rules.consent { self.threshold } else { ANY };
+        let before = match &memory.pruned {
+            (version, count) if *version == desired.version => *count,
+            _ => 0,
+        };
+        let threshold = match before {
+            _ if !self.guard.rules.consent => ANY,
+            0 => self.threshold,
+            _ => Threshold {
+                objects: self.threshold.objects.saturating_sub(before),
+                percent: 0,
+            },
+        };
         if let Err(refusal) = prune.allowed(threshold, consent) {
             applied.asks = Some(prune.clone());
             let title = format!("{refusal}; give it with \"fleetwright approve prune\"");
@@ -193,7 +206,10 @@ impl ManifestRun<'_> {
         };
         // The whole of it is allowed, so a part of it is.
         let done = applier.prune(&split.now, plan, &mut memory.objects, ANY, None).await;
+        let written = applied.written;
         let finding = self.judge_prune(done, applied);
+        let deleted = applied.written.saturating_sub(written);
+        memory.pruned = (desired.version.clone(), before + deleted);
         if let (Finding::Done, Some(Finding::Wait { sentence, .. })) = (&finding, &split.waits) {
             self.journal.note(PATH, Progress::Waiting, sentence);
         }

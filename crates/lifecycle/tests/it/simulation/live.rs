@@ -31,7 +31,7 @@ struct Story {
 pub(super) async fn live(seed: u64, rules: Rules) -> Seen {
     let spy = Spy::default();
     let listening = spy.listen();
-    let replicas = seed % 4 == 0;
+    let replicas = seed.is_multiple_of(4);
     let fleet = Fleet::new(seed, rules, STORM, replicas).await;
     let mut story = Story {
         fleet,
