@@ -130,7 +130,7 @@ static TOP_HELP: std::sync::LazyLock<String> = std::sync::LazyLock::new(|| {
 /// The commands, in the order in which help lists them.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Start everything here: a registry with an example fleet
+    /// Start everything here: a registry, a simulated fleet, and what keeps it up to date
     Up(UpArgs),
     /// Show clusters, node pools, accounts, blocks, updates or approvals
     Get(GetArgs),

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use ports::{Clock, SystemClock, SystemIds};
+use ports::{Clock, SystemIds};
 use registry::{Access, BindError, BoundServer, Server};
 use service::{ReadyCheck, Shutdown, Tls};
 use store::{DatabaseUrl, Store};
@@ -39,8 +39,8 @@ impl Serving {
         address: SocketAddr,
         access: Access,
         tls: Option<Tls>,
+        clock: Arc<dyn Clock>,
     ) -> Result<Self, Failure> {
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let shutdown = Shutdown::new();
         shutdown
             .on_signals()
@@ -85,6 +85,11 @@ impl Serving {
     /// URL under which it serves.
     pub(crate) fn url(&self) -> String {
         self.server.url()
+    }
+
+    /// Begins with the first signal, and when somebody asks for it.
+    pub(crate) fn shutdown(&self) -> Shutdown {
+        self.shutdown.clone()
     }
 
     /// Serves until a signal comes, then finishes what is in flight. A second interrupt does not wait for that.

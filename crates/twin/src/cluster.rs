@@ -16,9 +16,9 @@ use crate::bridge::{CloudAutoscaler, Drains, Ending, NodeChange, SharedScheduler
 use crate::clock::ClusterClock;
 use crate::error::TwinError;
 use crate::log::FleetLog;
-use crate::profiles;
+use crate::profiles::{self, Profile};
 use crate::settle;
-use crate::spec::{ClusterSpec, NodeSource};
+use crate::spec::{ClusterSpec, NodeSource, PoolSpec};
 
 /// A cluster that lives.
 #[derive(Debug)]
@@ -66,6 +66,21 @@ impl Cluster {
             settle::settle(&mut self.world, manifests, self.seed);
         }
         self.turn().await;
+        Ok(())
+    }
+
+    /// Fills a living cluster with the workloads of a profile, as if they had run for long already. Their number and size follow
+    /// from `pools`, which need not be pools of the cluster: nodes may have come from stacks.
+    ///
+    /// # Errors
+    /// [`TwinError::Shape`] for a pool whose amounts cannot be read.
+    pub fn settle_profile(&mut self, profile: Profile, pools: Vec<PoolSpec>) -> Result<(), TwinError> {
+        let spec = ClusterSpec {
+            pools,
+            ..self.spec.clone()
+        };
+        let manifests = profiles::manifests(profile, &spec, self.seed)?;
+        settle::settle(&mut self.world, manifests, self.seed);
         Ok(())
     }
 

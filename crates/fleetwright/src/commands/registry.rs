@@ -41,7 +41,7 @@ pub(super) async fn run(
     };
     service::init_tracing(format, filter, console.colour()).map_err(|error| Failure::of(&error))?;
     let open = matches!(access, Access::Open(_));
-    let serving = Serving::start(&database, args.listen, access, tls).await?;
+    let serving = Serving::start(&database, args.listen, access, tls, Arc::new(SystemClock)).await?;
     console.say(&format!("serving the registry in {database} on {}", serving.url()));
     if open {
         console.warn("nobody is asked for a token: whoever reaches this address is admin");

@@ -8,8 +8,10 @@ use cli_args::{SimUpArgs, env_vars};
 use crate::failure::Failure;
 use crate::settings::Env;
 
-/// First line of a kubeconfig of ours: only such a file is overwritten.
-const MARK: &str = "# Written by \"fleetwright sim up\"; overwritten by the next one.";
+/// First line of the kubeconfig of `sim up`.
+pub(super) const MARK: &str = "# Written by \"fleetwright sim up\"; overwritten by the next one.";
+/// What the first line of a kubeconfig of ours begins with: only such a file is overwritten.
+const OURS: &str = "# Written by \"fleetwright ";
 
 /// Where it goes.
 pub(super) fn path(args: &SimUpArgs, env: &Env) -> Result<PathBuf, Failure> {
@@ -22,9 +24,9 @@ pub(super) fn path(args: &SimUpArgs, env: &Env) -> Result<PathBuf, Failure> {
 }
 
 /// Refuses to overwrite somebody's own kubeconfig.
-pub(super) fn check_ours(path: &Path) -> Result<(), Failure> {
+pub(in crate::commands) fn check_ours(path: &Path) -> Result<(), Failure> {
     match std::fs::read_to_string(path) {
-        Ok(text) if !text.is_empty() && !text.starts_with(MARK) => {
+        Ok(text) if !text.is_empty() && !text.starts_with(OURS) => {
             let message = format!("{}: is there and was not written by this command", path.display());
             Err(Failure::new(message).hint("give another file with --kubeconfig"))
         }
@@ -32,18 +34,18 @@ pub(super) fn check_ours(path: &Path) -> Result<(), Failure> {
     }
 }
 
-/// Writes it for clusters at these addresses.
-pub(super) fn write(path: &Path, clusters: &[(String, SocketAddr)]) -> Result<(), Failure> {
+/// Writes it for clusters at these addresses, under this first line.
+pub(in crate::commands) fn write(path: &Path, mark: &str, clusters: &[(String, SocketAddr)]) -> Result<(), Failure> {
     let failed = |error: std::io::Error| Failure::new(format!("{}: {error}", path.display()));
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).map_err(failed)?;
     }
-    std::fs::write(path, text(clusters)).map_err(failed)
+    std::fs::write(path, text(mark, clusters)).map_err(failed)
 }
 
-fn text(clusters: &[(String, SocketAddr)]) -> String {
+fn text(mark: &str, clusters: &[(String, SocketAddr)]) -> String {
     let current = clusters.first().map(|(name, _)| name.as_str()).unwrap_or_default();
-    let mut text = format!("{MARK}\napiVersion: v1\nkind: Config\ncurrent-context: {current:?}\nclusters:\n");
+    let mut text = format!("{mark}\napiVersion: v1\nkind: Config\ncurrent-context: {current:?}\nclusters:\n");
     for (name, address) in clusters {
         text.push_str(&format!("- name: {name}\n  cluster:\n    server: http://{address}\n"));
     }
@@ -64,7 +66,7 @@ mod tests {
     fn it_has_a_context_for_each_cluster() {
         let cluster = |name: &str, address: &str| (name.to_owned(), address.parse().unwrap());
         let clusters = [cluster("sim-1", "127.0.0.1:1"), cluster("sim-2", "127.0.0.1:2")];
-        let value: serde_json::Value = yaml::from_str(&text(&clusters)).unwrap();
+        let value: serde_json::Value = yaml::from_str(&text(MARK, &clusters)).unwrap();
         assert_eq!(value["current-context"], "sim-1");
         assert_eq!(value["contexts"][1]["name"], "sim-2");
         assert_eq!(value["clusters"][1]["cluster"]["server"], "http://127.0.0.1:2");
@@ -77,7 +79,7 @@ mod tests {
         assert!(check_ours(&path).is_ok());
         std::fs::write(&path, "apiVersion: v1\n").unwrap();
         assert!(check_ours(&path).is_err());
-        write(&folder.path().join("ours"), &[]).unwrap();
+        write(&folder.path().join("ours"), MARK, &[]).unwrap();
         assert!(check_ours(&folder.path().join("ours")).is_ok());
     }
 }

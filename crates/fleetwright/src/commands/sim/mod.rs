@@ -6,7 +6,7 @@
 mod control;
 mod event_log;
 mod fault;
-mod kubeconfig;
+pub(in crate::commands) mod kubeconfig;
 mod list;
 mod living;
 mod note;

@@ -77,7 +77,7 @@ pub(super) async fn run(args: SimUpArgs, env: &Env, console: &mut Console) -> Re
         .zip(&listeners)
         .map(|((living, _), (_, address))| (living.name().to_owned(), *address))
         .collect();
-    kubeconfig::write(&file, &contexts)?;
+    kubeconfig::write(&file, kubeconfig::MARK, &contexts)?;
     let pid = std::process::id();
     let token = SystemIds.uuid();
     let address = control.local_addr().map_err(|error| Failure::of(&error))?;

@@ -1,40 +1,94 @@
-//! `up`.
+//! `up`: everything in one process.
+//!
+//! The registry is served first; a simulated fleet is raised behind it ([`world`], at the versions that the registry
+//! remembers) and then runs with its control ([`running`]), from a git repository that the user may commit to
+//! ([`repository`]). [`existing`] does the same with clusters of a kubeconfig.
+
+mod clock;
+mod demo;
+mod example;
+mod existing;
+mod repository;
+mod running;
+mod welcome;
+mod world;
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use cli_args::{UpArgs, env_vars};
-use model::FileRegistry;
+use git_source::{GitLocation, GitOptions, GitSource, TreeOptions};
+use jiff::Timestamp;
+use model::LifecycleStatus;
+use ports::config_source::{ConfigSource, SourceName};
 use ports::registry::{AccountFilter, ClusterFilter, Detail, ImportMode, PageRequest};
-use ports::{Ids as _, Registry as _, SystemIds, WriteContext};
+use ports::{Clock, Ids as _, Registry as _, SystemClock, SystemIds, WriteContext};
 use registry::{Access, Loopback};
 use store::{DatabaseUrl, Store};
+use twin::ScaledClock;
 
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::serving::Serving;
-use crate::settings::{DEFAULT_SERVER, Env};
+use crate::settings::Env;
+use clock::WorldClock;
+use repository::Repository;
+use running::Ground;
+use world::{Plan, World};
 
-/// The example fleet stands in the binary, so that it works wherever the binary is.
-const EXAMPLE: &str = include_str!("../../../../../examples/fleet/registry.yaml");
+const DEFAULT_CLUSTERS: u16 = 12;
+const DEFAULT_NODES: u16 = 3;
+
+/// Where the data of `up` are.
+pub(super) struct Places {
+    data: PathBuf,
+}
+
+impl Places {
+    fn registry(&self) -> PathBuf {
+        self.data.join("registry.db")
+    }
+
+    fn repository(&self) -> PathBuf {
+        self.data.join("fleet")
+    }
+
+    fn mirrors(&self) -> PathBuf {
+        self.data.join("mirrors")
+    }
+
+    fn kubeconfig(&self) -> PathBuf {
+        self.data.join("kubeconfig")
+    }
+}
 
 pub(super) async fn run(args: UpArgs, env: &Env, console: &mut Console) -> Result<(), Failure> {
-    let data = data_directory(&args, env)?;
-    std::fs::create_dir_all(&data).map_err(|error| Failure::new(format!("{}: {error}", data.display())))?;
-    let file = data.join("registry.db");
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, args.port));
-    let filter = env.get(&env_vars::LOG).unwrap_or("warn");
+    let places = Places {
+        data: data_directory(&args, env)?,
+    };
+    let cannot = |error| Failure::new(format!("{}: {error}", places.data.display())).hint("--data takes another directory");
+    std::fs::create_dir_all(&places.data).map_err(cannot)?;
+    let filter = env.get(&env_vars::LOG).unwrap_or("error");
     service::init_tracing(service::LogFormat::Text, filter, console.colour()).map_err(|error| Failure::of(&error))?;
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, args.port));
     let access = Access::Open(Loopback::new(address).map_err(|error| Failure::of(&error))?);
-    let serving = Serving::start(&DatabaseUrl::sqlite(&file), address, access, None).await;
+    let database = DatabaseUrl::sqlite(&places.registry());
+    let begin = begin(&database, &places.registry()).await?;
+    let living = Arc::new(ScaledClock::new(Arc::new(SystemClock), begin, args.speed));
+    let serving = Serving::start(&database, address, access, None, living.clone()).await;
     let serving = serving.map_err(|failure| failure.hint("--port takes another one, --port 0 a free one"))?;
-    let filled = if args.empty { false } else { fill(&serving.store).await? };
-    let contents = contents(&serving.store, filled).await?;
-    console.write(welcome(&serving.url(), &file.display().to_string(), &contents).as_bytes())?;
-    console.flush()?;
-    serving.run().await;
-    console.say("stopped; the data stay");
-    Ok(())
+    if args.empty {
+        welcome::empty(&serving.url(), &places.registry(), console)?;
+        open_page(&args, &serving.url(), console);
+        serving.run().await;
+        console.say("stopped; the data stay");
+        return Ok(());
+    }
+    if let Some(file) = &args.kubeconfig {
+        return existing::run(file, &args, &places, serving, console).await;
+    }
+    simulated(&args, &places, serving, living, console).await
 }
 
 fn data_directory(args: &UpArgs, env: &Env) -> Result<PathBuf, Failure> {
@@ -48,95 +102,139 @@ fn data_directory(args: &UpArgs, env: &Env) -> Result<PathBuf, Failure> {
         .ok_or_else(|| Failure::new("there is no place for the data").hint("give --data DIR, or set HOME"))
 }
 
+/// When time begins: now, or when the registry was written last if its time ran ahead of the machine's.
+async fn begin(database: &DatabaseUrl, file: &Path) -> Result<Timestamp, Failure> {
+    let now = SystemClock.now();
+    if !file.exists() {
+        return Ok(now);
+    }
+    let store = Store::open(database, Arc::new(SystemClock))
+        .await
+        .map_err(|error| Failure::of(&error))?;
+    let last = store.last_change().await?;
+    let newest = store.changes(last.saturating_sub(1).max(0), 1).await?;
+    store.close().await;
+    Ok(newest.first().map_or(now, |change| change.time.max(now)))
+}
+
+/// Runs the simulated fleet.
+async fn simulated(
+    args: &UpArgs,
+    places: &Places,
+    serving: Serving,
+    living: Arc<ScaledClock>,
+    console: &mut Console,
+) -> Result<(), Failure> {
+    crate::commands::sim::kubeconfig::check_ours(&places.kubeconfig())?;
+    let repository = Repository::open(&places.repository())?;
+    let first = fill(args, &serving.store, &repository).await?;
+    let (store, shutdown, url) = (Arc::clone(&serving.store), serving.shutdown(), serving.url());
+    welcome::begins(&url, first, console)?;
+    open_page(args, &url, console);
+    let served = tokio::spawn(serving.run());
+    let source = source(places, &repository)?;
+    let clock = Arc::new(WorldClock::new(living));
+    let started = SystemClock.now();
+    let plan = plan(&store, Arc::clone(&source)).await?;
+    let raised = tokio::select! {
+        biased;
+        () = shutdown.begun() => None,
+        raised = raise(plan, &clock) => Some(raised?),
+    };
+    if let Some(world) = raised {
+        for trouble in &world.troubles {
+            console.warn(trouble);
+        }
+        let stands = welcome::Stands {
+            url: &url,
+            places,
+            first,
+            clusters: world.members.iter().map(|member| member.alias.clone()).collect(),
+            nodes: world.nodes,
+            pods: world.pods,
+            took: SystemClock.now().duration_since(started),
+            speed: args.speed,
+        };
+        let ground = Ground {
+            store,
+            clock,
+            speed: args.speed,
+            repository,
+            source,
+            shutdown: shutdown.clone(),
+        };
+        let (_handle, mut tasks) = running::begin(world, ground, &places.kubeconfig()).await?;
+        stands.say(console)?;
+        shutdown.begun().await;
+        while tasks.join_next().await.is_some() {}
+    }
+    // It ends with the shutdown as well; a panic of it has been told already.
+    let _ = served.await;
+    console.say("stopped; registry, history and repository stay, the simulated clusters are raised anew by the next start");
+    Ok(())
+}
+
+/// Raises the fleet on a thread of its own: an interrupt does not wait for it.
+async fn raise(plan: Plan, clock: &Arc<WorldClock>) -> Result<World, Failure> {
+    let (answer, raised) = tokio::sync::oneshot::channel();
+    let clock = Arc::clone(clock);
+    std::thread::Builder::new()
+        .name("raise".to_owned())
+        .spawn(move || answer.send(world::raise(plan, &clock)))
+        .map_err(|error| Failure::of(&error).while_doing("raising the fleet"))?;
+    let lost = || Failure::new("raising the fleet: the thread that does it has ended");
+    raised.await.map_err(|_| lost())?
+}
+
 /// Loads the example fleet into an empty registry.
-async fn fill(store: &Store) -> Result<bool, Failure> {
+async fn fill(args: &UpArgs, store: &Store, repository: &Repository) -> Result<bool, Failure> {
     // A registry that ever held anything is somebody's, even if it is empty now.
     if store.last_change().await? > 0 {
         return Ok(false);
     }
-    let example: FileRegistry =
-        yaml::from_str(EXAMPLE).map_err(|error| Failure::of(&error).while_doing("example fleet"))?;
+    let (clusters, nodes) = (args.clusters.unwrap_or(DEFAULT_CLUSTERS), args.nodes.unwrap_or(DEFAULT_NODES));
+    let mut example = demo::registry(clusters, nodes)?;
+    demo::at_commit(&mut example, &repository.beginning().unwrap_or_default());
     let context = WriteContext::by("fleetwright up", SystemIds.uuid());
     store.import(example, ImportMode::Create, &context).await?;
     Ok(true)
 }
 
-/// What the registry holds.
-struct Contents {
-    accounts: usize,
-    clusters: usize,
-    /// Alias to use in examples.
-    alias: Option<String>,
-    filled: bool,
-}
-
-async fn contents(store: &Store, filled: bool) -> Result<Contents, Failure> {
+/// The clusters to raise, as the registry remembers them.
+async fn plan(store: &Store, source: Arc<dyn ConfigSource>) -> Result<Plan, Failure> {
     let clusters = store
-        .list_clusters(&ClusterFilter::default(), Detail::Brief, &PageRequest::all())
-        .await?
-        .items;
+        .list_clusters(&ClusterFilter::default(), Detail::Full, &PageRequest::all())
+        .await?;
     let accounts = store
         .list_accounts(&AccountFilter::default(), &PageRequest::all())
-        .await?
-        .items
-        .len();
-    let alias = clusters.first().map(|cluster| cluster.object.alias.to_string());
-    Ok(Contents {
-        accounts,
-        clusters: clusters.len(),
-        alias,
-        filled,
+        .await?;
+    let there = clusters.items.into_iter().map(|one| one.object);
+    Ok(Plan {
+        accounts: accounts.items.into_iter().map(|one| one.object).collect(),
+        clusters: there
+            .filter(|one| one.lifecycle_status != LifecycleStatus::Decommissioned)
+            .collect(),
+        source,
     })
 }
 
-/// What a newcomer reads: what runs, what it does and does not do, what to try.
-fn welcome(url: &str, file: &str, contents: &Contents) -> String {
-    let program = std::env::args().next().unwrap_or_else(|| "fleetwright".to_owned());
-    let (clusters, accounts) = (contents.clusters, contents.accounts);
-    let origin = if contents.filled {
-        ": the example fleet, loaded just now"
-    } else {
-        ""
-    };
-    let alias = contents.alias.as_deref().unwrap_or("NAME");
-    let server = if url == DEFAULT_SERVER {
-        String::new()
-    } else {
-        format!("  export FLEETWRIGHT_SERVER={url}\n")
-    };
-    format!(
-        "The Cluster Registry runs at {url}\n\
-         \n\
-         \u{20} API, to read and try   {url}/docs\n\
-         \u{20} metrics                {url}/metrics\n\
-         \u{20} data                   {file}\n\
-         \n\
-         It holds {clusters} clusters in {accounts} accounts{origin}.\n\
-         Only this machine can connect, and nobody is asked for a token.\n\
-         This version keeps the list of clusters, with history and change feed; it does not update clusters yet.\n\
-         \n\
-         To try, in another terminal:\n\
-         {server}\
-         \u{20} {program} get clusters\n\
-         \u{20} {program} set config-item {alias} cluster_update_block='looking around'\n\
-         \u{20} {program} describe cluster {alias}\n\
-         \n\
-         Ctrl-C stops it; the data stay.\n"
-    )
+/// The repository as a source of configuration.
+fn source(places: &Places, repository: &Repository) -> Result<Arc<dyn ConfigSource>, Failure> {
+    let path = repository.path().display().to_string();
+    let location = GitLocation::parse(&path).map_err(|error| Failure::of(&error).while_doing(path))?;
+    let name = SourceName::new("main").map_err(|error| Failure::of(&error))?;
+    let options = GitOptions::new(places.mirrors());
+    Ok(Arc::new(GitSource::new(name, location, options, TreeOptions::default())))
 }
 
-#[cfg(test)]
-mod tests {
-    use model::Validate as _;
-
-    use super::*;
-
-    #[test]
-    fn the_example_fleet_is_sound() {
-        let example: FileRegistry = yaml::from_str(EXAMPLE).unwrap();
-        assert!(!example.clusters.is_empty() && !example.infrastructure_accounts.is_empty());
-        for cluster in &example.clusters {
-            assert_eq!(cluster.cluster.validate(), Ok(()), "{}", cluster.cluster.id);
-        }
+/// Opens the page in a browser, if that was asked for; where there is none, that is said and no more.
+fn open_page(args: &UpArgs, url: &str, console: &mut Console) {
+    if !args.open {
+        return;
+    }
+    let program = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
+    let page = format!("{url}/docs");
+    if let Err(error) = std::process::Command::new(program).arg(&page).spawn() {
+        console.warn(&format!("{page} cannot be opened: {program}: {error}"));
     }
 }
