@@ -45,6 +45,7 @@ mod output;
 mod plan;
 mod registry;
 mod render;
+mod serve;
 mod set;
 mod sim;
 mod unset;
@@ -80,6 +81,7 @@ pub use output::Output;
 pub use plan::{PlanArgs, PlanFormat};
 pub use registry::{LogFormat, RegistryArgs, RegistryCommand, ServeArgs};
 pub use render::RenderArgs;
+pub use serve::{Role, ServeRolesArgs};
 pub use set::{SetArgs, SetCommand, SetConfigItemArgs};
 pub use sim::{
     ApiFault, ApiFaultArgs, ClearFaultsArgs, ClockFaultArgs, CloudFault, CloudFaultArgs, CloudMarket, ClusterArgs,
@@ -176,6 +178,8 @@ pub enum Command {
     Lint(LintArgs),
     /// Run the Cluster Registry
     Registry(RegistryArgs),
+    /// Serve the registry and look after the clusters that it holds
+    Serve(ServeRolesArgs),
     /// Run simulated Kubernetes clusters
     Sim(SimArgs),
     /// Show and change the configuration of this program

@@ -19,6 +19,7 @@ mod lint;
 mod plan;
 mod registry;
 mod render;
+mod serve;
 mod set;
 mod sim;
 mod unset;
@@ -65,6 +66,7 @@ pub(crate) fn run(cli: Cli, env: &Env, console: &mut Console) -> Result<(), Fail
         Command::Explain(args) => servers(explain::run(args, settings()?, env, console)),
         Command::Lint(args) => servers(lint::run(args, settings()?, env, console)),
         Command::Registry(args) => servers(registry::run(args, cli.global.token_file.as_deref(), env, console)),
+        Command::Serve(args) => servers(serve::run(args, cli.global.token_file.as_deref(), env, console)),
         Command::Sim(args) => servers(sim::run(args, &settings()?, env, console)),
         Command::Config(args) => config::run(args, &cli.global, env, console),
         Command::Completion(args) => completion::run(&args, console),

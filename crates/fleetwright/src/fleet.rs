@@ -212,11 +212,7 @@ pub(crate) async fn open(
     env: &Env,
     console: &mut Console,
 ) -> Result<Opened, Failure> {
-    let cache = args.cache_dir.clone().or_else(|| {
-        env.xdg(&env_vars::XDG_CACHE_HOME, ".cache")
-            .map(|base| base.join("fleetwright").join("git"))
-    });
-    let mut git = GitOptions::new(cache.unwrap_or_else(|| PathBuf::from(".fleetwright-cache")));
+    let mut git = GitOptions::new(cache_directory(args.cache_dir.as_ref(), env));
     git.token_file.clone_from(&args.git_token_file);
     git.ssh_private_key.clone_from(&args.ssh_key);
     git.ssh_known_hosts.clone_from(&args.ssh_known_hosts);
@@ -259,6 +255,18 @@ pub(crate) async fn open(
         }
     }
     Ok(Opened { sources, unreachable })
+}
+
+/// Where mirrors of git repositories go.
+pub(crate) fn cache_directory(given: Option<&PathBuf>, env: &Env) -> PathBuf {
+    let usual = || {
+        env.xdg(&env_vars::XDG_CACHE_HOME, ".cache")
+            .map(|base| base.join("fleetwright").join("git"))
+    };
+    given
+        .cloned()
+        .or_else(usual)
+        .unwrap_or_else(|| PathBuf::from(".fleetwright-cache"))
 }
 
 /// Does `work` for every cluster, on as many threads as there are cores, and hands the results on in the order of the clusters,

@@ -16,6 +16,7 @@ mod console;
 mod documents;
 mod failure;
 mod fleet;
+mod fleet_metrics;
 mod jsonpath;
 mod kubeconfig;
 mod ledger;

@@ -8,9 +8,10 @@ use ports::{Clock, SystemIds};
 use registry::{Access, BindError, BoundServer, Server};
 use service::{ReadyCheck, Shutdown, Tls};
 use store::{DatabaseUrl, Store};
-use web::Pages;
+use web::{Pages, Surroundings};
 
 use crate::failure::{Failure, chain};
+use crate::fleet_metrics::FleetMetrics;
 
 /// Exit code after a second interrupt, as shells give it.
 const INTERRUPTED: i32 = 130;
@@ -19,6 +20,7 @@ const INTERRUPTED: i32 = 130;
 pub(crate) struct Serving {
     pub(crate) store: Arc<Store>,
     server: BoundServer,
+    metrics: FleetMetrics,
     shutdown: Shutdown,
 }
 
@@ -40,6 +42,7 @@ impl Serving {
         access: Access,
         tls: Option<Tls>,
         clock: Arc<dyn Clock>,
+        surroundings: Arc<dyn Surroundings>,
     ) -> Result<Self, Failure> {
         let shutdown = Shutdown::new();
         shutdown
@@ -58,7 +61,7 @@ impl Serving {
             Arc::clone(&ids) as _,
             access.clone(),
         );
-        let pages = pages.shutdown(shutdown.clone());
+        let pages = pages.surroundings(surroundings).shutdown(shutdown.clone());
         let pages = if tls.is_some() { pages.behind_tls() } else { pages };
         let mut server = Server::new(Arc::clone(&store) as _, clock, ids, shutdown.clone())
             .extra_routes(pages.router())
@@ -69,10 +72,12 @@ impl Serving {
         }
         let commit = option_env!("FLEETWRIGHT_COMMIT").unwrap_or("unknown");
         service::build_info(server.metrics(), env!("CARGO_PKG_VERSION"), commit);
+        let metrics = FleetMetrics::register(server.metrics());
         match server.bind(address, access).await {
             Ok(server) => Ok(Self {
                 store,
                 server,
+                metrics,
                 shutdown,
             }),
             Err(error) => {
@@ -85,6 +90,11 @@ impl Serving {
     /// URL under which it serves.
     pub(crate) fn url(&self) -> String {
         self.server.url()
+    }
+
+    /// The metrics of a fleet, for who looks after one.
+    pub(crate) fn metrics(&self) -> FleetMetrics {
+        self.metrics.clone()
     }
 
     /// Begins with the first signal, and when somebody asks for it.

@@ -24,6 +24,17 @@ pub(super) async fn run(
     console: &mut Console,
 ) -> Result<(), Failure> {
     let RegistryCommand::Serve(args) = args.command;
+    serving(&args, token_file, env, console).await?.run().await;
+    Ok(())
+}
+
+/// A server that is started and says so.
+pub(super) async fn serving(
+    args: &ServeArgs,
+    token_file: Option<&Path>,
+    env: &Env,
+    console: &mut Console,
+) -> Result<Serving, Failure> {
     let format = match args.log_format {
         LogFormat::Text => service::LogFormat::Text,
         LogFormat::Json => service::LogFormat::Json,
@@ -33,21 +44,28 @@ pub(super) async fn run(
         .as_deref()
         .or_else(|| env.get(&env_vars::LOG))
         .unwrap_or("info");
-    let database = database(&args, env)?;
-    let access = access(&args, token_file).await?;
+    let database = database(args, env)?;
+    let access = access(args, token_file).await?;
     let tls = match (&args.tls_cert, &args.tls_key) {
         (Some(certificate), Some(key)) => Some(Tls::from_files(certificate, key).map_err(|error| Failure::of(&error))?),
         _ => None,
     };
     service::init_tracing(format, filter, console.colour()).map_err(|error| Failure::of(&error))?;
     let open = matches!(access, Access::Open(_));
-    let serving = Serving::start(&database, args.listen, access, tls, Arc::new(SystemClock)).await?;
+    let serving = Serving::start(
+        &database,
+        args.listen,
+        access,
+        tls,
+        Arc::new(SystemClock),
+        Arc::new(web::Alone),
+    )
+    .await?;
     console.say(&format!("serving the registry in {database} on {}", serving.url()));
     if open {
         console.warn("nobody is asked for a token: whoever reaches this address is admin");
     }
-    serving.run().await;
-    Ok(())
+    Ok(serving)
 }
 
 /// The database with its password, which may come from the environment or a file: arguments show in the process list.

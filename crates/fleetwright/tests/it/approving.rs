@@ -117,10 +117,7 @@ async fn a_cluster_is_taken_down_by_two_people_and_a_day() {
     let asked = town.says("alice", &["decommission", "shop", "--confirm", "shop"]);
     has(
         &asked,
-        &[
-            "cluster/shop decommission requested",
-            ", somebody else has to agree",
-        ],
+        &["cluster/shop decommission requested", ", somebody else has to agree"],
     );
     let same = town.says("alice", &["approve", "decommission", "shop"]);
     has(

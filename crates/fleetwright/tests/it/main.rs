@@ -23,3 +23,4 @@ mod remote;
 mod server;
 mod sim;
 mod transcript;
+mod up;

@@ -57,36 +57,24 @@ fn stop(started: &mut Started, signal: &str) -> Option<i32> {
     started.child.wait().unwrap().code()
 }
 
-fn up(home: &Path) -> Started {
+fn empty(home: &Path) -> Started {
     let mut command = command(home);
-    command.args(["up", "--port", "0"]);
+    command.args(["up", "--empty", "--port", "0"]);
     start(command, "The Cluster Registry runs at ")
 }
 
 #[test]
-fn up_shows_the_example_fleet_and_keeps_changes_over_a_restart() {
+fn an_empty_up_serves_a_registry_that_outlives_it() {
     let home = tempfile::tempdir().unwrap();
-    let mut first = up(home.path());
-    let shell = Shell::of_url(&first.url);
-    let aliases = shell.run(&["get", "clusters", "-o", "jsonpath={.items[*].alias}"]);
-    let alias = aliases.lines().nth(1).unwrap().split(' ').next().unwrap().to_owned();
-    assert!(
-        shell
-            .run(&["set", "config-item", &alias, "cluster_update_block=test"])
-            .contains("configured")
-    );
-    assert_eq!(stop(&mut first, "-INT"), Some(0));
-    let mut text = String::new();
-    first.rest.read_to_string(&mut text).unwrap();
-    assert!(
-        text.contains("loaded just now") && text.contains(&format!("describe cluster {alias}")),
-        "{text}"
-    );
-
-    let mut second = up(home.path());
-    let shell = Shell::of_url(&second.url);
-    assert!(shell.run(&["get", "cluster", &alias]).contains("blocked"));
-    assert_eq!(stop(&mut second, "-TERM"), Some(0));
+    for signal in ["-INT", "-TERM"] {
+        let mut served = empty(home.path());
+        let shell = Shell::of_url(&served.url);
+        assert!(shell.run(&["get", "clusters"]).contains("! no objects found"));
+        assert_eq!(stop(&mut served, signal), Some(0));
+        let mut text = String::new();
+        served.rest.read_to_string(&mut text).unwrap();
+        assert!(text.contains("No cluster is looked after"), "{text}");
+    }
     assert!(home.path().join(".local/share/fleetwright/registry.db").exists());
 }
 

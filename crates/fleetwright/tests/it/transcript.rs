@@ -50,6 +50,17 @@ impl Shell {
         self.run_with(args, "", self.command())
     }
 
+    /// What a run that succeeds writes to standard output, as it is.
+    pub(crate) fn output(&self, args: &[&str]) -> String {
+        let output = self.command().args(args).output().unwrap();
+        assert!(
+            output.status.success(),
+            "{args:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8(output.stdout).unwrap()
+    }
+
     /// A run with standard input.
     pub(crate) fn run_with(&self, args: &[&str], input: &str, mut command: Command) -> String {
         let mut child = command

@@ -55,7 +55,8 @@ fn renumbered(id: &str, round: usize) -> String {
 }
 
 fn parsed<T: std::str::FromStr<Err = model::Invalid>>(text: &str) -> Result<T, Failure> {
-    text.parse().map_err(|error| Failure::of(&error).while_doing("example fleet"))
+    text.parse()
+        .map_err(|error| Failure::of(&error).while_doing("example fleet"))
 }
 
 fn copy(cluster: &Cluster, round: usize) -> Result<Cluster, Failure> {
@@ -144,7 +145,10 @@ mod tests {
                 assert!(names.insert(entry.cluster.id.to_string()), "{}", entry.cluster.id);
                 assert!(names.insert(entry.cluster.alias.to_string()), "{}", entry.cluster.alias);
                 let account = &entry.cluster.infrastructure_account;
-                assert!(fleet.infrastructure_accounts.iter().any(|one| one.id == *account), "{account}");
+                assert!(
+                    fleet.infrastructure_accounts.iter().any(|one| one.id == *account),
+                    "{account}"
+                );
                 for pool in &entry.cluster.node_pools {
                     assert_eq!(pool.validate(), Ok(()), "{}", pool.name);
                 }
@@ -157,7 +161,10 @@ mod tests {
         for (nodes, expected) in [(1, 3), (3, 3), (4, 6), (6, 6)] {
             let fleet = registry(1, nodes).unwrap();
             let pools = &fleet.clusters[0].cluster.node_pools;
-            let pool = pools.iter().find(|pool| pool.name.as_str() == "worker-default").unwrap();
+            let pool = pools
+                .iter()
+                .find(|pool| pool.name.as_str() == "worker-default")
+                .unwrap();
             assert_eq!(pool.min_size, expected, "{nodes}");
         }
     }

@@ -56,7 +56,9 @@ const EARLIER: [(&str, &str); 2] = [("coredns:v1.11.3", "coredns:v1.11.1"), ("-v
 
 /// A file as it was a release ago.
 pub(super) fn earlier(text: &str) -> String {
-    EARLIER.iter().fold(text.to_owned(), |text, (now, then)| text.replace(now, then))
+    EARLIER
+        .iter()
+        .fold(text.to_owned(), |text, (now, then)| text.replace(now, then))
 }
 
 #[cfg(test)]

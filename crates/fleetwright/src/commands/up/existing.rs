@@ -21,6 +21,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::repository::Repository;
+use super::welcome::program;
 use super::{Places, open_page, source};
 use crate::console::Console;
 use crate::documents::read_text;
@@ -75,7 +76,9 @@ fn contexts(name: &str, text: &str) -> Result<Vec<Found>, Failure> {
         let cluster = read.clusters.iter().find(|one| one.name == context.context.cluster);
         let missing = || {
             let (context, cluster) = (&context.name, &context.context.cluster);
-            Failure::new(format!("{name}: context {context:?} names cluster {cluster:?}, which is not there"))
+            Failure::new(format!(
+                "{name}: context {context:?} names cluster {cluster:?}, which is not there"
+            ))
         };
         Ok(Found {
             server: cluster.ok_or_else(missing)?.cluster.server.clone(),
@@ -87,7 +90,13 @@ fn contexts(name: &str, text: &str) -> Result<Vec<Found>, Failure> {
 
 /// What a context is called in the registry: aliases have letters, digits and dashes.
 fn alias(context: &str) -> String {
-    let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
+    let plain = |c: char| {
+        if c.is_ascii_alphanumeric() {
+            c.to_ascii_lowercase()
+        } else {
+            '-'
+        }
+    };
     let text: String = context.chars().map(plain).collect();
     text.trim_matches('-').to_owned()
 }
@@ -144,7 +153,7 @@ pub(super) async fn run(
     };
     let (control, _handle) = Control::new(Arc::new(reach), Options::default());
     let (url, shutdown) = (serving.url(), serving.shutdown());
-    let program = std::env::args().next().unwrap_or_else(|| "fleetwright".to_owned());
+    let program = program();
     console.line(&format!("The Cluster Registry runs at {url}"))?;
     console.line(&format!(
         "It holds the {} clusters of {name}; {known} were known already. They are only looked at.\n\n  {program} get clusters\n\n\
@@ -175,7 +184,9 @@ async fn register(serving: &Serving, found: &[Found], context: &WriteContext) ->
     }
     let mut known = 0;
     for entry in document.clusters {
-        known += usize::from(taken(serving.store.create_cluster(entry.cluster, context).await.map(drop))?);
+        known += usize::from(taken(
+            serving.store.create_cluster(entry.cluster, context).await.map(drop),
+        )?);
     }
     Ok(known)
 }
@@ -262,7 +273,10 @@ clusters:
         for entry in &document.clusters {
             assert_eq!(entry.cluster.validate(), Ok(()));
         }
-        assert_eq!(document.clusters[0].cluster.config_items["kubeconfig_context"], "prod@eu");
+        assert_eq!(
+            document.clusters[0].cluster.config_items["kubeconfig_context"],
+            "prod@eu"
+        );
     }
 
     #[test]
@@ -274,7 +288,9 @@ clusters:
                 "file: context \"a\" names cluster \"b\", which is not there",
             ),
         ] {
-            let Err(Failure::Said { message, .. }) = contexts("file", text) else { panic!("{text}") };
+            let Err(Failure::Said { message, .. }) = contexts("file", text) else {
+                panic!("{text}")
+            };
             assert_eq!(message, expected);
         }
     }

@@ -7,9 +7,10 @@
 mod clock;
 mod demo;
 mod example;
-mod existing;
+pub(super) mod existing;
 mod repository;
 mod running;
+mod surroundings;
 mod welcome;
 mod world;
 
@@ -27,6 +28,7 @@ use ports::{Clock, Ids as _, Registry as _, SystemClock, SystemIds, WriteContext
 use registry::{Access, Loopback};
 use store::{DatabaseUrl, Store};
 use twin::ScaledClock;
+use web::{Alone, Surroundings};
 
 use crate::console::Console;
 use crate::failure::Failure;
@@ -35,6 +37,7 @@ use crate::settings::Env;
 use clock::WorldClock;
 use repository::Repository;
 use running::Ground;
+use surroundings::Seen;
 use world::{Plan, World};
 
 const DEFAULT_CLUSTERS: u16 = 12;
@@ -67,7 +70,8 @@ pub(super) async fn run(args: UpArgs, env: &Env, console: &mut Console) -> Resul
     let places = Places {
         data: data_directory(&args, env)?,
     };
-    let cannot = |error| Failure::new(format!("{}: {error}", places.data.display())).hint("--data takes another directory");
+    let cannot =
+        |error| Failure::new(format!("{}: {error}", places.data.display())).hint("--data takes another directory");
     std::fs::create_dir_all(&places.data).map_err(cannot)?;
     let filter = env.get(&env_vars::LOG).unwrap_or("error");
     service::init_tracing(service::LogFormat::Text, filter, console.colour()).map_err(|error| Failure::of(&error))?;
@@ -76,7 +80,13 @@ pub(super) async fn run(args: UpArgs, env: &Env, console: &mut Console) -> Resul
     let database = DatabaseUrl::sqlite(&places.registry());
     let begin = begin(&database, &places.registry()).await?;
     let living = Arc::new(ScaledClock::new(Arc::new(SystemClock), begin, args.speed));
-    let serving = Serving::start(&database, address, access, None, living.clone()).await;
+    let seen = Arc::new(Seen::default());
+    let pages: Arc<dyn Surroundings> = if args.empty || args.kubeconfig.is_some() {
+        Arc::new(Alone)
+    } else {
+        seen.clone()
+    };
+    let serving = Serving::start(&database, address, access, None, living.clone(), pages).await;
     let serving = serving.map_err(|failure| failure.hint("--port takes another one, --port 0 a free one"))?;
     if args.empty {
         welcome::empty(&serving.url(), &places.registry(), console)?;
@@ -88,7 +98,7 @@ pub(super) async fn run(args: UpArgs, env: &Env, console: &mut Console) -> Resul
     if let Some(file) = &args.kubeconfig {
         return existing::run(file, &args, &places, serving, console).await;
     }
-    simulated(&args, &places, serving, living, console).await
+    simulated(&args, &places, serving, living, seen, console).await
 }
 
 fn data_directory(args: &UpArgs, env: &Env) -> Result<PathBuf, Failure> {
@@ -96,10 +106,11 @@ fn data_directory(args: &UpArgs, env: &Env) -> Result<PathBuf, Failure> {
         env.xdg(&env_vars::XDG_DATA_HOME, ".local/share")
             .map(|base| base.join("fleetwright"))
     };
-    args.data
-        .clone()
-        .or_else(base)
-        .ok_or_else(|| Failure::new("there is no place for the data").hint("give --data DIR, or set HOME"))
+    let data = args.data.clone().or_else(base);
+    let data =
+        data.ok_or_else(|| Failure::new("there is no place for the data").hint("give --data DIR, or set HOME"))?;
+    // What is printed works from any directory.
+    std::path::absolute(&data).map_err(|error| Failure::new(format!("{}: {error}", data.display())))
 }
 
 /// When time begins: now, or when the registry was written last if its time ran ahead of the machine's.
@@ -123,12 +134,14 @@ async fn simulated(
     places: &Places,
     serving: Serving,
     living: Arc<ScaledClock>,
+    seen: Arc<Seen>,
     console: &mut Console,
 ) -> Result<(), Failure> {
     crate::commands::sim::kubeconfig::check_ours(&places.kubeconfig())?;
     let repository = Repository::open(&places.repository())?;
     let first = fill(args, &serving.store, &repository).await?;
     let (store, shutdown, url) = (Arc::clone(&serving.store), serving.shutdown(), serving.url());
+    let metrics = serving.metrics();
     welcome::begins(&url, first, console)?;
     open_page(args, &url, console);
     let served = tokio::spawn(serving.run());
@@ -152,6 +165,7 @@ async fn simulated(
             clusters: world.members.iter().map(|member| member.alias.clone()).collect(),
             nodes: world.nodes,
             pods: world.pods,
+            drain: world.drainable.clone(),
             took: SystemClock.now().duration_since(started),
             speed: args.speed,
         };
@@ -161,16 +175,20 @@ async fn simulated(
             speed: args.speed,
             repository,
             source,
+            seen,
+            metrics,
             shutdown: shutdown.clone(),
         };
-        let (_handle, mut tasks) = running::begin(world, ground, &places.kubeconfig()).await?;
+        let mut tasks = running::begin(world, ground, &places.kubeconfig()).await?;
         stands.say(console)?;
         shutdown.begun().await;
         while tasks.join_next().await.is_some() {}
     }
     // It ends with the shutdown as well; a panic of it has been told already.
     let _ = served.await;
-    console.say("stopped; registry, history and repository stay, the simulated clusters are raised anew by the next start");
+    console.say(
+        "stopped; registry, history and repository stay, the simulated clusters are raised anew by the next start",
+    );
     Ok(())
 }
 
@@ -192,7 +210,10 @@ async fn fill(args: &UpArgs, store: &Store, repository: &Repository) -> Result<b
     if store.last_change().await? > 0 {
         return Ok(false);
     }
-    let (clusters, nodes) = (args.clusters.unwrap_or(DEFAULT_CLUSTERS), args.nodes.unwrap_or(DEFAULT_NODES));
+    let (clusters, nodes) = (
+        args.clusters.unwrap_or(DEFAULT_CLUSTERS),
+        args.nodes.unwrap_or(DEFAULT_NODES),
+    );
     let mut example = demo::registry(clusters, nodes)?;
     demo::at_commit(&mut example, &repository.beginning().unwrap_or_default());
     let context = WriteContext::by("fleetwright up", SystemIds.uuid());
@@ -224,7 +245,12 @@ fn source(places: &Places, repository: &Repository) -> Result<Arc<dyn ConfigSour
     let location = GitLocation::parse(&path).map_err(|error| Failure::of(&error).while_doing(path))?;
     let name = SourceName::new("main").map_err(|error| Failure::of(&error))?;
     let options = GitOptions::new(places.mirrors());
-    Ok(Arc::new(GitSource::new(name, location, options, TreeOptions::default())))
+    Ok(Arc::new(GitSource::new(
+        name,
+        location,
+        options,
+        TreeOptions::default(),
+    )))
 }
 
 /// Opens the page in a browser, if that was asked for; where there is none, that is said and no more.
@@ -233,8 +259,7 @@ fn open_page(args: &UpArgs, url: &str, console: &mut Console) {
         return;
     }
     let program = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
-    let page = format!("{url}/docs");
-    if let Err(error) = std::process::Command::new(program).arg(&page).spawn() {
-        console.warn(&format!("{page} cannot be opened: {program}: {error}"));
+    if let Err(error) = std::process::Command::new(program).arg(url).spawn() {
+        console.warn(&format!("{url} cannot be opened: {program}: {error}"));
     }
 }

@@ -1,7 +1,11 @@
 //! The demo's configuration: a real git repository with a branch for each channel.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use jiff::Timestamp;
+use web::ChannelHead;
 
 use crate::commands::up::example;
 use crate::failure::Failure;
@@ -28,7 +32,10 @@ impl Repository {
             return match this.commit(BEGINNING) {
                 Some(_) => Ok(this),
                 None => {
-                    let failure = Failure::new(format!("{}: is there and is not the demo's repository", folder.display()));
+                    let failure = Failure::new(format!(
+                        "{}: is there and is not the demo's repository",
+                        folder.display()
+                    ));
                     Err(failure.hint("--data takes another directory"))
                 }
             };
@@ -57,7 +64,12 @@ impl Repository {
             self.git(&["branch", channel])?;
         }
         self.write(str::to_owned)?;
-        self.git(&["commit", "--quiet", "--all", "--message=A newer DNS server and node image"])?;
+        self.git(&[
+            "commit",
+            "--quiet",
+            "--all",
+            "--message=A newer DNS server and node image",
+        ])?;
         self.git(&["tag", FIRST_UPDATE])?;
         self.git(&["tag", BEGINNING, "HEAD~1"])?;
         Ok(())
@@ -97,9 +109,21 @@ impl Repository {
         Some(found.trim().to_owned())
     }
 
-    /// What all branches stand at, in one text: another text means that somebody committed.
-    pub(super) fn heads(&self) -> Option<String> {
-        self.git(&["for-each-ref", "--format=%(refname) %(objectname)", "refs/heads"]).ok()
+    /// What each branch stands at: another answer means that somebody committed.
+    pub(super) fn heads(&self) -> Option<BTreeMap<String, ChannelHead>> {
+        let format = "--format=%(refname:short)%09%(objectname)%09%(committerdate:unix)%09%(subject)";
+        let text = self.git(&["for-each-ref", format, "refs/heads"]).ok()?;
+        let head = |line: &str| {
+            let mut parts = line.splitn(4, '\t');
+            let (name, commit, seconds) = (parts.next()?, parts.next()?, parts.next()?);
+            let head = ChannelHead {
+                config: commit.to_owned(),
+                summary: parts.next().map(str::to_owned),
+                committed_at: seconds.parse().ok().and_then(|at| Timestamp::from_second(at).ok()),
+            };
+            Some((name.to_owned(), head))
+        };
+        Some(text.lines().filter_map(head).collect())
     }
 
     /// Moves a channel from the beginning to the first update; nothing happens if somebody moved it elsewhere.
@@ -120,7 +144,8 @@ impl Repository {
         let ceiling = self.0.parent().unwrap_or(&self.0);
         command.env("GIT_CEILING_DIRECTORIES", ceiling);
         let output = command.arg("-C").arg(&self.0).args(args).output().map_err(|error| {
-            Failure::new(format!("git: {error}")).hint("the demo keeps its configuration in a git repository: install git")
+            Failure::new(format!("git: {error}"))
+                .hint("the demo keeps its configuration in a git repository: install git")
         })?;
         if output.status.success() {
             return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
@@ -142,7 +167,10 @@ mod tests {
         let (begin, first) = (repository.beginning(), repository.first_update());
         assert!(begin.is_some() && begin != first);
         let stands = |channel: &str| repository.commit(&format!("refs/heads/{channel}"));
-        assert_eq!(CHANNELS.map(stands), [first.clone(), begin.clone(), begin.clone(), begin]);
+        assert_eq!(
+            CHANNELS.map(stands),
+            [first.clone(), begin.clone(), begin.clone(), begin]
+        );
         let heads = repository.heads();
         repository.promote("alpha").unwrap();
         assert_eq!(stands("alpha"), first);

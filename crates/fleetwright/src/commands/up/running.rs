@@ -1,5 +1,6 @@
 //! The simulated fleet as it runs: its clusters served, its control at work, its configuration watched.
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
@@ -20,9 +21,11 @@ use tokio::task::JoinSet;
 
 use super::clock::WorldClock;
 use super::repository::{CHANNELS, Repository};
+use super::surroundings::{Fleet, Seen};
 use super::world::{self, Parts, World};
 use crate::commands::sim::kubeconfig;
 use crate::failure::Failure;
+use crate::fleet_metrics::FleetMetrics;
 
 /// How often the repository is looked at, in real time.
 const WATCH: Duration = Duration::from_secs(1);
@@ -36,6 +39,8 @@ pub(super) struct Ground {
     pub(super) speed: f64,
     pub(super) repository: Repository,
     pub(super) source: Arc<dyn ports::config_source::ConfigSource>,
+    pub(super) seen: Arc<Seen>,
+    pub(super) metrics: FleetMetrics,
     pub(super) shutdown: Shutdown,
 }
 
@@ -43,7 +48,7 @@ pub(super) struct Ground {
 ///
 /// # Errors
 /// When ports or files cannot be had.
-pub(super) async fn begin(world: World, ground: Ground, config: &Path) -> Result<(Handle, JoinSet<()>), Failure> {
+pub(super) async fn begin(world: World, ground: Ground, config: &Path) -> Result<JoinSet<()>, Failure> {
     let mut tasks = JoinSet::new();
     let mut contexts = Vec::new();
     for member in &world.members {
@@ -60,7 +65,9 @@ pub(super) async fn begin(world: World, ground: Ground, config: &Path) -> Result
     }
     kubeconfig::write(config, MARK, &contexts)?;
     remember(&ground.store, &world).await?;
-    let clouds = Arc::new(CloudsByProvider::new(Arc::new(world.fleet.hold().await.clouds().clone())));
+    let clouds = Arc::new(CloudsByProvider::new(Arc::new(
+        world.fleet.hold().await.clouds().clone(),
+    )));
     let reach = world::reach(Parts {
         registry: ground.store.clone(),
         ledger: ground.store.clone(),
@@ -77,9 +84,25 @@ pub(super) async fn begin(world: World, ground: Ground, config: &Path) -> Result
     tasks.spawn(async move { manager.run(async move { end.begun().await }).await });
     let end = ground.shutdown.clone();
     tasks.spawn(async move { rollouts.run(async move { end.begun().await }).await });
-    let watching = watch(ground.repository.clone(), Arc::clone(&ground.store), handle.clone());
+    let counting = ground.metrics.follow(Arc::clone(&ground.store), Some(handle.clone()));
+    until(&mut tasks, &ground.shutdown, counting);
+    let servers = world.members.iter();
+    ground.seen.stands(Fleet {
+        handle: handle.clone(),
+        servers: servers
+            .map(|member| (member.id.clone(), member.server.clone()))
+            .collect(),
+        clock: ground.clock.clone(),
+        scaled: (ground.speed - 1.0).abs() > f64::EPSILON,
+    });
+    let watching = watch(
+        ground.repository.clone(),
+        Arc::clone(&ground.store),
+        handle,
+        ground.seen,
+    );
     until(&mut tasks, &ground.shutdown, watching);
-    Ok((handle, tasks))
+    Ok(tasks)
 }
 
 /// Runs something until the shutdown begins.
@@ -133,15 +156,16 @@ async fn remember(store: &Store, world: &World) -> Result<(), Failure> {
 }
 
 /// Wakes the manager when somebody committed, and lets the first update travel from channel to channel.
-async fn watch(repository: Repository, store: Arc<Store>, handle: Handle) {
-    let mut known = None;
+async fn watch(repository: Repository, store: Arc<Store>, handle: Handle, seen: Arc<Seen>) {
+    let mut known = BTreeMap::new();
     loop {
         let look = repository.clone();
         let heads = tokio::task::spawn_blocking(move || look.heads()).await.ok().flatten();
-        if heads.is_some() && heads != known {
-            if known.is_some() {
+        if let Some(heads) = heads.filter(|heads| *heads != known) {
+            if !known.is_empty() {
                 handle.configuration_moved();
             }
+            seen.moved(heads.clone());
             known = heads;
         }
         if let Some(channel) = next_channel(&repository, &store).await {
@@ -164,7 +188,9 @@ async fn next_channel(repository: &Repository, store: &Store) -> Option<&'static
     let found = tokio::task::spawn_blocking(move || {
         let begin = look.beginning()?;
         let head = |channel: &str| look.commit(&format!("refs/heads/{channel}"));
-        let waits = CHANNELS.iter().position(|channel| head(channel).as_ref() == Some(&begin))?;
+        let waits = CHANNELS
+            .iter()
+            .position(|channel| head(channel).as_ref() == Some(&begin))?;
         let before = *CHANNELS.get(waits.checked_sub(1)?)?;
         Some((*CHANNELS.get(waits)?, before, head(before)?))
     });
@@ -173,7 +199,10 @@ async fn next_channel(repository: &Repository, store: &Store) -> Option<&'static
         channel: Some(before.to_owned()),
         ..ClusterFilter::default()
     };
-    let clusters = store.list_clusters(&filter, Detail::Full, &PageRequest::all()).await.ok()?;
+    let clusters = store
+        .list_clusters(&filter, Detail::Full, &PageRequest::all())
+        .await
+        .ok()?;
     let done = clusters.items.iter().map(|one| &one.object).all(|cluster| {
         cluster.lifecycle_status == LifecycleStatus::Decommissioned
             || cluster.status.current_version == ClusterVersion::of(commit.clone(), cluster).to_string()

@@ -9,9 +9,13 @@ use crate::console::Console;
 use crate::failure::Failure;
 use crate::settings::DEFAULT_SERVER;
 
-/// How this program was called.
-fn program() -> String {
-    std::env::args().next().unwrap_or_else(|| "fleetwright".to_owned())
+/// How this program is called from any directory.
+pub(super) fn program() -> String {
+    let called = std::env::args().next().unwrap_or_else(|| "fleetwright".to_owned());
+    if !called.contains('/') {
+        return called;
+    }
+    std::path::absolute(&called).map_or(called, |path| path.display().to_string())
 }
 
 /// A line that points clients to a server that is not where they look by themselves.
@@ -64,6 +68,7 @@ pub(super) struct Stands<'a> {
     pub(super) clusters: Vec<String>,
     pub(super) nodes: usize,
     pub(super) pods: usize,
+    pub(super) drain: Option<(String, String)>,
     pub(super) took: SignedDuration,
     pub(super) speed: f64,
 }
@@ -84,7 +89,16 @@ impl Stands<'_> {
             let found = self.clusters.iter().find(|alias| *alias == name);
             found.or(self.clusters.first()).cloned().unwrap_or_default()
         };
-        let (block, drain) = (of("abckub-test"), of("foobarlab"));
+        let block = of("foobarlab-test");
+        let drain = match &self.drain {
+            None => String::new(),
+            Some((cluster, node)) => format!(
+                "3. Drain a node, and see its pods go elsewhere:\n\
+                 \u{20} kubectl --context {cluster} drain {node} --ignore-daemonsets --delete-emptydir-data --force\n\
+                 \u{20} kubectl --context {cluster} get nodes\n\
+                 \u{20} kubectl --context {cluster} uncordon {node}\n\n"
+            ),
+        };
         let begins = if self.first {
             "An update has begun by itself: a newer DNS server and node image, on dev now, then on alpha, beta and stable,\n\
              each when all clusters of the one before are done.\n"
@@ -94,12 +108,16 @@ impl Stands<'_> {
         let speed = if (self.speed - 1.0).abs() < f64::EPSILON {
             String::new()
         } else {
-            format!("Simulated time runs {} times as fast; ages that clients show are off by that.\n", self.speed)
+            format!(
+                "Simulated time runs {} times as fast; ages that clients show are off by that.\n",
+                self.speed
+            )
         };
         format!(
             "\n{clusters} clusters stand with {nodes} nodes and {pods} pods, raised in {took:.1} s.\n\
              {begins}{speed}\
              \n\
+             \u{20} fleet page             {url}\n\
              \u{20} API, to read and try   {url}/docs\n\
              \u{20} metrics                {url}/metrics\n\
              \u{20} configuration          {repository} (git; branches dev, alpha, beta, stable)\n\
@@ -121,11 +139,7 @@ impl Stands<'_> {
              \u{20} {program} get clusters\n\
              \u{20} {program} unblock {block}\n\
              \n\
-             3. Drain a node, and see its pods go elsewhere:\n\
-             \u{20} NODE=$(kubectl --context {drain} get nodes -l node.kubernetes.io/node-pool=worker-default -o name | head -n 1)\n\
-             \u{20} kubectl --context {drain} drain $NODE --ignore-daemonsets --delete-emptydir-data --force --timeout 60s\n\
-             \u{20} kubectl --context {drain} get pods --all-namespaces -o wide\n\
-             \n\
+             {drain}\
              Only this machine can connect, and nobody is asked for a token. Ctrl-C stops it; the data stay.\n",
             clusters = self.clusters.len(),
             nodes = self.nodes,

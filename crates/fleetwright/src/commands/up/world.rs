@@ -22,6 +22,7 @@ use ports::ledger::{Entry, EntryFilter};
 use ports::registry::{ClusterFilter, Detail, PageRequest};
 use ports::{Classified, Clock, Fault, Ledger, Registry, Retry, SeededIds, WriteContext};
 use render::FactsFile;
+use serde_json::Value;
 use store::MemoryRegistry;
 use twin::{ClusterSpec, Fleet, FleetSpec, SharedFleet};
 
@@ -54,6 +55,8 @@ pub(super) struct World {
     pub(super) troubles: Vec<String>,
     pub(super) nodes: usize,
     pub(super) pods: usize,
+    /// A cluster and a node of it that can be drained: no pod there refuses to go.
+    pub(super) drainable: Option<(String, String)>,
 }
 
 /// A simulated cluster.
@@ -61,6 +64,7 @@ pub(super) struct Member {
     pub(super) id: ClusterId,
     pub(super) alias: String,
     pub(super) api: FaultyApi<ApiServer>,
+    pub(super) server: ApiServer,
 }
 
 /// Raises the fleet. It blocks the thread that it is called on, which must not be one of a runtime.
@@ -119,8 +123,15 @@ async fn raised(plan: Plan, clock: &Arc<WorldClock>) -> Result<World, Failure> {
     }
     fleet.look();
     fleet.settle().await;
-    let count = |resource| fleet.clusters().iter().map(|one| one.server().read_all("", resource, "").len()).sum();
+    let count = |resource| {
+        fleet
+            .clusters()
+            .iter()
+            .map(|one| one.server().read_all("", resource, "").len())
+            .sum()
+    };
     let (nodes, pods) = (count("nodes"), count("pods"));
+    let drainable = drainable(&fleet, &plan.clusters);
     drop(fleet);
     Ok(World {
         fleet: shared,
@@ -129,6 +140,29 @@ async fn raised(plan: Plan, clock: &Arc<WorldClock>) -> Result<World, Failure> {
         troubles,
         nodes,
         pods,
+        drainable,
+    })
+}
+
+/// A node of the default pool without troublemakers, best in a cluster that is blocked: no update replaces it meanwhile.
+fn drainable(fleet: &Fleet, clusters: &[Cluster]) -> Option<(String, String)> {
+    let blocked = |cluster: &&Cluster| !cluster.config_items.contains_key(Block::CONFIG_ITEM);
+    let mut ordered: Vec<&Cluster> = clusters.iter().collect();
+    ordered.sort_by_key(blocked);
+    ordered.into_iter().find_map(|cluster| {
+        let server = fleet.cluster(cluster.id.as_str()).ok()?.server();
+        let (nodes, pods) = (server.read_all("", "nodes", ""), server.read_all("", "pods", ""));
+        let trouble = |name: &str| {
+            let of = |pod: &Value| pod["spec"]["nodeName"] == name && pod["metadata"]["namespace"] == "trouble";
+            pods.iter().any(of)
+        };
+        let pool = |node: &&Value| node["metadata"]["labels"]["node.kubernetes.io/node-pool"] == "worker-default";
+        let names = nodes
+            .iter()
+            .filter(pool)
+            .filter_map(|node| node["metadata"]["name"].as_str());
+        let name = names.into_iter().find(|name| !trouble(name))?;
+        Some((cluster.alias.to_string(), name.to_owned()))
     })
 }
 
@@ -173,6 +207,7 @@ fn members(fleet: &Fleet, clusters: &[Cluster]) -> Vec<Member> {
             id: cluster.id.clone(),
             alias: cluster.alias.to_string(),
             api: found.api(),
+            server: found.server().clone(),
         })
     };
     clusters.iter().filter_map(of).collect()
@@ -269,7 +304,9 @@ async fn memories(scratch: &MemoryRegistry) -> Result<Vec<Entry>, Failure> {
     let mut all = Vec::new();
     for kind in MEMORIES {
         let kind = kind.parse().map_err(|error: model::Invalid| Failure::of(&error))?;
-        let page = scratch.list_entries(&EntryFilter::of(kind), &PageRequest::all()).await?;
+        let page = scratch
+            .list_entries(&EntryFilter::of(kind), &PageRequest::all())
+            .await?;
         all.extend(page.items);
     }
     Ok(all)
