@@ -130,7 +130,7 @@ async fn manage(reach: Arc<Reach>, pace: Pace, store: Arc<Store>, shutdown: Shut
         tokio::select! {
             biased;
             () = manager => {}
-            () = lost(&*store, lease, &holder) => tracing::warn!(holder, "another replica manages the clusters now"),
+            () = lost(&store, lease, &holder) => tracing::warn!(holder, "another replica manages the clusters now"),
         }
     }
     if let Ok(lease) = store.claim(&name, &holder, TERM).await {

@@ -77,7 +77,7 @@ pub(super) async fn run(args: UpArgs, env: &Env, console: &mut Console) -> Resul
     service::init_tracing(service::LogFormat::Text, filter, console.colour()).map_err(|error| Failure::of(&error))?;
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, args.port));
     let access = Access::Open(Loopback::new(address).map_err(|error| Failure::of(&error))?);
-    let database = DatabaseUrl::sqlite(&places.registry());
+    let database = DatabaseUrl::sqlite(places.registry());
     let begin = begin(&database, &places.registry()).await?;
     let living = Arc::new(ScaledClock::new(Arc::new(SystemClock), begin, args.speed));
     let seen = Arc::new(Seen::default());
