@@ -114,7 +114,7 @@ fn capacity(view: &View<'_>, found: &mut Vec<Violation>) {
     for node in view.nodes() {
         let (mut used, mut count) = (Amounts::default(), 0_i64);
         for pod in view.pods_on(&node.name) {
-            if pod.started && !pod.phase.is_terminal() {
+            if pod.started.is_some() && !pod.phase.is_terminal() {
                 used.add(&pod.requests);
                 count += 1;
             }
@@ -159,11 +159,11 @@ fn addresses(view: &View<'_>, found: &mut Vec<Violation>) {
 /// What is wrong with a pod's status.
 fn status(view: &View<'_>, pod: &PodView) -> Option<&'static str> {
     use crate::cache::Phase;
-    if pod.started && pod.node.is_none() {
+    if pod.started.is_some() && pod.node.is_none() {
         return Some("it has a start time and no node");
     }
     match pod.phase {
-        Phase::Running if !pod.started => Some("it runs and has no start time"),
+        Phase::Running if pod.started.is_none() => Some("it runs and has no start time"),
         Phase::Running if pod.ip.is_none() => Some("it runs and has no address"),
         Phase::Pending | Phase::Succeeded | Phase::Failed if pod.ready => Some("it is ready and does not run"),
         _ if pod.ready && pod.node.as_ref().is_some_and(|node| view.node(node).is_none()) => {

@@ -92,6 +92,15 @@ pub struct PodNetwork {
     pub ports: Box<[NamedPort]>,
 }
 
+/// What autoscalers measure pods by.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct PodMeasures {
+    /// The annotations of the simulation: what the pod uses, and how its programs behave.
+    pub annotations: BTreeMap<Box<str>, Box<str>>,
+    /// Its containers by name, with what each asks for, as quantities.
+    pub containers: Box<[(Box<str>, BTreeMap<Box<str>, Box<str>>)]>,
+}
+
 /// A pod, compact.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PodView {
@@ -125,12 +134,14 @@ pub struct PodView {
     pub requests: Arc<Amounts>,
     /// How Services reach it; shared with equal pods.
     pub network: Arc<PodNetwork>,
+    /// What autoscalers measure it by; shared with equal pods.
+    pub measures: Arc<PodMeasures>,
     /// The claims that its volumes name.
     pub claims: Box<[Box<str>]>,
     /// Its priority.
     pub priority: i32,
-    /// Whether a kubelet has taken it on.
-    pub started: bool,
+    /// When a kubelet has taken it on.
+    pub started: Option<Timestamp>,
     /// Its address.
     pub ip: Option<Ipv4Addr>,
     /// Whether it mirrors a static pod of its node.
@@ -189,9 +200,10 @@ impl PodView {
             deletion_grace: metadata.deletion_grace_period_seconds.unwrap_or(0),
             requests: pool.amounts(spec.requests()),
             network: pool.network(spec.network()),
+            measures: pool.measures(spec.measures(&metadata.annotations)),
             claims: spec.claims(),
             priority: spec.priority,
-            started: status.start_time.is_some(),
+            started: status.start_time,
             ip: status.pod_ip.parse().ok(),
             mirror: metadata.annotations.contains_key("kubernetes.io/config.mirror"),
             restarts: status
@@ -211,6 +223,7 @@ pub(super) struct Pool {
     owners: BTreeMap<Box<str>, Arc<Owner>>,
     amounts: BTreeSet<Arc<Amounts>>,
     networks: BTreeSet<Arc<PodNetwork>>,
+    measures: BTreeSet<Arc<PodMeasures>>,
     reads: u32,
 }
 
@@ -235,6 +248,10 @@ impl Pool {
 
     fn network(&mut self, network: PodNetwork) -> Arc<PodNetwork> {
         share(&mut self.networks, network)
+    }
+
+    fn measures(&mut self, measures: PodMeasures) -> Arc<PodMeasures> {
+        share(&mut self.measures, measures)
     }
 
     fn owner(&mut self, raw: &RawOwner<'_>) -> Arc<Owner> {
@@ -262,6 +279,7 @@ impl Pool {
         self.owners.retain(|_, owner| Arc::strong_count(owner) > 1);
         self.amounts.retain(|amounts| Arc::strong_count(amounts) > 1);
         self.networks.retain(|network| Arc::strong_count(network) > 1);
+        self.measures.retain(|measures| Arc::strong_count(measures) > 1);
     }
 }
 
@@ -367,6 +385,8 @@ struct RawPort<'a> {
 #[serde(rename_all = "camelCase")]
 struct RawContainer<'a> {
     #[serde(borrow, default)]
+    name: Cow<'a, str>,
+    #[serde(borrow, default)]
     resources: RawResources<'a>,
     #[serde(borrow)]
     restart_policy: Option<Cow<'a, str>>,
@@ -418,6 +438,24 @@ impl RawSpec<'_> {
             .iter()
             .filter_map(|volume| volume.persistent_volume_claim.as_ref());
         claims.map(|claim| (*claim.claim_name).into()).collect()
+    }
+
+    fn measures(&self, annotations: &List<'_>) -> PodMeasures {
+        let own = |list: &List<'_>| {
+            let text = |text: &Cow<'_, str>| Box::<str>::from(&**text);
+            list.iter()
+                .map(|(key, value)| (text(key), text(value)))
+                .collect::<BTreeMap<_, _>>()
+        };
+        let mut annotations = own(annotations);
+        annotations.retain(|key, _| key.starts_with(crate::annotations::PREFIX));
+        let containers = self.containers.iter();
+        PodMeasures {
+            annotations,
+            containers: containers
+                .map(|container| ((*container.name).into(), own(&container.resources.requests)))
+                .collect(),
+        }
     }
 
     fn network(&self) -> PodNetwork {

@@ -18,7 +18,7 @@ fn lack(view: &View<'_>, pod: &PodView) -> Option<Lack> {
     let node = view.node(pod.node.as_deref()?)?;
     let (mut used, mut count) = (Amounts::default(), 0_i64);
     let others = view.pods_on(&node.name);
-    for other in others.filter(|other| other.started && !other.phase.is_terminal() && other.uid != pod.uid) {
+    for other in others.filter(|other| other.started.is_some() && !other.phase.is_terminal() && other.uid != pod.uid) {
         used.add(&other.requests);
         count += 1;
     }

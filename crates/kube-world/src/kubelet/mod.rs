@@ -128,7 +128,7 @@ impl Kubelets {
         if pod.phase.is_terminal() && pod.deleting_by.is_none() {
             return Vec::new();
         }
-        if !pod.started && pod.deleting_by.is_none() {
+        if pod.started.is_none() && pod.deleting_by.is_none() {
             let refusal = admission::refuse(view, pod, key);
             if !refusal.is_empty() {
                 return refusal;

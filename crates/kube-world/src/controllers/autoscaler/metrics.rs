@@ -8,12 +8,11 @@
 use model::quantity::Quantity;
 use serde_json::{Value, json};
 
+use crate::annotations::PREFIX;
 use crate::controllers::support::tree::text;
 
 /// The config map with the values of a namespace.
 pub const METRICS_CONFIG_MAP: &str = "fleetwright-metrics";
-/// What the annotations of pods begin with.
-const PREFIX: &str = "sim.fleetwright.dev/";
 
 /// Names of measurements, for those who set them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,11 +58,6 @@ impl Metrics {
 /// A value in thousandths.
 pub(super) fn millis(value: &str) -> Option<i64> {
     value.parse::<Quantity>().ok()?.to_millis()
-}
-
-/// The value of an annotation of a pod, in thousandths.
-pub(super) fn of_pod(pod: &Value, annotation: &str) -> Option<i64> {
-    millis(text(pod, &["metadata", "annotations", annotation])?)
 }
 
 /// The value under a key of the config map, in thousandths.

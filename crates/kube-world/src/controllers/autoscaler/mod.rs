@@ -17,7 +17,7 @@ use kube_sim::LabelSelector;
 use serde_json::Value;
 
 use crate::controllers::support::interest::{is_counted, selecting};
-use crate::controllers::support::pods::PodExt;
+use crate::controllers::support::pods::Pod;
 use crate::controllers::support::scale;
 use crate::controllers::support::tree::{at, int, text};
 use crate::engine::{Action, Change, Controller, View};
@@ -71,10 +71,7 @@ impl Controller for Autoscalers {
             return Vec::new();
         };
         let (target, pods) = match target(view, &autoscaler, &key.namespace) {
-            Ok((target, selector)) => {
-                let pods = view.selected(&key.namespace, &selector).into_iter();
-                (Ok(target), pods.filter_map(|pod| view.object(&pod.key())).collect())
-            }
+            Ok((target, selector)) => (Ok(target), view.selected(&key.namespace, &selector)),
             Err(why) => (Err(why), Vec::new()),
         };
         let values = view.get(Kind::CONFIG_MAP, &key.namespace, METRICS_CONFIG_MAP);
@@ -100,8 +97,8 @@ fn is_wish(change: &Change) -> bool {
 
 /// Whether a write of a pod can change what is measured.
 fn is_measured(change: &Change) -> bool {
-    let annotations = |object: Option<&Value>| object.and_then(|pod| at(pod, &["metadata", "annotations"])).cloned();
-    is_counted(change) || annotations(change.before()) != annotations(change.after())
+    let measures = |pod: &Option<Pod>| pod.as_ref().map(|pod| pod.measures.clone());
+    is_counted(change) || measures(&change.pod_before) != measures(&change.pod_after)
 }
 
 /// The target of an autoscaler and the selector of its pods.

@@ -4,11 +4,12 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::behaviour::{History, Limits, Rules, normalise};
-use super::metrics::{Metrics, millis, of_map, of_pod};
+use super::metrics::{Metrics, millis, of_map};
 use super::replicas::{Aim, MeasuredPod, Proposal, per_pod, shared, whole};
 use crate::controllers::support::acts::Acts;
 use crate::controllers::support::conditions::{self, Habit, Says};
-use crate::controllers::support::tree::{annotation, at, int, list, set, stamp, text, time};
+use crate::controllers::support::pods::{Pod, PodExt};
+use crate::controllers::support::tree::{annotation, at, int, list, set, stamp, text};
 use crate::kind::{Key, Kind};
 
 /// Where an autoscaler keeps what it recommended and did: planners remember nothing themselves.
@@ -36,7 +37,7 @@ pub(crate) struct Input<'a> {
     /// The target, or why it cannot be scaled.
     pub(crate) target: Result<Target, String>,
     /// The target's pods.
-    pub(crate) pods: &'a [Value],
+    pub(crate) pods: &'a [&'a Pod],
     /// The values of the namespace.
     pub(crate) values: Option<&'a Value>,
     pub(crate) now: Timestamp,
@@ -376,8 +377,8 @@ fn value(
     let goal = |name: &str| text(metric, &[field, "target", name]).and_then(millis);
     let proposal = match (goal("value"), goal("averageValue")) {
         (Some(goal), _) => {
-            let is_ready = |pod: &&Value| conditions::is_true(pod.get("status").unwrap_or(&Value::Null), "Ready");
-            let ready = i64::try_from(input.pods.iter().filter(is_ready).count()).unwrap_or(i64::MAX);
+            let ready = input.pods.iter().filter(|pod| pod.ready).count();
+            let ready = i64::try_from(ready).unwrap_or(i64::MAX);
             set(&mut shown, &[field, "current", "value"], format!("{found}m"));
             whole(found, goal, target.wanted, ready)
         }
@@ -395,30 +396,24 @@ fn value(
 
 /// The pods with what was measured; for a resource every container has to ask for some of it.
 fn measured(input: &Input<'_>, annotation: &str, resource: &str) -> Result<Vec<MeasuredPod>, String> {
-    let read = |pod: &Value| -> Result<MeasuredPod, String> {
+    let read = |pod: &&Pod| -> Result<MeasuredPod, String> {
         let mut request = 0_i64;
-        for container in list(pod, &["spec", "containers"])
-            .iter()
-            .filter(|_| !resource.is_empty())
-        {
-            let asked = text(container, &["resources", "requests", resource]).and_then(millis);
-            let name = text(container, &["name"]).unwrap_or_default();
-            let own = text(pod, &["metadata", "name"]).unwrap_or_default();
-            request = request.saturating_add(
-                asked.ok_or_else(|| format!("missing request for {resource} in container {name} of Pod {own}"))?,
-            );
+        for (name, requests) in pod.measures.containers.iter().filter(|_| !resource.is_empty()) {
+            let asked = requests.get(resource).and_then(|asked| millis(asked));
+            request = request
+                .saturating_add(asked.ok_or_else(|| {
+                    format!("missing request for {resource} in container {name} of Pod {}", pod.name)
+                })?);
         }
-        let empty = Value::Null;
-        let ready = conditions::find(pod.get("status").unwrap_or(&empty), "Ready");
         Ok(MeasuredPod {
-            name: text(pod, &["metadata", "name"]).unwrap_or_default().to_owned(),
-            phase: text(pod, &["status", "phase"]).unwrap_or_default().to_owned(),
-            deleting: text(pod, &["metadata", "deletionTimestamp"]).is_some(),
-            ready: ready.is_some_and(|ready| text(ready, &["status"]) == Some("True")),
-            ready_changed: ready.and_then(|ready| time(ready, &["lastTransitionTime"])),
-            started: time(pod, &["status", "startTime"]),
+            name: pod.name.to_string(),
+            phase: pod.phase.as_str().to_owned(),
+            deleting: pod.is_deleting(),
+            ready: pod.ready,
+            ready_changed: pod.ready_since,
+            started: pod.started,
             request,
-            usage: of_pod(pod, annotation),
+            usage: pod.measures.annotations.get(annotation).and_then(|used| millis(used)),
         })
     };
     input.pods.iter().map(read).collect()
