@@ -27,7 +27,7 @@ fn idle_minute_of_150_clusters(bencher: Bencher<'_, '_>) {
     bencher.bench_local(|| {
         block(async {
             let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-            let fleet = Fleet::build(spec(150, 8, 100), clock.clone()).await.unwrap();
+            let fleet = Fleet::build(spec(150, 8, 12), clock.clone()).await.unwrap();
             let shared = SharedFleet::new(fleet);
             let steps = |fleet: &Fleet| fleet.clusters().iter().map(|one| one.world().steps()).sum::<u64>();
             let watch = async {
