@@ -50,7 +50,9 @@ mod kubelet;
 mod nodes;
 pub mod scheduler;
 
-pub use cache::{Amounts, NamedPort, NodeTaint, NodeView, Owner, Phase, PodMeasures, PodNetwork, PodView};
+pub use cache::{
+    Amounts, ContainerRequests, NamedPort, NodeTaint, NodeView, Owner, Phase, PodMeasures, PodNetwork, PodView,
+};
 pub use controllers::{METRICS_CONFIG_MAP, Metrics, all as controllers};
 pub use engine::{
     Action, Change, Controller, EventLog, EventType, Hold, Scheduler, Shared, SharedWorld, Sink, StepClock, View,

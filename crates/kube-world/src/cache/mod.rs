@@ -18,7 +18,7 @@ use crate::engine::Change;
 use crate::kind::Kind;
 
 pub use node::{NodeTaint, NodeView};
-pub use pod::{NamedPort, Owner, Phase, PodMeasures, PodNetwork, PodView};
+pub use pod::{ContainerRequests, NamedPort, Owner, Phase, PodMeasures, PodNetwork, PodView};
 pub use resources::Amounts;
 
 /// Namespace and name of a pod.

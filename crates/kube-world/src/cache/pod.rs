@@ -97,8 +97,17 @@ pub struct PodNetwork {
 pub struct PodMeasures {
     /// The annotations of the simulation: what the pod uses, and how its programs behave.
     pub annotations: BTreeMap<Box<str>, Box<str>>,
-    /// Its containers by name, with what each asks for, as quantities.
-    pub containers: Box<[(Box<str>, BTreeMap<Box<str>, Box<str>>)]>,
+    /// Its containers, without those for its beginning.
+    pub containers: Box<[ContainerRequests]>,
+}
+
+/// What a container asks for.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ContainerRequests {
+    /// The container's name.
+    pub name: Box<str>,
+    /// Quantities by resource.
+    pub requests: BTreeMap<Box<str>, Box<str>>,
 }
 
 /// A pod, compact.
@@ -449,12 +458,13 @@ impl RawSpec<'_> {
         };
         let mut annotations = own(annotations);
         annotations.retain(|key, _| key.starts_with(crate::annotations::PREFIX));
-        let containers = self.containers.iter();
+        let container = |container: &RawContainer<'_>| ContainerRequests {
+            name: (*container.name).into(),
+            requests: own(&container.resources.requests),
+        };
         PodMeasures {
             annotations,
-            containers: containers
-                .map(|container| ((*container.name).into(), own(&container.resources.requests)))
-                .collect(),
+            containers: self.containers.iter().map(container).collect(),
         }
     }
 

@@ -398,12 +398,13 @@ fn value(
 fn measured(input: &Input<'_>, annotation: &str, resource: &str) -> Result<Vec<MeasuredPod>, String> {
     let read = |pod: &&Pod| -> Result<MeasuredPod, String> {
         let mut request = 0_i64;
-        for (name, requests) in pod.measures.containers.iter().filter(|_| !resource.is_empty()) {
-            let asked = requests.get(resource).and_then(|asked| millis(asked));
-            request = request
-                .saturating_add(asked.ok_or_else(|| {
-                    format!("missing request for {resource} in container {name} of Pod {}", pod.name)
-                })?);
+        for container in pod.measures.containers.iter().filter(|_| !resource.is_empty()) {
+            let asked = container.requests.get(resource).and_then(|asked| millis(asked));
+            let why = || {
+                let (container, pod) = (&container.name, &pod.name);
+                format!("missing request for {resource} in container {container} of Pod {pod}")
+            };
+            request = request.saturating_add(asked.ok_or_else(why)?);
         }
         Ok(MeasuredPod {
             name: pod.name.to_string(),

@@ -111,7 +111,9 @@ fn subsets(service: &Value, backends: &[Backend]) -> (Vec<Value>, bool) {
 /// Service publishes all that is there.
 fn address(service: &Value, pod: &Pod) -> Option<(Value, bool)> {
     let published = flag(service, &["spec", "publishNotReadyAddresses"]);
-    let ip = pod.ip.filter(|_| !pod.phase.is_terminal() && (published || !pod.is_deleting()))?;
+    let ip = pod
+        .ip
+        .filter(|_| !pod.phase.is_terminal() && (published || !pod.is_deleting()))?;
     let mut address = json!({"ip": ip,
         "targetRef": {"kind": "Pod", "namespace": &*pod.namespace, "name": &*pod.name, "uid": &*pod.uid}});
     if let Some(node) = &pod.node {
