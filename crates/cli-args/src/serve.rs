@@ -12,8 +12,8 @@ use crate::registry::ServeArgs;
 /// their channels. Clusters are reached through the contexts of a kubeconfig; a context is found by the cluster's config
 /// item "kubeconfig_context", or else by its alias. This version manages clusters with the provider "kubeconfig" whose config
 /// item "fleetwright_manage" is "true": manifests, drift, pruning. It enters no cloud, so clusters of other providers are
-/// told so as their problem, and nodes are not replaced. Of several replicas on one PostgreSQL database one manages at a
-/// time; when it goes, another takes over.
+/// told so as their problem, and nodes are not replaced. Several replicas on one
+/// PostgreSQL database share the clusters by leases.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   # The registry and the manager in one process

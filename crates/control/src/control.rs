@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures::FutureExt;
-use lifecycle::{Manager, Pace, Reach};
+use lifecycle::{Claims, Manager, Pace, Reach};
 use rollout::Refresh;
 
 use crate::guard::Replica;
@@ -20,7 +20,7 @@ pub struct Options {
     pub refresh: Refresh,
     /// How nodes are replaced where no config item says it.
     pub strategies: Strategies,
-    /// Who shares the work of rollouts; nobody when absent.
+    /// Who shares the work; nobody when absent.
     pub replica: Option<Replica>,
 }
 
@@ -34,7 +34,16 @@ impl Control {
     /// Prepares it; nothing is looked at before it runs.
     #[must_use]
     pub fn new(reach: Arc<Reach>, options: Options) -> (Self, Handle) {
-        let manager = Manager::new(Arc::clone(&reach), options.pace.clone());
+        let mut pace = options.pace.clone();
+        if let Some(replica) = &options.replica {
+            // The manager's claims are on leases of their own: an update and a rollout of one cluster go side by side.
+            pace.claims.get_or_insert_with(|| Claims {
+                leases: Arc::clone(&replica.leases),
+                holder: replica.holder.clone(),
+                term: replica.ttl,
+            });
+        }
+        let manager = Manager::new(Arc::clone(&reach), pace);
         let board = Board::default();
         let handle = Handle {
             board: board.clone(),

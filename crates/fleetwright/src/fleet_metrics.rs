@@ -4,10 +4,12 @@
 //! same whichever replica did the work.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use control::Handle;
 use futures::StreamExt as _;
+use lifecycle::{Figures, Metrics};
 use model::{BlockScope, LifecycleStatus, Update};
 use ports::ledger::EntryKind;
 use ports::registry::{ClusterFilter, Detail, ObjectKind, PageRequest};
@@ -40,6 +42,11 @@ struct State {
     state: &'static str,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct End {
+    end: &'static str,
+}
+
 /// All standings, so that those that no cluster has are shown as 0.
 const STANDINGS: [&str; 5] = ["settled", "updating", "failing", "blocked", "decommissioning"];
 
@@ -50,6 +57,10 @@ pub(crate) struct FleetMetrics {
     rollouts: Family<State, Gauge>,
     updates: Family<Outcome, Counter>,
     durations: Family<Outcome, Histogram, fn() -> Histogram>,
+    passes: Family<End, Counter>,
+    pass_time: Family<End, Counter<f64, AtomicU64>>,
+    drifts: Counter,
+    written: Counter,
 }
 
 impl FleetMetrics {
@@ -60,6 +71,10 @@ impl FleetMetrics {
             rollouts: Family::default(),
             updates: Family::default(),
             durations: Family::new_with_constructor(|| Histogram::new(exponential_buckets(1.0, 2.0, 16))),
+            passes: Family::default(),
+            pass_time: Family::default(),
+            drifts: Counter::default(),
+            written: Counter::default(),
         };
         let own = registry.sub_registry_with_prefix("fleet");
         own.register("clusters", "Clusters by standing", this.clusters.clone());
@@ -79,16 +94,48 @@ impl FleetMetrics {
             Unit::Seconds,
             this.durations.clone(),
         );
+        own.register(
+            "passes",
+            "Passes of the manager here over clusters, by how they ended",
+            this.passes.clone(),
+        );
+        own.register_with_unit(
+            "pass_time",
+            "Time that passes of the manager here took in all, by how they ended",
+            Unit::Seconds,
+            this.pass_time.clone(),
+        );
+        own.register(
+            "drifts",
+            "Times that somebody was seen to have changed what was applied",
+            this.drifts.clone(),
+        );
+        own.register(
+            "objects_written",
+            "Objects that the manager here wrote to clusters",
+            this.written.clone(),
+        );
         this
     }
 
     /// Keeps them up to date, for ever.
-    pub(crate) async fn follow<S: Registry + Ledger>(self, store: Arc<S>, handle: Option<Handle>) {
-        futures::join!(self.count(&*store, handle), self.watch(&*store));
+    pub(crate) async fn follow<S: Registry + Ledger>(
+        self,
+        store: Arc<S>,
+        figures: Option<Arc<Metrics>>,
+        handle: Option<Handle>,
+    ) {
+        futures::join!(self.count(&*store, figures, handle), self.watch(&*store));
     }
 
-    async fn count<S: Registry + Ledger>(&self, store: &S, handle: Option<Handle>) {
+    async fn count<S: Registry + Ledger>(&self, store: &S, figures: Option<Arc<Metrics>>, handle: Option<Handle>) {
+        let mut before = Figures::default();
         loop {
+            if let Some(figures) = &figures {
+                let now = figures.read();
+                self.grown(&before, &now);
+                before = now;
+            }
             if let Err(error) = self.counted(store).await {
                 tracing::debug!(%error, "clusters cannot be counted");
             }
@@ -100,6 +147,21 @@ impl FleetMetrics {
             }
             SystemClock.sleep(COUNT).await;
         }
+    }
+
+    /// Adds what the manager has done since it was asked last.
+    fn grown(&self, before: &Figures, now: &Figures) {
+        for (end, spent) in &now.passes {
+            let (end, old) = (End { end }, before.passes.get(end).copied().unwrap_or_default());
+            self.passes
+                .get_or_create(&end)
+                .inc_by(spent.count.saturating_sub(old.count));
+            let time = spent.time.saturating_sub(old.time).as_secs_f64();
+            self.pass_time.get_or_create(&end).inc_by(time);
+        }
+        self.drifts.inc_by(now.drifts.saturating_sub(before.drifts));
+        self.written
+            .inc_by(now.objects_written.saturating_sub(before.objects_written));
     }
 
     async fn counted<S: Registry + Ledger>(&self, store: &S) -> Result<(), RegistryError> {

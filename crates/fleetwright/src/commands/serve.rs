@@ -10,23 +10,20 @@ use git_source::{DirectoryIds, GitOptions, SourceOptions, SourceSpec, TreeOption
 use lifecycle::connect::{CloudSource, FactSource, Trouble};
 use lifecycle::need::EXISTING;
 use lifecycle::queue::Limits;
-use lifecycle::{Configuration, Manager, Pace, Reach, Settings};
+use lifecycle::{Claims, Configuration, Manager, Pace, Reach, Settings};
 use model::Cluster;
 use ports::cloud::Cloud;
 use ports::config_source::ConfigSources;
-use ports::{Classified, Clock as _, Fault, Ids as _, LeaseName, Leases, Retry, SystemClock, SystemIds};
+use ports::{Classified, Fault, Ids as _, Retry, SystemClock, SystemIds};
 use render::Facts;
-use service::Shutdown;
-use store::Store;
 
 use super::up::existing::Contexts;
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::settings::Env;
 
-/// How long the manager's lease lasts without being renewed, and how often it is.
-const TERM: Duration = Duration::from_secs(30);
-const RENEW: Duration = Duration::from_secs(10);
+/// How long a replica that dies keeps the cluster that it works on from others.
+const TERM: Duration = Duration::from_secs(60);
 
 pub(super) async fn run(
     args: ServeRolesArgs,
@@ -42,8 +39,7 @@ pub(super) async fn run(
     let parts = if manages { Some(parts(&args, env)?) } else { None };
     let serving = super::registry::serving(&args.server, token_file, env, console).await?;
     let (store, shutdown, metrics) = (Arc::clone(&serving.store), serving.shutdown(), serving.metrics());
-    let follows = tokio::spawn(metrics.follow(Arc::clone(&store), None));
-    let managing = parts.map(|parts| {
+    let manager = parts.map(|parts| {
         let reach = Arc::new(Reach {
             registry: store.clone(),
             ledger: store.clone(),
@@ -63,9 +59,20 @@ pub(super) async fn run(
                 fleet: usize::from(args.concurrency.max(1)),
                 ..Limits::default()
             },
+            claims: Some(Claims {
+                leases: store.clone(),
+                holder: format!("{}-{}", std::process::id(), SystemIds.uuid()),
+                term: TERM,
+            }),
             ..Pace::default()
         };
-        tokio::spawn(manage(reach, pace, Arc::clone(&store), shutdown.clone()))
+        Manager::new(reach, pace)
+    });
+    let figures = manager.as_ref().map(Manager::metrics);
+    let follows = tokio::spawn(metrics.follow(Arc::clone(&store), figures, None));
+    let managing = manager.map(|manager| {
+        let end = shutdown.clone();
+        tokio::spawn(manager.run(async move { end.begun().await }))
     });
     serving.run().await;
     follows.abort();
@@ -109,52 +116,6 @@ fn parts(args: &ServeRolesArgs, env: &Env) -> Result<Parts, Failure> {
         sources: ConfigSources::new(sources).map_err(|error| Failure::of(&error))?,
         contexts: Contexts::new(kubeconfig.clone()),
     })
-}
-
-/// Manages while this replica holds the lease. When it is lost, the manager is dropped between two steps and the next
-/// holder looks again and goes on.
-async fn manage(reach: Arc<Reach>, pace: Pace, store: Arc<Store>, shutdown: Shutdown) {
-    let Ok(name) = LeaseName::new("lifecycle") else { return };
-    let holder = format!("{}-{}", std::process::id(), SystemIds.uuid());
-    while !shutdown.has_begun() {
-        let Ok(lease) = store.claim(&name, &holder, TERM).await else {
-            tokio::select! {
-                biased;
-                () = shutdown.begun() => return,
-                () = SystemClock.sleep(RENEW) => continue,
-            }
-        };
-        tracing::info!(holder, "this replica manages the clusters");
-        let end = shutdown.clone();
-        let manager = Manager::new(Arc::clone(&reach), pace.clone()).run(async move { end.begun().await });
-        tokio::select! {
-            biased;
-            () = manager => {}
-            () = lost(&store, lease, &holder) => tracing::warn!(holder, "another replica manages the clusters now"),
-        }
-    }
-    if let Ok(lease) = store.claim(&name, &holder, TERM).await {
-        // One that cannot be given back expires.
-        let _ = store.release(&lease).await;
-    }
-}
-
-/// Renews a lease; returns when it is lost, or could not be renewed in time.
-async fn lost(store: &Store, mut lease: ports::Lease, holder: &str) {
-    loop {
-        SystemClock.sleep(RENEW).await;
-        match store.renew(&lease, TERM).await {
-            Ok(renewed) => lease = renewed,
-            Err(error) if error.retry() == Retry::Never => return,
-            Err(error) => {
-                tracing::warn!(%error, holder, "the lease cannot be renewed");
-                // Before it ends for others, it ends for us.
-                if SystemClock.now() + RENEW >= lease.expires_at {
-                    return;
-                }
-            }
-        }
-    }
 }
 
 /// No cloud: clusters that others built get manifests only, and no others can be looked after.

@@ -78,13 +78,16 @@ pub(super) async fn begin(world: World, ground: Ground, config: &Path) -> Result
     })?;
     let (control, handle) = Control::new(Arc::new(reach), options(ground.speed));
     let (manager, rollouts) = control.into_parts();
+    let figures = manager.metrics();
     let fleet = world.fleet;
     until(&mut tasks, &ground.shutdown, async move { fleet.run().await });
     let end = ground.shutdown.clone();
     tasks.spawn(async move { manager.run(async move { end.begun().await }).await });
     let end = ground.shutdown.clone();
     tasks.spawn(async move { rollouts.run(async move { end.begun().await }).await });
-    let counting = ground.metrics.follow(Arc::clone(&ground.store), Some(handle.clone()));
+    let counting = ground
+        .metrics
+        .follow(Arc::clone(&ground.store), Some(figures), Some(handle.clone()));
     until(&mut tasks, &ground.shutdown, counting);
     let servers = world.members.iter();
     ground.seen.stands(Fleet {
