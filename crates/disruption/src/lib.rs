@@ -9,6 +9,7 @@
 //!
 //! Main types: [`ClusterView`] (pods, budgets, nodes with indices, updated object by object), [`Policy`] (the numbers),
 //! [`PodDecision`] and [`NodeDecision`] with their [`Verdict`], [`Reason`] and [`Evidence`], [`Rule`] (every guard by name).
+//! [`ClusterObjects`] makes a view of a dump's objects.
 //! Main functions: [`decide_pod`], [`decide_node`], [`decide_cluster`] for now; [`decide_pool`] for which nodes go next;
 //! [`gone_at_latest`], [`expected`] and [`forecast_pool`] for later; [`explain_pod`] and [`explain_node`] for people.
 //!
@@ -44,6 +45,7 @@ mod labels;
 pub mod marking;
 mod names;
 mod node;
+mod objects;
 mod order;
 mod pacing;
 mod pod;
@@ -66,6 +68,7 @@ pub use forecast::{Forecast, NodeForecast, OwnerShare, Refusal, forecast_pool, w
 pub use labels::{Labels, Requirement, Selector};
 pub use names::{BudgetKey, NodeName, PodKey, PoolName, Zone};
 pub use node::{Block, NodeMark, NodeState};
+pub use objects::{ClusterObjects, ObjectError, POOL_LABELS, ZONE_LABEL, newest_instant, read_node};
 pub use order::{node_order, pod_order};
 pub use pacing::{NewNode, PoolDecision, PoolLimits, PoolWait, decide_pool};
 pub use pod::{HOLD_ANNOTATIONS, OPERATOR_DRAINING, Owner, Phase, PodKind, PodState, Readiness, Termination};
@@ -76,6 +79,6 @@ pub use policy::{
 pub use read::{ReadError, read_budget, read_labels, read_pod};
 pub use removal::{Group, RemovalStep, RemovedPool, grow, removal_step};
 pub use rule::{Rule, Rules};
-pub use sentence::{explain_node, explain_pod, explain_pool_wait};
+pub use sentence::{explain_instant, explain_node, explain_pod, explain_pool_wait, explain_reason};
 pub use time::{clock, short};
 pub use view::ClusterView;

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::budget::{Amount, AmountError, Budget, Limit, UnhealthyPods};
 use crate::labels::{Labels, Selector};
+use crate::marking::MarkError;
 use crate::names::{BudgetKey, NodeName, PodKey};
 use crate::pod::{HOLD_ANNOTATIONS, Owner, Phase, PodKind, PodState, Readiness, Termination};
 use crate::time::{after, before};
@@ -48,6 +49,9 @@ pub enum ReadError {
         #[source]
         source: AmountError,
     },
+    /// A mark of a node cannot be read.
+    #[error("the node's mark cannot be read")]
+    Mark(#[from] MarkError),
 }
 
 /// Reads a pod.

@@ -71,7 +71,10 @@ pub fn explain_node(cluster: Option<&str>, view: &ClusterView, decision: &NodeDe
             slowest.map_or_else(String::new, |one| explain_pod(cluster, view, node, one, now))
         }
         NodeStep::Wait { pod: None, until } => {
-            let until = until.map_or_else(|| "no end known".to_owned(), |at| format!("until {}", instant(at, now)));
+            let until = until.map_or_else(
+                || "no end known".to_owned(),
+                |at| format!("until {}", explain_instant(at, now)),
+            );
             format!(
                 "{}node {node} waits for the end of the cluster's block, {until}",
                 says("waits")
@@ -98,7 +101,10 @@ pub fn explain_node(cluster: Option<&str>, view: &ClusterView, decision: &NodeDe
 pub fn explain_pool_wait(wait: &PoolWait, now: Timestamp) -> String {
     match wait {
         PoolWait::Blocked { why, until } => {
-            let until = until.map_or_else(|| "no end set".to_owned(), |at| format!("until {}", instant(at, now)));
+            let until = until.map_or_else(
+                || "no end set".to_owned(),
+                |at| format!("until {}", explain_instant(at, now)),
+            );
             format!("the cluster is blocked ({why}), {until}")
         }
         PoolWait::NodesNotReady { ready, desired } => format!("{ready} of {desired} nodes are ready"),
@@ -136,18 +142,20 @@ fn owner_of(pod: Option<&PodState>) -> String {
 fn waiting(wait: &Wait, owner: &str, now: Timestamp) -> String {
     let since = format!("since {} ({})", span(wait.since, now), clock(wait.since));
     let end = match (&wait.gate, wait.until) {
-        (Some(gate), Some(at)) => format!("force not before {}, when {gate}", instant(at, now)),
-        (_, Some(at)) => format!("until {} at most", instant(at, now)),
+        (Some(gate), Some(at)) => format!("force not before {}, when {gate}", explain_instant(at, now)),
+        (_, Some(at)) => format!("until {} at most", explain_instant(at, now)),
         (_, None) => "time alone does not end it".to_owned(),
     };
     format!(
         "{} {since}; {end}; {}",
-        blocked_by(&wait.on),
+        explain_reason(&wait.on),
         lifted_by(&wait.on, owner)
     )
 }
 
-fn blocked_by(reason: &Reason) -> String {
+/// Says in a few words what keeps a pod: `blocked by PDB shop/cart (0 of 1 allowed, 1 healthy, 1 needed)`.
+#[must_use]
+pub fn explain_reason(reason: &Reason) -> String {
     match reason {
         Reason::Blocked { why, .. } => format!("blocked by the cluster's update block ({why})"),
         Reason::NotDraining => "waits for its node's turn".to_owned(),
@@ -204,7 +212,7 @@ fn forcing(evidence: &Evidence) -> String {
     let against = evidence
         .protections
         .first()
-        .map_or_else(String::new, |first| format!(" ({})", blocked_by(first)));
+        .map_or_else(String::new, |first| format!(" ({})", explain_reason(first)));
     let right = match &evidence.cause {
         Cause::Contract => {
             let last = evidence.rules.iter().max_by_key(|reading| reading.met_at);
@@ -234,7 +242,8 @@ fn span(from: Timestamp, to: Timestamp) -> String {
 }
 
 /// An instant with its distance: `2026-11-21 14:05 UTC (in 2h55m)`.
-fn instant(at: Timestamp, now: Timestamp) -> String {
+#[must_use]
+pub fn explain_instant(at: Timestamp, now: Timestamp) -> String {
     if at > now {
         format!("{} (in {})", clock(at), span(now, at))
     } else {

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::change::{Change, ClusterPlan, NodeCount, Verb};
 use crate::fold::{Block, fold, sum};
+use crate::forecast::ClusterForecast;
 use crate::id::{Inputs, PlanId};
 
 /// What an update would do to a fleet. It can be saved as JSON, read again and applied as long as its inputs have not moved.
@@ -21,6 +22,9 @@ pub struct FleetPlan {
     pub inputs: Inputs,
     /// Plans in the order of the aliases.
     pub clusters: Vec<ClusterPlan>,
+    /// What replacing nodes would mean, for clusters of which there is a picture, in the order of the aliases.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub forecasts: Vec<ClusterForecast>,
 }
 
 /// What a plan comes to.
@@ -61,7 +65,16 @@ impl FleetPlan {
             to: to.to_owned(),
             inputs,
             clusters,
+            forecasts: Vec::new(),
         }
+    }
+
+    /// Adds what replacing nodes would mean.
+    #[must_use]
+    pub fn with_forecasts(mut self, mut forecasts: Vec<ClusterForecast>) -> Self {
+        forecasts.sort_by(|a, b| (&a.alias, &a.cluster).cmp(&(&b.alias, &b.cluster)));
+        self.forecasts = forecasts;
+        self
     }
 
     /// Reads a saved plan.

@@ -10,6 +10,9 @@
 //! saved, posted and shown to anybody. Without a live look it compares what git wanted with what git wants; node counts are
 //! then those of the registry's bounds, and the report says so.
 //!
+//! With a [`Picture`] of a cluster, [`forecast_cluster`] says what the replacement of nodes would mean for whom and how long it
+//! would take, by the disruption contract.
+//!
 //! Main types: [`ClusterPlan`], [`FleetPlan`], [`Block`], [`Inputs`], [`PlanId`]; [`report`] prints.
 //!
 //! ```
@@ -33,6 +36,7 @@ mod cluster;
 mod deletions;
 mod fleet;
 mod fold;
+mod forecast;
 mod id;
 mod immutable;
 mod objects;
@@ -47,5 +51,6 @@ pub use change::{
 pub use cluster::plan_cluster;
 pub use fleet::{Counts, FleetPlan};
 pub use fold::{Block, fold};
+pub use forecast::{ClusterForecast, Picture, PoolForecast, PoolRules, forecast_cluster, pool_rules};
 pub use id::{ClusterInput, Inputs, Moved, PlanId};
 pub use immutable::immutable_field;

@@ -1,5 +1,6 @@
 //! A plan for people: in a terminal with terraform's signs, as Markdown for a pull request, as a table.
 
+mod forecast;
 mod markdown;
 mod table;
 mod text;

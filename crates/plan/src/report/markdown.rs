@@ -74,6 +74,14 @@ pub fn markdown(plan: &FleetPlan, limit: usize) -> String {
         }
         out.push_str(foot);
     }
+    for forecast in &plan.forecasts {
+        let text = super::forecast::markdown(forecast);
+        if out.len() + text.len() < room {
+            out.push_str(&text);
+        } else {
+            left_out += 1;
+        }
+    }
     if left_out > 0 {
         let _ = writeln!(
             out,

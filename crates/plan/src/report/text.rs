@@ -57,6 +57,9 @@ pub fn text(plan: &FleetPlan, style: Style) -> String {
             each.join(", ")
         );
     }
+    for forecast in &plan.forecasts {
+        out.push_str(&super::forecast::text(forecast, style.whole));
+    }
     let counts = plan.counts();
     if counts.changed == 0 && counts.failed == 0 {
         let _ = writeln!(

@@ -5,6 +5,7 @@
 mod build;
 mod clusters;
 mod fleets;
+mod forecasts;
 mod ids;
 mod pools;
 mod reports;
