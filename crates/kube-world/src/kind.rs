@@ -69,7 +69,7 @@ kinds! {
 
 impl Kind {
     /// All kinds that the world knows: pods and nodes first.
-    pub(crate) fn all() -> impl Iterator<Item = Self> {
+    pub fn all() -> impl Iterator<Item = Self> {
         Self::ALL.iter().copied()
     }
 

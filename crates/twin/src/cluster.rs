@@ -8,9 +8,10 @@ use jiff::{SignedDuration, Timestamp};
 use kube_sim::{ApiServer, FaultyApi, LoopbackWebhooks};
 use kube_world::invariants::{Memory, Violation};
 use kube_world::scheduler::KubeScheduler;
-use kube_world::{NodeSpec, World, controllers};
+use kube_world::{Kind, NodeSpec, World, controllers};
 use ports::cloud::InstanceId;
 use ports::{Clock, Ids, SeededIds};
+use serde_json::{Value, json};
 
 use crate::bridge::{CloudAutoscaler, Drains, Ending, NodeChange, SharedScheduler};
 use crate::clock::ClusterClock;
@@ -19,6 +20,16 @@ use crate::log::FleetLog;
 use crate::profiles::{self, Profile};
 use crate::settle;
 use crate::spec::{ClusterSpec, NodeSource, PoolSpec};
+use crate::tree::text;
+
+/// What a cluster that has its nodes is given to run.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Furnishing {
+    /// The workloads of a profile, sized by the cluster's pools. What is there already stays as it is.
+    Profile(Profile),
+    /// These objects as they are: owners before what they own, pods bound to nodes that are there.
+    Objects(Vec<Value>),
+}
 
 /// A cluster that lives.
 #[derive(Debug)]
@@ -61,7 +72,9 @@ impl Cluster {
             }
         }
         self.world.settle().await;
-        if let Some(profile) = self.spec.profile {
+        if let Some(profile) = self.spec.profile
+            && self.spec.nodes_from != NodeSource::Joined
+        {
             let manifests = profiles::manifests(profile, &self.spec, self.seed)?;
             settle::settle(&mut self.world, manifests, self.seed);
         }
@@ -70,7 +83,7 @@ impl Cluster {
     }
 
     /// Fills a living cluster with the workloads of a profile, as if they had run for long already. Their number and size follow
-    /// from `pools`, which need not be pools of the cluster: nodes may have come from stacks.
+    /// from `pools`, which need not be pools of the cluster: nodes may have come from stacks. What is there already stays.
     ///
     /// # Errors
     /// [`TwinError::Shape`] for a pool whose amounts cannot be read.
@@ -79,8 +92,28 @@ impl Cluster {
             pools,
             ..self.spec.clone()
         };
-        let manifests = profiles::manifests(profile, &spec, self.seed)?;
+        let mut manifests = profiles::manifests(profile, &spec, self.seed)?;
+        let server = self.world.server();
+        // What somebody has applied already is not made a second time.
+        manifests.retain(|manifest| {
+            let kind = Kind::all().find(|kind| kind.kind == text(manifest, "/kind"));
+            kind.is_none_or(|kind| {
+                let (namespace, name) = (text(manifest, "/metadata/namespace"), text(manifest, "/metadata/name"));
+                server.read(kind.group, kind.resource, namespace, name).is_none()
+            })
+        });
         settle::settle(&mut self.world, manifests, self.seed);
+        Ok(())
+    }
+
+    /// Puts workloads on the nodes that are there; they run already.
+    pub(crate) fn furnish(&mut self, with: Furnishing) -> Result<(), TwinError> {
+        match with {
+            Furnishing::Profile(profile) => self.settle_profile(profile, self.spec.pools.clone())?,
+            Furnishing::Objects(objects) => {
+                self.world.start_settled(objects);
+            }
+        }
         Ok(())
     }
 
@@ -248,7 +281,10 @@ impl Cluster {
     pub(crate) fn node_changed(&mut self, change: NodeChange) {
         let now = self.clock.fleet().now();
         match change {
-            NodeChange::Boots(node, instance) => {
+            NodeChange::Boots(mut node, instance) => {
+                if self.spec.nodes_from == NodeSource::Joined {
+                    self.dress(&mut node);
+                }
                 self.booting.insert(node.name.clone(), instance);
                 self.world.add_node(*node);
             }
@@ -265,6 +301,23 @@ impl Cluster {
                 self.booting.remove(&node);
                 self.drains.forget(&node);
                 self.world.remove_node(&node);
+            }
+        }
+    }
+
+    /// Gives a node the labels and taints of its pool: what the boot script of its machine would have told the kubelet.
+    fn dress(&self, node: &mut NodeSpec) {
+        let named = node.labels.get("node.kubernetes.io/node-pool");
+        let Some(pool) = self.spec.pools.iter().find(|pool| Some(&pool.name) == named) else {
+            return;
+        };
+        let of_machine = node.labels.clone();
+        node.labels.extend(pool.node_labels());
+        node.labels.extend(of_machine);
+        for (key, value, effect) in &pool.taints {
+            let same = |taint: &Value| text(taint, "/key") == key && text(taint, "/effect") == effect;
+            if !node.taints.iter().any(same) {
+                node.taints.push(json!({"key": key, "value": value, "effect": effect}));
             }
         }
     }

@@ -11,7 +11,7 @@ use kube_world::{NodeSpec, StepClock};
 use ports::Clock;
 
 use crate::bridge::{Account, NodeChange, WarmClock, make_group};
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, Furnishing};
 use crate::error::TwinError;
 use crate::log::{FleetLog, LogSink};
 use crate::spec::{ClusterSpec, FleetSpec, NodeSource};
@@ -226,6 +226,16 @@ impl Fleet {
         let result = self.clusters.get_mut(place).map(act).ok_or_else(missing)?;
         self.requeue(place);
         Ok(result)
+    }
+
+    /// Gives a cluster workloads, which run already; the controllers have looked at them afterwards.
+    ///
+    /// # Errors
+    /// [`TwinError::NoCluster`], and [`TwinError::Shape`] for a pool whose amounts cannot be read.
+    pub async fn furnish(&mut self, name: &str, with: Furnishing) -> Result<(), TwinError> {
+        self.with(name, |cluster| cluster.furnish(with))??;
+        self.settle().await;
+        Ok(())
     }
 
     /// The clock that everything lives on.

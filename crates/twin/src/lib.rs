@@ -50,7 +50,7 @@ mod spec;
 mod tree;
 
 pub use clock::ScaledClock;
-pub use cluster::Cluster;
+pub use cluster::{Cluster, Furnishing};
 pub use error::TwinError;
 pub use fleet::Fleet;
 pub use kube_world::StepClock;

@@ -218,6 +218,9 @@ pub enum NodeSource {
     Given,
     /// Each pool is a node group of the simulated cloud, whose instances become nodes.
     Cloud,
+    /// Others make the groups, with stacks: instances that carry the cluster's tag become nodes, with the labels and taints
+    /// of the pool that their tag names. The cluster begins empty; [`crate::Fleet::furnish`] gives it workloads.
+    Joined,
 }
 
 impl ClusterSpec {
@@ -247,6 +250,13 @@ impl ClusterSpec {
     #[must_use]
     pub fn on_cloud(mut self) -> Self {
         self.nodes_from = NodeSource::Cloud;
+        self
+    }
+
+    /// Leaves the making of node groups to others; the pools only say what their nodes are like.
+    #[must_use]
+    pub fn joined(mut self) -> Self {
+        self.nodes_from = NodeSource::Joined;
         self
     }
 
@@ -326,11 +336,6 @@ impl ClusterSpec {
     pub fn webhooks(mut self) -> Self {
         self.webhooks = true;
         self
-    }
-
-    /// The nodes that it begins with.
-    pub(crate) fn nodes(&self) -> u32 {
-        self.pools.iter().map(|pool| pool.size).sum()
     }
 }
 

@@ -8,7 +8,7 @@ use rand::{Rng, SeedableRng};
 use serde_json::{Value, json};
 
 use crate::error::TwinError;
-use crate::spec::ClusterSpec;
+use crate::spec::{ClusterSpec, PoolSpec};
 use crate::tree::set;
 
 /// The share of a node that requests fill when all pods are of the usual weight, in percent.
@@ -38,11 +38,14 @@ pub(super) struct Filler {
 
 impl Filler {
     pub(super) fn new(cluster: &ClusterSpec, seed: u64) -> Result<Self, TwinError> {
-        let nodes = i64::from(cluster.nodes());
+        // Workloads of a profile tolerate no taint, so pools with hard ones take none of them.
+        let open = |pool: &&PoolSpec| pool.taints.iter().all(|(_, _, effect)| effect == "PreferNoSchedule");
+        let pools: Vec<&PoolSpec> = cluster.pools.iter().filter(open).collect();
+        let nodes: i64 = pools.iter().map(|pool| i64::from(pool.size)).sum();
         let per_node = i64::from(cluster.pods_per_node.max(1));
         // The smallest machine decides, so that what is asked for fits all of them.
         let (mut millicores, mut mebibytes) = (i64::MAX, i64::MAX);
-        for pool in &cluster.pools {
+        for pool in pools {
             let (cpu, memory) = pool.shape.amounts(&pool.name)?;
             (millicores, mebibytes) = (millicores.min(cpu), mebibytes.min(memory));
         }

@@ -10,6 +10,7 @@
 mod clocks;
 mod cloud;
 mod driver;
+mod joined;
 mod repeat;
 mod seeds;
 mod settled;
