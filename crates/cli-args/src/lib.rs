@@ -44,6 +44,7 @@ mod lint;
 mod output;
 mod plan;
 mod registry;
+mod rehearse;
 mod render;
 mod serve;
 mod set;
@@ -80,6 +81,7 @@ pub use lint::LintArgs;
 pub use output::Output;
 pub use plan::{PlanArgs, PlanFormat};
 pub use registry::{LogFormat, RegistryArgs, RegistryCommand, ServeArgs};
+pub use rehearse::{RehearsalFormat, RehearseArgs};
 pub use render::RenderArgs;
 pub use serve::{Role, ServeRolesArgs};
 pub use set::{SetArgs, SetCommand, SetConfigItemArgs};
@@ -120,7 +122,7 @@ pub struct Cli {
 /// Everything below the list of commands, made from the declarations so that it cannot go stale.
 static TOP_HELP: std::sync::LazyLock<String> = std::sync::LazyLock::new(|| {
     let mut text = String::from(
-        "Exit codes:\n  0    success\n  1    the command failed; the reason is on standard error\n  2    the command line is wrong; of \"diff\": an error, where 1 means that something differs;\n     of \"plan --detailed-exitcode\": something changes\n\nEnvironment variables:\n",
+        "Exit codes:\n  0    success\n  1    the command failed; the reason is on standard error\n  2    the command line is wrong; of \"diff\": an error, where 1 means that something differs;\n     of \"plan --detailed-exitcode\": something changes;\n     of \"rehearse --detailed-exitcode\": something was left to be done\n\nEnvironment variables:\n",
     );
     for variable in env_vars::ALL {
         text.push_str(&format!("  {:<36} {}\n", variable.name, variable.help));
@@ -172,6 +174,8 @@ pub enum Command {
     Diff(DiffArgs),
     /// Say what an update would do, before anything is done
     Plan(PlanArgs),
+    /// Run an update on a twin of the fleet in compressed time
+    Rehearse(RehearseArgs),
     /// Say where a value comes from
     Explain(ExplainArgs),
     /// Look for mistakes in configuration and registry

@@ -11,7 +11,8 @@ use crate::CompareArgs;
 /// Renders every selected cluster twice, as "diff" does, and tells what bringing it from one version to the other would create,
 /// change, replace and delete, and which nodes would be drained and why. What is lost comes first; what is the same in many
 /// clusters is printed once. No cluster is asked, so numbers of nodes are the bounds of the registry. Secrets are masked. The
-/// id of a plan is bound to the versions and facts that it was made from.
+/// id of a plan is bound to the versions and facts that it was made from. With --forecast or --kubeconfig the plan also says
+/// what the replacement of nodes would mean: whose pods move, what refuses until when, how long it takes.
 ///
 /// The exit code is 0 when the plan could be made, and 1 when it could not, for whichever cluster. With --detailed-exitcode it
 /// is 2 when the plan could be made and something changes.
@@ -23,12 +24,24 @@ use crate::CompareArgs;
   # A comment for a pull request, and the whole plan beside it
   fleetwright plan --config-source main:git:. --to HEAD --all -o markdown --out plan.json
 
+  # Whose pods move, what refuses until when, and how long it takes
+  fleetwright plan --config-source main:git:. --to HEAD --cluster shop --forecast shop=dump.yaml
+
   # A row per cluster and change
   fleetwright plan --config-source main:git:. --to-config-source main:dir:. --registry registry.yaml --all -o wide")]
 pub struct PlanArgs {
     /// What is compared.
     #[command(flatten)]
     pub compare: CompareArgs,
+
+    /// Forecast the replacement of nodes from a dump of a cluster's objects: a file of "kubectl get -o yaml|json" or "sim
+    /// snapshot", or a directory with a file or directory for each cluster; repeat it for several
+    #[arg(long, value_name = "[CLUSTER=]PATH", help_heading = "Forecast")]
+    pub forecast: Vec<String>,
+
+    /// Forecast from the living clusters, through the contexts of this kubeconfig that have their names
+    #[arg(long, value_name = "FILE", conflicts_with = "forecast", help_heading = "Forecast")]
+    pub kubeconfig: Option<PathBuf>,
 
     /// Output format
     #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t = PlanFormat::Text)]

@@ -18,6 +18,7 @@ mod import;
 mod lint;
 mod plan;
 mod registry;
+mod rehearse;
 mod render;
 mod serve;
 mod set;
@@ -63,6 +64,7 @@ pub(crate) fn run(cli: Cli, env: &Env, console: &mut Console) -> Result<(), Fail
             trouble(settings().and_then(|settings| servers(diff::run(args, settings, env, console))))
         }
         Command::Plan(args) => servers(plan::run(args, settings()?, env, console)),
+        Command::Rehearse(args) => servers(rehearse::run(args, settings()?, env, console)),
         Command::Explain(args) => servers(explain::run(args, settings()?, env, console)),
         Command::Lint(args) => servers(lint::run(args, settings()?, env, console)),
         Command::Registry(args) => servers(registry::run(args, cli.global.token_file.as_deref(), env, console)),

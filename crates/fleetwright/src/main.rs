@@ -22,6 +22,7 @@ mod kubeconfig;
 mod ledger;
 mod mask;
 mod objects;
+mod pictures;
 mod print;
 mod selector;
 mod serving;

@@ -1,5 +1,7 @@
 //! `plan`.
 
+mod forecasts;
+
 use std::io::IsTerminal as _;
 
 use cli_args::{PlanArgs, PlanFormat};
@@ -14,8 +16,11 @@ use crate::console::Console;
 use crate::failure::Failure;
 use crate::fleet::{self, Comparison, Prepared, Problems, Sides};
 use crate::mask::{Hider, Mask};
+use crate::pictures;
 use crate::settings::{Env, Settings};
 use crate::table::Table;
+
+use forecasts::Rules;
 
 /// Longest comment that GitHub takes, in characters; bytes are never fewer.
 const COMMENT: usize = 65_536;
@@ -31,12 +36,18 @@ pub(super) async fn run(args: PlanArgs, settings: Settings, env: &Env, console: 
         let (from, to) = comparison.sides(at)?;
         Some(planned(&renderer, cluster, from, to))
     };
+    let dumps = match &args.kubeconfig {
+        Some(file) => pictures::look(file, fleet, pictures::Extent::Contract).await?,
+        None => pictures::read(&args.forecast, fleet)?,
+    };
     let (mut inputs, mut plans, mut mask) = (Inputs::default(), Vec::new(), Mask::default());
+    let mut rules = Vec::new();
     let mut problems = [Vec::new(), Vec::new()];
     fleet::each(fleet.subjects.len(), work, |at, planned| {
         if let Some(planned) = planned {
             inputs.clusters.insert(planned.plan.cluster.clone(), planned.input);
             plans.push(planned.plan);
+            rules.push(planned.rules);
             mask.merge(planned.mask);
             for (all, own) in problems.iter_mut().zip(planned.problems) {
                 all.push(own);
@@ -51,6 +62,8 @@ pub(super) async fn run(args: PlanArgs, settings: Settings, env: &Env, console: 
     let failed = fleet::say_errors(fleet, &problems, console);
     let word = |side: &Option<String>| side.clone().unwrap_or_else(|| OWN_CHANNEL.to_owned());
     let plan = FleetPlan::new(&word(&args.compare.from), &word(&args.compare.to), inputs, plans);
+    let forecasts = forecasts::forecasts(fleet, &dumps, &plan.clusters, &rules)?;
+    let plan = plan.with_forecasts(forecasts);
     tell(&plan, &args, console)?;
     match (failed, args.detailed_exitcode && !plan.is_empty()) {
         (true, _) => Err(Failure::AlreadySaid),
@@ -88,6 +101,7 @@ fn tell(plan: &FleetPlan, args: &PlanArgs, console: &mut Console) -> Result<(), 
 /// The plan of one cluster, with what is needed to tell it.
 struct Planned {
     plan: ClusterPlan,
+    rules: Rules,
     input: ClusterInput,
     mask: Mask,
     problems: [Problems; 2],
@@ -124,8 +138,13 @@ fn planned(renderer: &Renderer, cluster: &Cluster, from: &Prepared, to: &Prepare
         }
         _ => ClusterPlan::failed(&subject, errors),
     };
+    let rules = match &after {
+        Ok(after) => plan::pool_rules(cluster, &after.desired.items),
+        Err(_) => Rules::default(),
+    };
     Planned {
         plan,
+        rules,
         input,
         mask,
         problems,

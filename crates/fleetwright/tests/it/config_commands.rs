@@ -233,7 +233,7 @@ fn an_error_on_both_sides_is_told_once() {
 }
 
 /// A repository of the tree at `tree`, with the branch `beta` alone.
-fn repository(shell: &Shell) {
+pub(crate) fn repository(shell: &Shell) {
     let git = |args: &[&str]| {
         let mut command = std::process::Command::new("git");
         command.current_dir(shell.path("tree")).env("HOME", shell.home.path());

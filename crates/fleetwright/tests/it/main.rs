@@ -19,6 +19,7 @@ mod getting;
 mod help;
 mod processes;
 mod refusals;
+mod rehearsing;
 mod remote;
 mod server;
 mod sim;
