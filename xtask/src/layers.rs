@@ -65,6 +65,7 @@ const LAYERS: &[(&str, u8, &[&str])] = &[
         ],
     ),
     ("cli-args", 4, &["model"]),
+    ("top", 4, &["model", "ports"]),
     ("fleetwright", 4, &["*"]),
     ("testkit", 4, &["model", "ports"]),
     ("xtask", 4, &[]),

@@ -49,6 +49,7 @@ mod render;
 mod serve;
 mod set;
 mod sim;
+mod top;
 mod unset;
 mod up;
 mod version;
@@ -90,6 +91,7 @@ pub use sim::{
     FaultArgs, FaultCommand, ListFaultsArgs, NodeFaultArgs, ScaleBounds, SimArgs, SimCommand, SimListArgs, SimLoadArgs,
     SimProfile, SimSnapshotArgs, SimUpArgs, SimulationArgs,
 };
+pub use top::TopArgs;
 pub use unset::{UnsetArgs, UnsetCommand, UnsetConfigItemArgs};
 pub use up::UpArgs;
 pub use version::VersionArgs;
@@ -162,6 +164,8 @@ pub enum Command {
     Cancel(CancelArgs),
     /// Block and unblock updates of the cluster that one works with
     ClusterUpdate(ClusterUpdateArgs),
+    /// Show the fleet on the full screen
+    Top(TopArgs),
     /// Show who changed an object, when, and what
     History(HistoryArgs),
     /// Write a whole registry document in one transaction

@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 use model::ClusterId;
+use model::words;
 use ports::registry::PageRequest;
-use ports::words;
 use registry_api::{ApprovalEntry, GuardedName, StandingName};
 
 use crate::age::age;

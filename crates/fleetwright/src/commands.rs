@@ -23,6 +23,7 @@ mod render;
 mod serve;
 mod set;
 mod sim;
+mod top;
 mod unset;
 mod up;
 mod version;
@@ -56,6 +57,7 @@ pub(crate) fn run(cli: Cli, env: &Env, console: &mut Console) -> Result<(), Fail
         Command::Decommission(args) => client(approve::decommission(args, &settings()?, console)),
         Command::Cancel(args) => client(approve::cancel(args, &settings()?, console)),
         Command::ClusterUpdate(args) => client(cluster_update::run(args, &settings()?, env, console)),
+        Command::Top(args) => client(top::run(args, &settings()?, console)),
         Command::History(args) => client(history::run(args, &settings()?, console)),
         Command::Import(args) => client(import::run(args, &settings()?, console)),
         Command::Export(args) => client(export::run(args, &settings()?, console)),

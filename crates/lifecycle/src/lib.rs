@@ -40,5 +40,5 @@ pub use desired::{Configuration, Subject};
 pub use manager::{Manager, Pace, Wake};
 pub use metrics::{Figures, Metrics};
 pub use pass::{PassEnd, Reach, Settings};
-pub use ports::words;
+pub use model::words;
 pub use state::Standing;

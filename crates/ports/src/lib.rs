@@ -28,7 +28,7 @@ mod ids;
 mod leases;
 pub mod ledger;
 pub mod registry;
-pub mod words;
+pub mod standing;
 
 pub use clock::{Clock, SimClock, SystemClock};
 pub use error::{Classified, Fault, Retry};

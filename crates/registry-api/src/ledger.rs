@@ -69,6 +69,26 @@ impl BlockEntry {
     }
 }
 
+impl From<BlockEntry> for Blocked {
+    /// The block that was told; an id that is none counts as missing.
+    fn from(entry: BlockEntry) -> Self {
+        Self {
+            cluster: entry.cluster_id,
+            id: entry.id.and_then(|id| id.parse().ok()),
+            since: entry.since,
+            block: Block {
+                scope: entry.scope,
+                reason: entry.reason,
+                owner: entry.owner,
+                ticket: entry.ticket,
+                by: entry.by,
+                expires_at: entry.expires_at,
+                lifted: entry.lifted,
+            },
+        }
+    }
+}
+
 /// Blocks of one answer.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

@@ -12,8 +12,8 @@ use ports::registry::{AccountFilter, ClusterFilter, Detail, PageRequest};
 use rollout::ClusterStatus;
 
 use crate::server::Pages;
-use crate::standing::{Seen, Standing, standing};
 use crate::surroundings::ChannelHead;
+use ports::standing::{Seen, Standing, standing};
 
 /// Channels in the order in which changes travel; others come after them by name.
 const ORDER: [&str; 4] = ["dev", "alpha", "beta", "stable"];

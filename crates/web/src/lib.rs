@@ -35,7 +35,6 @@ mod page;
 mod pages;
 mod server;
 mod session;
-mod standing;
 mod steps;
 mod surroundings;
 mod table;

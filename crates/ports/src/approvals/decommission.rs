@@ -1,13 +1,13 @@
 //! The agreement to take a cluster down: a typed name, two people, a waiting time.
 
 use jiff::{SignedDuration, Timestamp};
-use model::{Alias, Cluster, ClusterId, ClusterUpdate, Invalid, LifecycleStatus};
+use model::{Alias, Cluster, ClusterId, ClusterUpdate, Invalid, LifecycleStatus, words};
 use serde::{Deserialize, Serialize};
 
 use super::{Approval, DECOMMISSION_TERM, Guarded, Standing, WAIT, after, close, newest, person, put, read};
 use crate::ledger::{Entry, EntryKind};
 use crate::registry::Versioned;
-use crate::{Clock, Ledger, Registry, RegistryError, WriteContext, words};
+use crate::{Clock, Ledger, Registry, RegistryError, WriteContext};
 
 /// The agreement to take a cluster down.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

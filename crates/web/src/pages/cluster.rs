@@ -12,10 +12,10 @@ use crate::form::{Ask, part};
 use crate::page::{self, Refusal};
 use crate::server::Pages;
 use crate::session::Visitor;
-use crate::standing::State as Word;
 use crate::steps;
 use crate::surroundings::ItemOrigin;
 use crate::table::{Cell, Table};
+use ports::standing::State as Word;
 
 /// Updates in the history of the page.
 const HISTORY: usize = 15;

@@ -10,10 +10,10 @@ use crate::form::{Ask, part};
 use crate::page::{self, Refusal};
 use crate::server::Pages;
 use crate::session::Visitor;
-use crate::standing::State as Word;
 use crate::surroundings::ChannelHead;
 use crate::table::{Cell, Table};
 use crate::words::{count, short, when};
+use ports::standing::State as Word;
 
 /// What of a cluster a name in the address is compared with.
 type Look = fn(&ClusterRow) -> String;

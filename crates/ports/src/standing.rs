@@ -1,13 +1,13 @@
 //! How a cluster stands, as one word with one sentence: pure, from what registry, ledger and channel say.
 
+use crate::blocks::Blocked;
 use jiff::Timestamp;
 use model::words::moment;
 use model::{Cluster, ClusterVersion, LifecycleStatus, Progress, Update};
-use ports::blocks::Blocked;
 
-/// What a tile shows. The order is that of attention: what comes first needs people most.
+/// What pages and lists show of a cluster in one word. The order is that of attention: what comes first needs people most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum State {
+pub enum State {
     /// Its update fails, or its status has problems.
     Failing,
     /// Somebody holds it back.
@@ -30,7 +30,7 @@ pub(crate) enum State {
 
 impl State {
     /// All states, in the order of attention.
-    pub(crate) const ALL: [Self; 9] = [
+    pub const ALL: [Self; 9] = [
         Self::Failing,
         Self::Blocked,
         Self::Waiting,
@@ -43,7 +43,8 @@ impl State {
     ];
 
     /// The word on pages, in addresses and in style classes.
-    pub(crate) fn word(self) -> &'static str {
+    #[must_use]
+    pub fn word(self) -> &'static str {
         match self {
             Self::Failing => "failing",
             Self::Blocked => "blocked",
@@ -60,26 +61,29 @@ impl State {
 
 /// A state with its reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Standing {
-    pub(crate) state: State,
+pub struct Standing {
+    /// The word.
+    pub state: State,
     /// One sentence; empty where the word says it all.
-    pub(crate) sentence: String,
+    pub sentence: String,
 }
 
 /// Everything that the state follows from.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Seen<'a> {
-    pub(crate) cluster: &'a Cluster,
+pub struct Seen<'a> {
+    /// The registry entry.
+    pub cluster: &'a Cluster,
     /// The blocks that hold.
-    pub(crate) blocks: &'a [Blocked],
+    pub blocks: &'a [Blocked],
     /// Its update that goes on.
-    pub(crate) update: Option<&'a Update>,
+    pub update: Option<&'a Update>,
     /// Id of the configuration that its channel stands at, if known.
-    pub(crate) head: Option<&'a str>,
+    pub head: Option<&'a str>,
 }
 
 /// The state of a cluster.
-pub(crate) fn standing(seen: &Seen<'_>) -> Standing {
+#[must_use]
+pub fn standing(seen: &Seen<'_>) -> Standing {
     let cluster = seen.cluster;
     let say = |state, sentence: String| Standing { state, sentence };
     if cluster.lifecycle_status == LifecycleStatus::Decommissioned {
@@ -139,7 +143,8 @@ pub(crate) fn standing(seen: &Seen<'_>) -> Standing {
 }
 
 /// Why, who answers for it, until when.
-pub(crate) fn block_sentence(blocked: &Blocked) -> String {
+#[must_use]
+pub fn block_sentence(blocked: &Blocked) -> String {
     let block = &blocked.block;
     let what = match block.scope {
         model::BlockScope::All => "blocked",

@@ -1,3 +1,0 @@
-//! Times in sentences.
-
-pub use model::words::{ago, moment, span};
