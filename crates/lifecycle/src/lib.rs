@@ -6,12 +6,15 @@
 //! cut at any moment: the next one looks again and goes on.
 //!
 //! Before every step that leaves for a cluster or a cloud the [`guard`] is asked: no step is taken while a block holds, after
-//! a newer version took over, without the lease, or in a dry run. What cannot be read is never taken for "none".
+//! a newer version took over or the registry entry changed, without the lease ([`claims`]), or in a dry run. What cannot be read
+//! is never taken for "none". Each concern of a cluster backs off by itself. [`Metrics`] are plain figures; who runs the manager
+//! exports them. Spans carry cluster, cause and update.
 //!
 //! What this crate deliberately does not do: it replaces no nodes (node rollout sees outdated nodes by itself, so no manifest
 //! waits for one), serves nothing, and knows no concrete store, cloud or cluster: all of them come through ports.
 //!
-//! Main types: [`Manager`], [`Reach`], [`Settings`], [`Pace`], [`Guard`](guard::Guard), [`Journal`](journal::Journal).
+//! Main types: [`Manager`], [`Reach`], [`Settings`], [`Pace`], [`Claims`], [`Guard`](guard::Guard), [`Journal`](journal::Journal),
+//! [`Metrics`].
 
 mod archive;
 mod backoff;

@@ -89,11 +89,17 @@ impl Work {
             Err(error) => return PassEnd::Failed(Failure::of("lease", "the cluster cannot be claimed", &error)),
         };
         self.guard.hold = Some(Arc::clone(&hold));
-        let reach = Arc::clone(&self.reach);
+        let (clock, watches) = (Arc::clone(&self.reach.clock), self.guard.rules.lease);
+        let lost = async {
+            hold.keep(&*clock).await;
+            if !watches {
+                std::future::pending::<()>().await;
+            }
+        };
         let end = tokio::select! {
             biased;
             end = self.pass() => end,
-            () = hold.keep(&*reach.clock) => PassEnd::Stopped(Refusal::LeaseLost),
+            () = lost => PassEnd::Stopped(Refusal::LeaseLost),
         };
         hold.release().await;
         end

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -14,13 +15,14 @@ use lifecycle::{Configuration, Manager, Pace, Reach, Settings, Standing, Wake};
 use model::{Cluster, Update};
 use ports::cloud::Cloud;
 use ports::config_source::{ConfigSource, ConfigSources};
-use ports::ledger::{EntryFilter, EntryKind};
-use ports::registry::{Detail, PageRequest};
-use ports::{Clock, Ledger, Registry, SeededIds, SimClock, WriteContext};
+use ports::ledger::{Entry, EntryDraft, EntryFilter, EntryId, EntryKind};
+use ports::registry::{Detail, Page, PageRequest};
+use ports::{Clock, Ledger, Registry, RegistryError, SeededIds, SimClock, WriteContext};
 use render::Facts;
 use serde_json::Value;
 use store::MemoryRegistry;
 
+use crate::faulty::lost;
 use crate::source::TestSource;
 
 /// Everything that a test looks at.
@@ -87,6 +89,32 @@ pub(crate) struct World {
     pub(crate) facts: Facts,
     /// How the manager comes to a cluster.
     pub(crate) open: Box<Open>,
+    /// When set, nobody can read which blocks hold.
+    pub(crate) deaf: Arc<AtomicBool>,
+}
+
+/// A ledger that may lose its voice about blocks.
+struct Deaf {
+    inner: Arc<MemoryRegistry>,
+    deaf: Arc<AtomicBool>,
+}
+
+#[async_trait]
+impl Ledger for Deaf {
+    async fn put_entry(&self, draft: EntryDraft, context: &WriteContext) -> Result<Entry, RegistryError> {
+        self.inner.put_entry(draft, context).await
+    }
+
+    async fn get_entry(&self, kind: &EntryKind, id: &EntryId) -> Result<Entry, RegistryError> {
+        self.inner.get_entry(kind, id).await
+    }
+
+    async fn list_entries(&self, filter: &EntryFilter, page: &PageRequest) -> Result<Page<Entry>, RegistryError> {
+        if self.deaf.load(Ordering::SeqCst) && filter.kind == EntryKind::block() {
+            return Err(lost());
+        }
+        self.inner.list_entries(filter, page).await
+    }
 }
 
 /// Opens a server.
@@ -104,6 +132,7 @@ impl World {
                 ..Facts::default()
             },
             open: Box::new(Access::from_service),
+            deaf: Arc::default(),
         }
     }
 
@@ -139,7 +168,10 @@ impl World {
         });
         let reach = Reach {
             registry: registry.clone(),
-            ledger: registry.clone(),
+            ledger: Arc::new(Deaf {
+                inner: registry.clone(),
+                deaf: self.deaf,
+            }),
             configuration: Configuration::new(ConfigSources::new(sources).unwrap()),
             connector: Arc::new(Servers(servers.clone())),
             clouds: around.clone(),

@@ -1,11 +1,16 @@
 //! Blocks: before, during and after an update, and through the item of the original.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use cloud_sim::{FaultPlan, ResourceFault, ResourceRule, ResourceStep};
 use lifecycle::guard::Rules;
 use lifecycle::{Manager, Pace, Standing};
 use model::{Block, BlockScope};
 use ports::{Clock as _, Registry, blocks};
 
-use crate::bench::{Bench, cluster, context};
+use crate::bench::{Bench, World, cluster, context};
+use crate::clouds::{MAIN, clouded, one_subnet};
 use crate::updates::commit;
 
 fn wish(scope: BlockScope) -> Block {
@@ -175,4 +180,54 @@ async fn a_block_of_nodes_lets_manifests_through() {
     bench.start();
     bench.pass_time(10).await;
     assert_eq!(bench.setting("kube-1", "level").as_deref(), Some("1"));
+}
+
+/// Whether a run that is under way goes on although nobody can say any more whether a block holds.
+async fn goes_on_in_the_dark(rules: Rules) -> bool {
+    let deaf = Arc::new(AtomicBool::new(false));
+    let world = World {
+        cloud: Some(one_subnet()),
+        deaf: deaf.clone(),
+        ..World::of(&["kube-1"])
+    };
+    let (bench, cloud) = world.build().await;
+    let slow = ResourceFault::Hang(std::time::Duration::from_secs(600));
+    cloud.unwrap().set_faults(FaultPlan {
+        resources: vec![ResourceRule::new(ResourceStep::Create, "Role", slow)],
+        ..FaultPlan::default()
+    });
+    bench.source.commit("dev", clouded("one", "1", MAIN));
+    let pace = Pace {
+        rules,
+        ..Pace::default()
+    };
+    tokio::spawn(Manager::new(bench.reach.clone(), pace).run(std::future::pending()));
+    bench.pass_time(60).await;
+    block(&bench, "kube-1").await;
+    deaf.store(true, Ordering::SeqCst);
+    bench.pass_time(1_800).await;
+    bench.setting("kube-1", "level").is_some()
+}
+
+#[tokio::test(start_paused = true)]
+async fn v12_what_cannot_be_read_about_blocks_is_not_taken_for_none() {
+    assert!(!goes_on_in_the_dark(Rules::default()).await);
+    // Also when nothing else would stop it.
+    let alone = Rules {
+        generation: false,
+        inputs: false,
+        ..Rules::default()
+    };
+    assert!(!goes_on_in_the_dark(alone).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_the_guard_of_the_unknown_v12_is_breached() {
+    let off = Rules {
+        unknown: false,
+        generation: false,
+        inputs: false,
+        ..Rules::default()
+    };
+    assert!(goes_on_in_the_dark(off).await);
 }

@@ -412,3 +412,60 @@ async fn w4_a_manager_that_is_cut_at_any_turn_is_gone_on_with_to_the_same_end() 
     }
     assert!(cut > 20, "only {cut} places to cut at");
 }
+
+/// Whether a decommission takes a stack of others along.
+async fn takes_what_is_not_ours(rules: Rules) -> bool {
+    let settings = Settings {
+        decommission_wait: SignedDuration::ZERO,
+        ..Settings::default()
+    };
+    let (bench, sim) = bench(settings).await;
+    bench.source.commit("dev", clouded("one", "1", MAIN));
+    let theirs = ports::cloud::StackTemplate::Inline(MAIN.replace("kube-1-role", "theirs"));
+    let mut theirs = ports::cloud::StackRequest::new("theirs", theirs);
+    theirs.capabilities.insert("CAPABILITY_NAMED_IAM".to_owned());
+    sim.create_stack(&theirs).await.unwrap();
+    let pace = Pace {
+        rules,
+        ..Pace::default()
+    };
+    tokio::spawn(Manager::new(bench.reach.clone(), pace).run(std::future::pending()));
+    bench.pass_time(1_800).await;
+    let id = cluster("kube-1").id;
+    let agreed = DecommissionConsent {
+        confirmed_name: "kube-1".to_owned(),
+        requested_by: "alice".to_owned(),
+        requested_at: bench.clock.now(),
+        approved_by: Some("bob".to_owned()),
+        approved_at: Some(bench.clock.now()),
+    };
+    consent::put_decommission(&*bench.registry, &id, &agreed, &context("bob"))
+        .await
+        .unwrap();
+    let update = ClusterUpdate {
+        lifecycle_status: Some(LifecycleStatus::DecommissionRequested),
+        ..ClusterUpdate::default()
+    };
+    bench
+        .registry
+        .update_cluster(&id, update, &context("alice"))
+        .await
+        .unwrap();
+    bench.pass_time(7_200).await;
+    assert!(sim.stack("kube-1").await.is_err(), "it was taken down");
+    sim.stack("theirs").await.is_err()
+}
+
+#[tokio::test(start_paused = true)]
+async fn v11_a_decommission_takes_nothing_of_others() {
+    assert!(!takes_what_is_not_ours(Rules::default()).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_the_guard_of_what_is_ours_v11_is_breached() {
+    let off = Rules {
+        ours: false,
+        ..Rules::default()
+    };
+    assert!(takes_what_is_not_ours(off).await);
+}

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures::StreamExt;
 use futures::stream::BoxStream;
 use model::config_tree::ConfigTree;
 use model::{
@@ -19,7 +20,7 @@ use ports::registry::{
     AccountFilter, Change, ClusterFilter, Detail, HistoryRecord, ImportMode, ImportReport, ObjectKind, Page,
     PageRequest, Revision, Versioned,
 };
-use ports::{Lease, LeaseError, LeaseName, Leases, Ledger, Registry, RegistryError, WriteContext};
+use ports::{Clock, Lease, LeaseError, LeaseName, Leases, Ledger, Registry, RegistryError, WriteContext};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use store::MemoryRegistry;
@@ -65,6 +66,9 @@ pub(crate) struct FaultyRegistry {
     inner: Arc<MemoryRegistry>,
     chance: Chance,
     on_write: OnWrite,
+    /// How long news take to this manager. Two managers that are told at one moment would wake in an order that the runtime
+    /// draws by itself.
+    news: (Arc<dyn Clock>, Duration),
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -76,11 +80,17 @@ pub(crate) fn lost() -> RegistryError {
 }
 
 impl FaultyRegistry {
-    pub(crate) fn new(inner: Arc<MemoryRegistry>, chance: Chance, on_write: OnWrite) -> Self {
+    pub(crate) fn new(
+        inner: Arc<MemoryRegistry>,
+        chance: Chance,
+        on_write: OnWrite,
+        news: (Arc<dyn Clock>, Duration),
+    ) -> Self {
         Self {
             inner,
             chance,
             on_write,
+            news,
         }
     }
 
@@ -125,7 +135,16 @@ macro_rules! delegate {
             }
 
             async fn watch(&self, after: i64) -> Result<BoxStream<'static, Result<Change>>> {
-                self.call(self.inner.watch(after)).await
+                let feed = self.call(self.inner.watch(after)).await?;
+                let (clock, late) = self.news.clone();
+                let later = move |change| {
+                    let clock = Arc::clone(&clock);
+                    async move {
+                        clock.sleep(late).await;
+                        change
+                    }
+                };
+                Ok(feed.then(later).boxed())
             }
         }
     };

@@ -300,36 +300,6 @@ async fn f8_creating_and_empty_statuses_are_ordinary() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_manager_that_is_cut_anywhere_is_gone_on_with_by_the_next() {
-    for cut in [1, 2, 3, 5, 8] {
-        let bench = Bench::new(&["kube-1"]).await;
-        bench.source.commit("dev", commit("one", "1", &[]));
-        // Cut after so many turns of the loop: wherever it then is.
-        let mut run = Box::pin(lifecycle::Manager::new(bench.reach.clone(), lifecycle::Pace::default()).run_once());
-        for _ in 0..cut {
-            if futures::poll!(&mut run).is_ready() {
-                break;
-            }
-            tokio::task::yield_now().await;
-        }
-        drop(run);
-        bench.once().await;
-        assert_eq!(bench.setting("kube-1", "level").as_deref(), Some("1"), "cut {cut}");
-        assert_eq!(
-            bench.cluster("kube-1").await.status.current_version,
-            bench.version("kube-1", "one").await
-        );
-        let open = bench
-            .updates("kube-1")
-            .await
-            .iter()
-            .filter(|u| !u.progress.is_over())
-            .count();
-        assert_eq!(open, 0, "cut {cut}");
-    }
-}
-
-#[tokio::test(start_paused = true)]
 async fn f5_drift_is_found_by_watching_told_and_corrected() {
     let bench = Bench::new(&["kube-1"]).await;
     bench.source.commit("dev", commit("one", "1", &[]));

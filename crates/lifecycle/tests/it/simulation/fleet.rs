@@ -287,7 +287,12 @@ impl Fleet {
             Fate::Before => End::DiesBefore,
             Fate::After => End::DiesAfter,
         });
-        let registry = FaultyRegistry::new(self.registry.clone(), self.chance.clone(), on_write);
+        let registry = FaultyRegistry::new(
+            self.registry.clone(),
+            self.chance.clone(),
+            on_write,
+            (self.clock.clone(), Duration::from_millis(1 + actor % 16)),
+        );
         let registry = Arc::new(registry);
         let access = self.apis.iter().zip(0_u64..).map(|((alias, api), n)| {
             let ids = Arc::new(SeededIds::new(self.seed ^ (n + 1_000) ^ (actor << 24)));
