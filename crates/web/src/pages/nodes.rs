@@ -124,15 +124,21 @@ fn pods(pods: &[PodView]) -> Markup {
 
 fn why(going: &NodeStatus, now: Timestamp) -> Markup {
     html! {
-        p.why { (going.sentence) }
+        p.why { (without_cluster(&going.sentence)) }
         @if let Some(latest) = going.latest { p.why { "Gone at the latest " time datetime=(latest) title=(latest) { (when(latest, now)) } "." } }
         @if !going.pods.is_empty() {
             details id={ "why-" (going.node) } {
                 summary { (count(going.pods.len(), "pod")) }
-                ul { @for pod in &going.pods { li { (pod.sentence) } } }
+                ul { @for pod in &going.pods { li { (without_cluster(&pod.sentence)) } } }
             }
         }
     }
+}
+
+/// The sentence without its first words: on the page of a cluster everybody knows which one it is.
+fn without_cluster(sentence: &str) -> &str {
+    let rest = sentence.strip_prefix("cluster ").and_then(|rest| rest.split_once(": "));
+    rest.map_or(sentence, |(_, rest)| rest)
 }
 
 /// The nodes as a table, for files.
@@ -205,5 +211,23 @@ pub(crate) fn pod_table(seen: &Workloads) -> Table {
         ],
         rows: rows.collect(),
         empty: "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sentences_leave_out_the_cluster_that_one_looks_at() {
+        for (sentence, said) in [
+            (
+                "cluster aws:1:eu:kube-1 waits: node a waits for its turn: 3 of 6",
+                "node a waits for its turn: 3 of 6",
+            ),
+            ("node a drains: 2 pods", "node a drains: 2 pods"),
+        ] {
+            assert_eq!(without_cluster(sentence), said);
+        }
     }
 }

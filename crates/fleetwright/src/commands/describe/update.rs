@@ -1,7 +1,7 @@
 //! `describe update`: the tree of its steps, with what fails or waits told to the last.
 
 use jiff::Timestamp;
-use model::{Progress, UpdateStep};
+use model::{StepNode, UpdateStep};
 use ports::RegistryError;
 use ports::ledger::EntryId;
 use ports::registry::PageRequest;
@@ -61,105 +61,32 @@ pub(super) fn tell(entry: &UpdateEntry, now: Timestamp, text: &mut Text) {
     text.block("Steps", &tree(&update.steps, now));
 }
 
-/// A step, or a group of steps that share the beginning of their paths.
-#[derive(Default)]
-struct Node<'a> {
-    name: &'a str,
-    step: Option<&'a UpdateStep>,
-    below: Vec<Node<'a>>,
-}
-
-impl<'a> Node<'a> {
-    fn add(&mut self, path: &'a str, step: &'a UpdateStep) {
-        let (name, rest) = path
-            .split_once('/')
-            .map_or((path, None), |(name, rest)| (name, Some(rest)));
-        let at = match self.below.iter().position(|node| node.name == name) {
-            Some(at) => at,
-            None => {
-                self.below.push(Node {
-                    name,
-                    ..Node::default()
-                });
-                self.below.len() - 1
-            }
-        };
-        let Some(node) = self.below.get_mut(at) else { return };
-        match rest {
-            Some(rest) => node.add(rest, step),
-            None => node.step = Some(step),
-        }
-    }
-
-    /// The steps of this node and below it.
-    fn steps(&self) -> Vec<&'a UpdateStep> {
-        let own = self.step.into_iter();
-        own.chain(self.below.iter().flat_map(Node::steps)).collect()
-    }
-
-    /// How far it is: as far as the part that deserves attention most.
-    fn progress(&self) -> Progress {
-        let worst = self
-            .steps()
-            .into_iter()
-            .map(|step| step.progress)
-            .max_by_key(|progress| attention(*progress));
-        worst.unwrap_or_default()
-    }
-
-    fn rows(&self, depth: usize, now: Timestamp, table: &mut Table) {
-        let (steps, progress) = (self.steps(), self.progress());
-        let begun = steps.iter().filter_map(|step| step.started_at).min();
-        let ended = steps.iter().map(|step| step.finished_at).max().flatten();
-        let ended = ended.filter(|_| {
-            steps
-                .iter()
-                .all(|step| step.finished_at.is_some() || step.started_at.is_none())
-        });
-        let closed = !self.below.is_empty() && matches!(progress, Progress::Done | Progress::Skipped);
-        let message = match self.step {
-            _ if closed => format!("({} steps)", steps.len()),
-            Some(step) if step.attempts > 1 => format!("attempt {}: {}", step.attempts, step.message),
-            Some(step) => step.message.clone(),
-            None => String::new(),
-        };
-        let indent = "  ".repeat(depth);
-        table.push(vec![
-            format!("{indent}{}", self.name),
-            progress.as_str().to_owned(),
-            lasted(begun, ended, now),
-            message,
-        ]);
-        if !closed {
-            self.below.iter().for_each(|node| node.rows(depth + 1, now, table));
-        }
-    }
-}
-
-fn attention(progress: Progress) -> u8 {
-    match progress {
-        Progress::Failing => 6,
-        Progress::Waiting => 5,
-        Progress::Stopped => 4,
-        Progress::Running => 3,
-        Progress::Pending => 2,
-        Progress::Done => 1,
-        Progress::Skipped => 0,
+fn rows(node: &StepNode<'_>, depth: usize, now: Timestamp, table: &mut Table) {
+    let indent = "  ".repeat(depth);
+    table.push(vec![
+        format!("{indent}{}", node.name),
+        node.progress().as_str().to_owned(),
+        lasted(node.started_at(), node.finished_at(), now),
+        node.message(),
+    ]);
+    if !node.is_closed() {
+        node.below.iter().for_each(|below| rows(below, depth + 1, now, table));
     }
 }
 
 /// The steps as a tree, in the order in which they were planned.
 fn tree(steps: &[UpdateStep], now: Timestamp) -> String {
-    let mut root = Node::default();
-    steps.iter().for_each(|step| root.add(&step.path, step));
     let mut table = Table::default();
-    root.below.iter().for_each(|node| node.rows(0, now, &mut table));
+    let root = StepNode::tree(steps);
+    root.below.iter().for_each(|node| rows(node, 0, now, &mut table));
     let lines = table.take_text();
     lines.lines().map(|line| format!("{}\n", line.trim_end())).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use model::Progress;
+
     use super::*;
 
     fn step(path: &str, progress: Progress, seconds: i64, message: &str) -> UpdateStep {
