@@ -128,6 +128,9 @@ impl Work {
 
     /// Says in the history that a pass was let go while a call was under way.
     async fn interrupted(&self) {
+        if self.guard.dry_run {
+            return;
+        }
         let sentence = "let go while a call was under way; the next pass looks what came of it";
         let (cluster, context) = (&self.subject.cluster.id, self.reach.context());
         let said = crate::journal::interrupted(&*self.reach.ledger, cluster, sentence, &context).await;
