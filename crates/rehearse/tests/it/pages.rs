@@ -20,6 +20,10 @@ fn text_and_page_tell_the_same_story() {
         assert!(text.contains(expected), "{expected}\n{text}");
     }
     let page = print::html(&report);
+    // To be looked at in a browser: `REHEARSE_PAGE=page.html cargo test -p rehearse pages`.
+    if let Some(path) = std::env::var_os("REHEARSE_PAGE") {
+        std::fs::write(path, &page).unwrap();
+    }
     assert!(page.starts_with("<!doctype html>") && page.trim_end().ends_with("</html>"));
     // Nothing is loaded from anywhere, and nothing runs.
     for forbidden in ["<script", "src=", "@import", "url(", "http://", "https://"] {
