@@ -35,7 +35,15 @@ const LAYERS: &[(&str, u8, &[&str])] = &[
     (
         "control",
         3,
-        &["model", "ports", "render", "disruption", "kube-access", "lifecycle", "rollout"],
+        &[
+            "model",
+            "ports",
+            "render",
+            "disruption",
+            "kube-access",
+            "lifecycle",
+            "rollout",
+        ],
     ),
     (
         "controllers",

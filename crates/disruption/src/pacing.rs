@@ -35,6 +35,8 @@ pub struct PoolLimits {
     pub max_quarantined: u32,
     /// New nodes that failed to become ready in this rollout.
     pub failed_replacements: u32,
+    /// Outdated machines whose nodes are not ready: they go anyway, so nobody waits for them to come back.
+    pub lost: u32,
     /// Failed replacements at which the pool stops.
     pub max_failed_replacements: u32,
     /// Blue-green: no drained machine is ended before every outdated node is drained, so that the old set can take the pods
@@ -57,6 +59,7 @@ impl PoolLimits {
             in_flight: surge,
             max_quarantined: 1,
             failed_replacements: 0,
+            lost: 0,
             max_failed_replacements: 3,
             together: false,
         }
@@ -300,7 +303,7 @@ impl<'a> Pool<'a> {
         if self.limits.spot || !self.on(Rule::CapacityFirst) {
             return true;
         }
-        if self.ready < self.limits.desired {
+        if self.ready.saturating_add(self.limits.lost) < self.limits.desired {
             let (ready, desired) = (self.ready, self.limits.desired);
             decision.waits.push(PoolWait::NodesNotReady { ready, desired });
             return false;

@@ -16,6 +16,7 @@ use crate::counters::{Counters, Counts};
 use crate::discovery::Cache;
 use crate::error::AccessError;
 use crate::resource::{ApiKind, ObjectKey};
+use crate::skew::Skew;
 use crate::status::error_of;
 
 /// Whether writes may leave.
@@ -84,6 +85,7 @@ pub(crate) struct Inner {
     pub(crate) settings: Settings,
     budget: Budget,
     pub(crate) counters: Counters,
+    pub(crate) skew: Skew,
     pub(crate) cache: tokio::sync::Mutex<Cache>,
     /// Texts that servers attached to replies, such as deprecations: each once.
     warnings: Mutex<std::collections::BTreeSet<String>>,
@@ -131,6 +133,7 @@ impl Access {
             ids,
             budget: Budget::new(settings.rate),
             counters: Counters::default(),
+            skew: Skew::default(),
             cache: tokio::sync::Mutex::new(Cache::default()),
             warnings: Mutex::default(),
             settings,
@@ -270,12 +273,15 @@ impl Access {
                 why: error.to_string(),
             })?;
         self.inner.counters.call(call.verb, call.body.len());
+        let sent = clock.now();
         let answer = tokio::select! {
             biased;
             answer = self.inner.client.send(request) => answer.map_err(|error| broken(call, &error)),
             () = clock.sleep(self.inner.settings.timeout) => Err(lost(call, "time is up")),
         };
-        answer.inspect_err(|_| self.inner.counters.failed())
+        let answer = answer.inspect_err(|_| self.inner.counters.failed())?;
+        self.inner.skew.note(sent, clock.now(), answer.headers());
+        Ok(answer)
     }
 
     /// The error that a refusal means; a server that asks for a pause gets it.

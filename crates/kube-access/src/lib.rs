@@ -61,6 +61,7 @@ mod list;
 pub mod nodes;
 mod objects;
 mod resource;
+mod skew;
 mod status;
 pub mod watch;
 

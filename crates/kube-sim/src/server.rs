@@ -10,6 +10,7 @@ use futures::future::BoxFuture;
 use http::{HeaderMap, HeaderValue, Request, Response, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use jiff::Timestamp;
+use jiff::fmt::rfc2822::DateTimePrinter;
 use ports::{Clock, Ids};
 use serde_json::Value;
 
@@ -285,8 +286,13 @@ impl ApiServer {
     {
         let (parts, body) = request.into_parts();
         let mut warnings = Vec::new();
+        let core = self.core.clone();
         let answer = self.answer(parts, body, &mut warnings).await;
         let mut response = answer.unwrap_or_else(|error| error_response(&error));
+        let date = DateTimePrinter::new().timestamp_to_rfc9110_string(&core.now());
+        if let Some(date) = date.ok().and_then(|date| HeaderValue::from_str(&date).ok()) {
+            response.headers_mut().insert(header::DATE, date);
+        }
         for warning in warnings {
             if let Ok(value) = HeaderValue::from_str(&warning_header(&warning)) {
                 response.headers_mut().append(header::WARNING, value);

@@ -1,16 +1,21 @@
 //! Carrying out the decisions on nodes: evictions, forced terminations with evidence, quarantine, termination.
 
 use disruption::{
-    Evidence, NodeDecision, NodeStep, PodDecision, PodKey, PrimarySignal, Reason, Verdict, decide_going, explain_pod,
+    Evidence, NodeDecision, NodeName, NodeStep, PodDecision, PodKey, PrimarySignal, Reason, Verdict, decide_going,
+    explain_pod,
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use kube_access::AccessError;
 use kube_access::nodes::{Eviction, PodDeletion, PodRef};
 
 use crate::engine::Engine;
 use crate::error::RolloutError;
+use crate::guards::Guard;
 use crate::pool::PoolSpec;
 use crate::records::Outcome;
+
+/// A forced termination that could not be carried out by then is decided anew.
+const LONG_AGO: SignedDuration = SignedDuration::from_secs(5);
 
 impl Engine {
     /// Decides for all nodes on their way out of pools that we drain, and carries it out. Pools under the same policy are decided
@@ -52,7 +57,7 @@ impl Engine {
                 let Some(mut node) = self.picture.nodes.get(&decision.node).cloned() else {
                     return Ok(());
                 };
-                let done = self.hand.cordon(&mut node).await;
+                let done = self.hand.cordon(&mut node, self.ends(&decision.node)).await;
                 self.keep_node(node);
                 done
             }
@@ -67,7 +72,7 @@ impl Engine {
                         ..
                     }) = one
                     {
-                        self.force(evidence).await?;
+                        self.force(pool, evidence).await?;
                     }
                 }
                 self.tell_waits(decision).await;
@@ -79,11 +84,14 @@ impl Engine {
                     return Ok(());
                 };
                 let reason = format!("pod {pod} does not end");
-                let done = self.hand.quarantine(&mut node, &reason).await;
+                let done = self
+                    .hand
+                    .quarantine(&mut node, self.ends(&decision.node), &reason)
+                    .await;
                 if done.is_ok() {
                     let now = self.hand.now();
                     self.speaker
-                        .node(&self.hand.access, &node, "Undrainable", &reason, now)
+                        .node(&self.hand.calm, &node, "Undrainable", &reason, now)
                         .await;
                 }
                 self.keep_node(node);
@@ -116,7 +124,10 @@ impl Engine {
             return Ok(());
         };
         let now = self.hand.now();
-        let done = self.hand.signal_primaries(&mut node, now).await;
+        let done = self
+            .hand
+            .signal_primaries(&mut node, self.ends(&decision.node), now)
+            .await;
         self.keep_node(node);
         done
     }
@@ -132,8 +143,9 @@ impl Engine {
 
     async fn evict(&mut self, key: &PodKey) -> Result<(), RolloutError> {
         let Some(pod) = self.pod_ref(key) else { return Ok(()) };
-        self.hand.may_disrupt().await?;
-        let answer = match self.hand.access.evict(&pod, None).await {
+        let node = self.picture.view.pod(key).and_then(|pod| pod.node.clone());
+        let ends = node.is_some_and(|node| self.ends(&node));
+        let answer = match self.hand.may_empty(ends).await?.evict(&pod, None).await {
             Ok(answer) => answer,
             Err(error @ (AccessError::Stopped { .. } | AccessError::Throttled { .. })) => return Err(error.into()),
             // One pod that cannot be evicted for a reason of its own does not keep the others.
@@ -157,7 +169,7 @@ impl Engine {
                 if let Some(state) = self.picture.view.pod(key).cloned() {
                     let text = format!("eviction refused: {message}");
                     self.speaker
-                        .pod(&self.hand.access, &state, "EvictionRefused", &text, now)
+                        .pod(&self.hand.calm, &state, "EvictionRefused", &text, now)
                         .await;
                 }
             }
@@ -170,50 +182,74 @@ impl Engine {
         Ok(())
     }
 
+    /// The machine of the node goes away whatever anybody does.
+    pub(crate) fn ends(&self, node: &NodeName) -> bool {
+        let mark = self.picture.view.node(node).and_then(|node| node.mark.as_ref());
+        mark.is_some_and(|mark| mark.machine_ends.is_some())
+    }
+
     /// Deletes a pod against its protections. The order makes every kill harmless: the evidence is durable before anything
     /// happens, the pace of the node starts before the deletion, and the record is closed when the deletion is known.
-    async fn force(&mut self, evidence: &Evidence) -> Result<(), RolloutError> {
+    async fn force(&mut self, pool: &PoolSpec, evidence: &Evidence) -> Result<(), RolloutError> {
+        let ends = self.ends(&evidence.node);
+        self.hand.may_empty(ends).await?;
+        let Some(evidence) = self.still_due(pool, evidence).await? else {
+            return Ok(());
+        };
+        let evidence = &evidence;
         let Some(pod) = self.pod_ref(&evidence.pod).filter(|pod| *pod.uid == *evidence.uid) else {
             return Ok(());
         };
-        self.hand.may_disrupt().await?;
-        self.ledger().put_evidence(Outcome::Decided, evidence).await?;
-        let now = self.hand.now();
-        if let Some(mut node) = self.picture.nodes.get(&evidence.node).cloned() {
-            let done = self.hand.pace(&mut node, evidence.decided).await;
+        self.hand.may_empty(ends).await?;
+        // Whatever keeps us from closing it, the record is looked at in the next round.
+        let unsettled = std::mem::replace(&mut self.unsettled, true);
+        if self.on(Guard::Evidence) {
+            self.ledger().put_evidence(Outcome::Decided, evidence).await?;
+        }
+        if self.on(Guard::Pace)
+            && let Some(mut node) = self.picture.nodes.get(&evidence.node).cloned()
+        {
+            let done = self.hand.pace(&mut node, ends, evidence.decided).await;
             self.keep_node(node);
             done?;
         }
         let against: Vec<String> = evidence.protections.iter().map(protection).collect();
         let text = format!("terminated by force: {}", against.join("; "));
+        let now = self.hand.now();
         if let Some(state) = self.picture.view.pod(&evidence.pod).cloned() {
             self.speaker
-                .pod(&self.hand.access, &state, "ForcedTermination", &text, now)
+                .pod(&self.hand.calm, &state, "ForcedTermination", &text, now)
                 .await;
         }
-        self.hand.may_disrupt().await?;
-        let answer = self.hand.access.delete_pod(&pod, None).await?;
+        let access = self.hand.may_empty(ends).await?;
+        // Paces count from the decision: one that took so long to write down is made again.
+        if self.hand.now().duration_since(evidence.decided) > LONG_AGO {
+            self.wake(Some(now));
+            return Ok(());
+        }
+        let answer = access.delete_pod(&pod, None).await?;
         match answer {
             PodDeletion::Deleted | PodDeletion::NotFound | PodDeletion::Gone => {
                 self.counts.forced += 1;
                 self.tell_forced(evidence, text).await;
                 for budget in &evidence.budgets {
                     let text = format!("pod {} was terminated against this budget", evidence.pod);
-                    self.speaker.budget(&self.hand.access, &budget.budget, &text, now).await;
+                    self.speaker.budget(&self.hand.calm, &budget.budget, &text, now).await;
                 }
                 self.picture.view.note_forced(&evidence.pod, evidence.decided);
                 for budget in &evidence.budgets {
                     self.picture.note_budget_forced(&budget.budget, evidence.decided);
                 }
                 self.hand.may_write().await?;
-                self.ledger().put_evidence(Outcome::Done, evidence).await
+                self.ledger().put_evidence(Outcome::Done, evidence).await?;
+                self.unsettled = unsettled;
+                Ok(())
             }
             // The pace holds the next one back; the open record is settled when the pod is looked at again.
             PodDeletion::Unknown { .. } => {
                 for budget in &evidence.budgets {
                     self.picture.note_budget_forced(&budget.budget, evidence.decided);
                 }
-                self.unsettled = true;
                 Ok(())
             }
         }
@@ -255,7 +291,7 @@ impl Engine {
             };
             let text = explain_pod(None, &self.picture.view, &decision.node, one, now);
             self.speaker
-                .pod(&self.hand.access, &state, "WaitsToMove", &text, now)
+                .pod(&self.hand.calm, &state, "WaitsToMove", &text, now)
                 .await;
         }
     }

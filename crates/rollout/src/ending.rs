@@ -36,7 +36,7 @@ impl Engine {
                 let done = self.hand.say_drained(&mut node, now).await;
                 if done.is_ok() {
                     let text = "drained; its machine may be ended";
-                    self.speaker.node(&self.hand.access, &node, "Drained", text, now).await;
+                    self.speaker.node(&self.hand.calm, &node, "Drained", text, now).await;
                 }
                 self.keep_node(node);
                 return done;
@@ -44,6 +44,14 @@ impl Engine {
             return Ok(());
         };
         if machine.leaving {
+            return Ok(());
+        }
+        if self.ends(&decision.node) && self.picture.view.block().is_some_and(|block| block.holds(now)) {
+            // The cloud ends it.
+            return Ok(());
+        }
+        self.hand.may_disrupt().await?;
+        if !self.is_empty(&decision.node).await? {
             return Ok(());
         }
         let shrink = self.shrink(pool, &machine);
@@ -61,7 +69,7 @@ impl Engine {
         }
         let text = format!("drained; machine {} is terminated", machine.id);
         self.speaker
-            .node(&self.hand.access, &node, "Terminated", &text, now)
+            .node(&self.hand.calm, &node, "Terminated", &text, now)
             .await;
         Ok(())
     }

@@ -15,6 +15,7 @@ use crate::drain::{RunCounts, earlier};
 use crate::error::RolloutError;
 use crate::events::Speaker;
 use crate::guard::{MayDisrupt, Permission, WriteGate};
+use crate::guards::{Guard, Guards};
 use crate::hand::Hand;
 use crate::machines::Fleet;
 use crate::notice::{Noticed, Notices};
@@ -60,6 +61,7 @@ pub struct Rollout {
     nudged: Arc<Notify>,
     marks: Option<PoolSpec>,
     notices: Option<Arc<dyn Notices>>,
+    guards: Guards,
 }
 
 impl std::fmt::Debug for Rollout {
@@ -118,8 +120,16 @@ impl Rollout {
             nudged,
             marks: None,
             notices: None,
+            guards: Guards::all(),
         };
         (rollout, handle)
+    }
+
+    /// The same with these guards; for simulations that show that each one matters.
+    #[must_use]
+    pub fn with_guards(mut self, guards: Guards) -> Self {
+        self.guards = guards;
+        self
     }
 
     /// Lets the marks on the nodes alone (label `lifecycle-status`) say which are outdated, whatever definitions say: the mode
@@ -145,17 +155,26 @@ impl Rollout {
     /// status and tried again.
     pub async fn run(mut self) -> Result<(), RolloutError> {
         let spec = self.spec.borrow_and_update().clone();
-        let gate = Arc::new(WriteGate(Arc::clone(&self.means.guard)));
-        let access = self.means.access.gated(gate);
+        let gate = |calm| {
+            Arc::new(WriteGate {
+                guard: Arc::clone(&self.means.guard),
+                guards: self.guards,
+                calm,
+            })
+        };
+        let access = self.means.access.gated(gate(false));
+        let calm = self.means.access.gated(gate(true));
         let mut watches = Watches::begin(&access).await?;
         let mut engine = Engine {
             hand: Hand {
                 access,
+                calm,
                 cloud: self.means.cloud,
                 ledger: self.means.ledger,
                 guard: self.means.guard,
                 clock: self.means.clock,
                 context: self.means.context,
+                guards: self.guards,
             },
             spec,
             refresh: self.means.refresh,
@@ -174,6 +193,7 @@ impl Rollout {
             read_at: None,
             wake: None,
             unsettled: true,
+            looked: None,
         };
         for record in engine.ledger().pools().await? {
             engine.records.insert(record.pool.clone(), record);
@@ -245,11 +265,13 @@ pub(crate) struct Engine {
     pub(crate) counts: RunCounts,
     kinds: usize,
     /// When the cloud was read last; none when it has to be read now.
-    read_at: Option<Timestamp>,
+    pub(crate) read_at: Option<Timestamp>,
     /// When the next round is due without an event.
     wake: Option<Timestamp>,
     /// Records of forced terminations may be open whose outcome nobody has looked at.
     pub(crate) unsettled: bool,
+    /// When the engine last looked at the clock.
+    pub(crate) looked: Option<Timestamp>,
 }
 
 impl Engine {
@@ -330,16 +352,23 @@ impl Engine {
         self.rejoin();
     }
 
-    fn rejoin(&mut self) {
+    pub(crate) fn rejoin(&mut self) {
         let now = self.hand.now();
         let removed = self.spec.pools.iter().filter(|pool| pool.removed);
         let removed = removed.map(|pool| pool.name.clone()).collect();
         self.picture.rejoin(&self.fleet, removed, self.marks.is_some(), now);
     }
 
+    /// Whether a guard is in force.
+    pub(crate) fn on(&self, guard: Guard) -> bool {
+        self.hand.guards.on(guard)
+    }
+
     /// Everything that decisions rest on is known.
     pub(crate) fn complete(&self) -> bool {
-        self.picture.complete(self.kinds) && self.read_at.is_some() && self.cloud_trouble.is_none()
+        (self.picture.complete(self.kinds) || !self.on(Guard::Complete))
+            && self.read_at.is_some()
+            && self.cloud_trouble.is_none()
     }
 
     /// Another round is due then at the latest.
@@ -384,7 +413,8 @@ impl Engine {
 
     async fn turn(&mut self) -> Turn {
         self.wake = None;
-        let permission = self.hand.guard.permission().await;
+        self.look_at_clock().await;
+        let permission = self.hand.permission().await;
         let block = match &permission {
             Permission::Withdrawn => return Turn::Stop,
             Permission::Blocked(block) => Some(block.clone()),
@@ -401,6 +431,12 @@ impl Engine {
         let done = self.round(block.is_some()).await;
         match done {
             Err(RolloutError::Withdrawn) => Turn::Stop,
+            Err(error @ RolloutError::Clock { .. }) => {
+                for pool in self.pools() {
+                    self.note_trouble(&pool.name, &error.to_string());
+                }
+                Turn::Next
+            }
             // The next turn looks at the block and takes the marks back.
             Err(_) => {
                 self.wake = Some(self.hand.now());
@@ -413,6 +449,7 @@ impl Engine {
     async fn round(&mut self, blocked: bool) -> Result<(), RolloutError> {
         let pools = self.pools();
         if self.unsettled
+            && self.on(Guard::Records)
             && let Err(error) = self.settle_records().await
         {
             // Without the ledger nothing is known of the pace, and nothing may be forced.
@@ -425,6 +462,7 @@ impl Engine {
             return Ok(());
         }
         for pool in &pools {
+            self.look_for_surplus(pool);
             let done = if blocked {
                 self.take_back(pool).await
             } else {

@@ -35,6 +35,12 @@ pub enum RolloutError {
         /// Why.
         why: &'static str,
     },
+    /// Our clock is not the API server's: no deadline can be trusted until they agree again.
+    #[error("our clock differs from the API server's by {ahead:#}")]
+    Clock {
+        /// How far ours is ahead; negative when it is behind.
+        ahead: jiff::SignedDuration,
+    },
     /// A block came up; the step was not begun.
     #[error("blocked: {}", .0.reason)]
     Blocked(Block),
@@ -48,7 +54,7 @@ impl RolloutError {
     pub(crate) fn ends_round(&self) -> bool {
         matches!(
             self,
-            Self::Withdrawn | Self::Blocked(_) | Self::Cluster(AccessError::Stopped { .. })
+            Self::Withdrawn | Self::Blocked(_) | Self::Clock { .. } | Self::Cluster(AccessError::Stopped { .. })
         )
     }
 }
@@ -59,7 +65,7 @@ impl Classified for RolloutError {
             Self::Cluster(error) => error.fault(),
             Self::Cloud(error) => error.fault(),
             Self::Ledger(error) => error.fault(),
-            Self::Record { .. } => Fault::Us,
+            Self::Record { .. } | Self::Clock { .. } => Fault::Us,
             Self::Group { .. } => Fault::Config,
             Self::Blocked(_) | Self::Withdrawn => Fault::User,
         }
@@ -72,6 +78,7 @@ impl Classified for RolloutError {
             Self::Ledger(error) => error.retry(),
             Self::Record { .. } | Self::Group { .. } | Self::Withdrawn => Retry::Never,
             Self::Blocked(_) => Retry::Now,
+            Self::Clock { .. } => Retry::After(std::time::Duration::from_secs(30)),
         }
     }
 }

@@ -5,6 +5,8 @@ use disruption::Block;
 use kube_access::Gate;
 use std::sync::Arc;
 
+use crate::guards::{Guard, Guards};
+
 /// Whether the engine may go on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Permission {
@@ -30,12 +32,31 @@ pub trait MayDisrupt: Send + Sync {
     }
 }
 
-/// The same guard in front of the writes of a cluster's handle, so that a write that waited for its turn is asked again.
-pub(crate) struct WriteGate(pub(crate) Arc<dyn MayDisrupt>);
+/// The same guard in front of the writes of a cluster's handle, so that a write that waited for its turn, or is sent again, is
+/// asked for again.
+pub(crate) struct WriteGate {
+    pub(crate) guard: Arc<dyn MayDisrupt>,
+    pub(crate) guards: Guards,
+    /// Lets through what a block asks for or allows.
+    pub(crate) calm: bool,
+}
 
 #[async_trait]
 impl Gate for WriteGate {
     async fn permits(&self) -> bool {
-        self.0.permission().await != Permission::Withdrawn
+        match asked(&*self.guard, self.guards).await {
+            Permission::Granted => true,
+            Permission::Blocked(_) => self.calm,
+            Permission::Withdrawn => false,
+        }
+    }
+}
+
+/// The permission, as far as its guards are in force.
+pub(crate) async fn asked(guard: &dyn MayDisrupt, guards: Guards) -> Permission {
+    match guard.permission().await {
+        Permission::Blocked(_) if !guards.on(Guard::Blocks) => Permission::Granted,
+        Permission::Withdrawn if !guards.on(Guard::Lease) => Permission::Granted,
+        answer => answer,
     }
 }

@@ -7,14 +7,15 @@ use disruption::marking::{
     DRAIN_START, LIFECYCLE_STATUS, REPLACEMENT_STRATEGY, STATUS_DRAINING, STATUS_PENDING, STATUS_READY, TAINT_KEY,
     TAINT_VALUE, TaintEffect, clock_text, taint_effect,
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use kube_access::nodes::{Effect, Taint};
 use kube_access::{Access, AccessError, ApiKind, GroupKind};
 use ports::cloud::NodeCloud;
 use ports::{Clock, Ledger, WriteContext};
 
 use crate::error::RolloutError;
-use crate::guard::{MayDisrupt, Permission};
+use crate::guard::{MayDisrupt, Permission, asked};
+use crate::guards::{Guard, Guards};
 use crate::names::{
     CORDONED, DO_NOT_DISRUPT, DRAINED, QUARANTINED, READY_LABEL_REMOVED, REARMING, SCALE_DOWN_DISABLED,
     SCALE_DOWN_HELD, SELECTED, SELECTED_REASON,
@@ -22,16 +23,23 @@ use crate::names::{
 use crate::pool::PoolSpec;
 use crate::seen::{MARK_ANNOTATIONS, NodeSeen, PACE};
 
+/// Clocks that differ by more do not agree. The server's answers tell whole seconds.
+const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_secs(5);
+
 type Changes = BTreeMap<String, Option<String>>;
 
 /// What the engine acts with.
 pub(crate) struct Hand {
+    /// For what a block stops.
     pub(crate) access: Access,
+    /// For what a block asks for or allows.
+    pub(crate) calm: Access,
     pub(crate) cloud: Arc<dyn NodeCloud>,
     pub(crate) ledger: Arc<dyn Ledger>,
     pub(crate) guard: Arc<dyn MayDisrupt>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) context: WriteContext,
+    pub(crate) guards: Guards,
 }
 
 fn set(key: &str, value: impl Into<String>) -> (String, Option<String>) {
@@ -43,12 +51,45 @@ impl Hand {
         self.clock.now()
     }
 
+    /// What the guard says now.
+    pub(crate) async fn permission(&self) -> Permission {
+        asked(&*self.guard, self.guards).await
+    }
+
+    /// Whether our clock and the API server's agree, as far as its last answer tells: deadlines are worth nothing otherwise.
+    ///
+    /// # Errors
+    /// [`RolloutError::Clock`].
+    pub(crate) fn clock_agrees(&self) -> Result<(), RolloutError> {
+        let ahead = self.access.clock_skew();
+        if self.guards.on(Guard::Clock) && ahead.abs() > CLOCKS_DIFFER {
+            return Err(RolloutError::Clock { ahead });
+        }
+        Ok(())
+    }
+
+    /// Asked before a step on the pods of a node. A block does not hold for a machine that goes away anyway: it is emptied
+    /// politely all the same.
+    ///
+    /// # Errors
+    /// As for [`Hand::may_disrupt`].
+    pub(crate) async fn may_empty(&self, ends: bool) -> Result<&Access, RolloutError> {
+        if ends {
+            self.clock_agrees()?;
+            self.may_write().await?;
+            return Ok(&self.calm);
+        }
+        self.may_disrupt().await?;
+        Ok(&self.access)
+    }
+
     /// Asked before every step that brings a node nearer to its end.
     ///
     /// # Errors
-    /// [`RolloutError::Blocked`] and [`RolloutError::Withdrawn`].
+    /// [`RolloutError::Blocked`], [`RolloutError::Withdrawn`] and [`RolloutError::Clock`].
     pub(crate) async fn may_disrupt(&self) -> Result<(), RolloutError> {
-        match self.guard.permission().await {
+        self.clock_agrees()?;
+        match self.permission().await {
             Permission::Granted => Ok(()),
             Permission::Blocked(block) => Err(RolloutError::Blocked(block)),
             Permission::Withdrawn => Err(RolloutError::Withdrawn),
@@ -60,7 +101,7 @@ impl Hand {
     /// # Errors
     /// [`RolloutError::Withdrawn`].
     pub(crate) async fn may_write(&self) -> Result<(), RolloutError> {
-        match self.guard.permission().await {
+        match self.permission().await {
             Permission::Granted | Permission::Blocked(_) => Ok(()),
             Permission::Withdrawn => Err(RolloutError::Withdrawn),
         }
@@ -126,18 +167,18 @@ impl Hand {
     pub(crate) async fn unmark(&self, node: &mut NodeSeen) -> Result<(), RolloutError> {
         if node.cordoned && node.cordoned_by_us {
             self.may_write().await?;
-            self.access.set_schedulable(node.name.as_str(), true).await?;
+            self.calm.set_schedulable(node.name.as_str(), true).await?;
             node.cordoned = false;
         }
         if node.tainted {
             self.may_write().await?;
-            self.access.remove_taint(node.name.as_str(), TAINT_KEY, None).await?;
+            self.calm.remove_taint(node.name.as_str(), TAINT_KEY, None).await?;
             node.tainted = false;
         }
         self.may_write().await?;
         let labels = Changes::from([set(LIFECYCLE_STATUS, STATUS_READY)]);
         let notes = MARK_ANNOTATIONS.iter().map(|key| ((*key).to_owned(), None)).collect();
-        self.access.mark_node(node.name.as_str(), &labels, &notes).await?;
+        self.calm.mark_node(node.name.as_str(), &labels, &notes).await?;
         node.status = Some(STATUS_READY.into());
         (node.selected, node.reason, node.draining) = (None, None, None);
         (node.ready_label_removed, node.cordoned_by_us) = (None, false);
@@ -158,35 +199,56 @@ impl Hand {
             node.cordoned_by_us |= !node.cordoned;
             node.status = Some(STATUS_DRAINING.into());
             node.draining = Some(now);
+            self.right_start(node, now).await?;
         }
-        self.cordon(node).await
+        self.cordon(node, false).await
+    }
+
+    /// The answer to a write tells the server's time: a start written by a wrong clock is put right at once.
+    async fn right_start(&self, node: &mut NodeSeen, now: Timestamp) -> Result<(), RolloutError> {
+        let Err(RolloutError::Clock { ahead }) = self.clock_agrees() else {
+            return Ok(());
+        };
+        let start = now.saturating_sub(ahead).unwrap_or(now);
+        let note = Changes::from([set(DRAIN_START, clock_text(start))]);
+        self.may_write().await?;
+        self.calm.mark_node(node.name.as_str(), &Changes::new(), &note).await?;
+        node.draining = Some(start);
+        Err(RolloutError::Clock { ahead })
     }
 
     /// Closes a node to new pods.
-    pub(crate) async fn cordon(&self, node: &mut NodeSeen) -> Result<(), RolloutError> {
+    pub(crate) async fn cordon(&self, node: &mut NodeSeen, ends: bool) -> Result<(), RolloutError> {
         if node.cordoned {
             return Ok(());
         }
-        self.may_disrupt().await?;
-        self.access.set_schedulable(node.name.as_str(), false).await?;
+        self.may_empty(ends)
+            .await?
+            .set_schedulable(node.name.as_str(), false)
+            .await?;
         node.cordoned = true;
         Ok(())
     }
 
     /// Tells operators of databases to move their primaries off a closed node. They look at the change of the label only,
     /// so where it is gone already it is put back first.
-    pub(crate) async fn signal_primaries(&self, node: &mut NodeSeen, now: Timestamp) -> Result<(), RolloutError> {
+    pub(crate) async fn signal_primaries(
+        &self,
+        node: &mut NodeSeen,
+        ends: bool,
+        now: Timestamp,
+    ) -> Result<(), RolloutError> {
         if node.status.as_deref() != Some(STATUS_READY) {
-            self.may_disrupt().await?;
+            let access = self.may_empty(ends).await?;
             let back = Changes::from([set(LIFECYCLE_STATUS, STATUS_READY)]);
             // Whoever is driven by the mark alone has to see that it was not taken back.
             let note = Changes::from([set(REARMING, "true")]);
-            self.access.mark_node(node.name.as_str(), &back, &note).await?;
+            access.mark_node(node.name.as_str(), &back, &note).await?;
         }
-        self.may_disrupt().await?;
+        let access = self.may_empty(ends).await?;
         let away = Changes::from([set(LIFECYCLE_STATUS, STATUS_DRAINING)]);
         let note = Changes::from([set(READY_LABEL_REMOVED, clock_text(now)), (REARMING.to_owned(), None)]);
-        self.access.mark_node(node.name.as_str(), &away, &note).await?;
+        access.mark_node(node.name.as_str(), &away, &note).await?;
         node.status = Some(STATUS_DRAINING.into());
         node.rearming = false;
         node.ready_label_removed = Some(now);
@@ -194,10 +256,10 @@ impl Hand {
     }
 
     /// Gives a node up with a reason.
-    pub(crate) async fn quarantine(&self, node: &mut NodeSeen, reason: &str) -> Result<(), RolloutError> {
-        self.may_disrupt().await?;
+    pub(crate) async fn quarantine(&self, node: &mut NodeSeen, ends: bool, reason: &str) -> Result<(), RolloutError> {
         let note = Changes::from([set(QUARANTINED, reason)]);
-        self.access
+        self.may_empty(ends)
+            .await?
             .mark_node(node.name.as_str(), &Changes::new(), &note)
             .await?;
         node.quarantined = Some(reason.into());
@@ -205,13 +267,21 @@ impl Hand {
     }
 
     /// Starts the pace of forced terminations on a node.
-    pub(crate) async fn pace(&self, node: &mut NodeSeen, now: Timestamp) -> Result<(), RolloutError> {
-        self.may_disrupt().await?;
+    pub(crate) async fn pace(&self, node: &mut NodeSeen, ends: bool, now: Timestamp) -> Result<(), RolloutError> {
         let note = Changes::from([set(PACE, clock_text(now))]);
-        self.access
+        self.may_empty(ends)
+            .await?
             .mark_node(node.name.as_str(), &Changes::new(), &note)
             .await?;
-        node.last_forced = Some(now);
+        let before = node.last_forced.replace(now);
+        if let Err(wrong) = self.clock_agrees() {
+            // Nothing will be forced now, and a pace of another time would hold the node back, or not at all.
+            let note = Changes::from([(PACE.to_owned(), before.map(clock_text))]);
+            self.may_write().await?;
+            self.calm.mark_node(node.name.as_str(), &Changes::new(), &note).await?;
+            node.last_forced = before;
+            return Err(wrong);
+        }
         Ok(())
     }
 
@@ -248,9 +318,7 @@ impl Hand {
         let value = || hold.then(|| "true".to_owned());
         let key = if claimed { DO_NOT_DISRUPT } else { SCALE_DOWN_DISABLED };
         let notes = Changes::from([(key.to_owned(), value()), (SCALE_DOWN_HELD.to_owned(), value())]);
-        self.access
-            .mark_node(node.name.as_str(), &Changes::new(), &notes)
-            .await?;
+        self.calm.mark_node(node.name.as_str(), &Changes::new(), &notes).await?;
         node.held = hold;
         Ok(())
     }

@@ -15,6 +15,10 @@
 //! Machines are those of the cloud's groups, or NodeClaims of Karpenter ([`Provisioner`]). What is outdated follows from the
 //! definitions, or, inside a cluster, from the marks alone ([`Rollout::driven_by_marks`]).
 //!
+//! A watch may be behind and a clock may jump. So before a machine is ended or a pod terminated by force the pods are read
+//! once more, and nothing is done while our clock and the API server's differ by more than five seconds ([`Guard`] lists what
+//! keeps each promise; the simulation in `tests/it/sim` shows that each one is needed).
+//!
 //! What this crate deliberately does not do: it decides nothing about disruption, renders no pool, writes no stack, and
 //! knows neither the registry nor who holds a lease; those who run it tell it what a pool is ([`PoolSpec`]).
 //!
@@ -39,6 +43,7 @@ mod engine;
 mod error;
 mod events;
 mod guard;
+mod guards;
 mod hand;
 mod look;
 mod machines;
@@ -49,14 +54,17 @@ mod picture;
 mod pool;
 mod pools;
 mod records;
+mod second_look;
 mod seen;
 mod status;
+mod surplus;
 mod watches;
 
 pub use drain::RunCounts;
 pub use engine::{Handle, Means, Rollout};
 pub use error::RolloutError;
 pub use guard::{MayDisrupt, Permission};
+pub use guards::{Guard, Guards};
 pub use look::Look;
 pub use no_cloud::NoCloud;
 pub use notice::{Notice, NoticeKind, Notices};

@@ -94,7 +94,7 @@ impl Engine {
             };
             if soon {
                 self.speaker
-                    .pod(&self.hand.access, &state, "ForcedTerminationSoon", &text, now)
+                    .pod(&self.hand.calm, &state, "ForcedTerminationSoon", &text, now)
                     .await;
             }
             let noticed = Noticed {

@@ -317,6 +317,20 @@ impl Picture {
         }
     }
 
+    /// Forgets when evictions were refused, because the clock by which it was noted is not the one of now.
+    pub(crate) fn forget_refusals(&mut self, now: Timestamp) {
+        let keys: Vec<PodKey> = std::mem::take(&mut self.refused).into_keys().collect();
+        for (_, first) in self.moving.values_mut() {
+            *first = (*first).min(now);
+        }
+        for key in keys {
+            if let Some(mut pod) = self.view.pod(&key).cloned() {
+                pod.refused = None;
+                self.view.set_pod(pod);
+            }
+        }
+    }
+
     /// Remembers a forced termination of a budget, found in the ledger or just made.
     pub(crate) fn note_budget_forced(&mut self, key: &BudgetKey, at: Timestamp) {
         let last = self.forced.entry(key.clone()).or_insert(at);

@@ -8,6 +8,8 @@ use ports::cloud::{GroupName, GroupSize, Process, Shrink};
 
 use crate::engine::Engine;
 use crate::error::RolloutError;
+use crate::guards::Guard;
+use crate::machines::Machine;
 use crate::names::AUTOSCALER_TAG;
 use crate::pool::{PoolSpec, Provisioner, Strategy};
 use crate::records::PoolRecord;
@@ -27,6 +29,12 @@ pub(crate) fn limits(engine: &Engine, pool: &PoolSpec) -> PoolLimits {
         (limits.surge, limits.in_flight) = (0, limits.in_flight.max(1));
     }
     limits.desired = desired;
+    let lost = engine.picture.nodes.values().filter(|node| {
+        let machine = node.machine.as_ref().and_then(|id| engine.fleet.machines.get(id));
+        let goes = |one: &&Machine| one.pool == pool.name && one.outdated.is_some() && !one.leaving;
+        !node.ready && machine.filter(goes).is_some()
+    });
+    limits.lost = u32::try_from(lost.count()).unwrap_or(u32::MAX);
     let failed = record.map_or(0, |record| record.failed.len());
     limits.failed_replacements = u32::try_from(failed).unwrap_or(u32::MAX);
     limits
@@ -64,7 +72,7 @@ impl Engine {
         if pool.strategy.drains() && !pool.removed {
             self.open_record(pool, now).await?;
         }
-        if pool.strategy.drains() {
+        if pool.strategy.drains() && self.on(Guard::Zones) {
             self.still(pool).await?;
         }
         if pool.strategy.drains() && !pool.removed {
@@ -92,7 +100,7 @@ impl Engine {
         let done = self.hand.begin(&mut node, now).await;
         let text = "the drain of the node has begun";
         if done.is_ok() {
-            self.speaker.node(&self.hand.access, &node, "Draining", text, now).await;
+            self.speaker.node(&self.hand.calm, &node, "Draining", text, now).await;
         }
         self.keep_node(node);
         done
@@ -117,9 +125,7 @@ impl Engine {
             let done = self.hand.mark(&mut node, pool, &reason, now).await;
             if done.is_ok() {
                 let text = format!("selected for replacement: {reason}");
-                self.speaker
-                    .node(&self.hand.access, &node, "Selected", &text, now)
-                    .await;
+                self.speaker.node(&self.hand.calm, &node, "Selected", &text, now).await;
             }
             self.keep_node(node);
             done?;
@@ -432,6 +438,9 @@ impl Engine {
     /// While the cluster is blocked no mark of ours stays: pods may come back to the nodes, and every clock starts anew
     /// afterwards. Machines that end anyway, nodes that were given up, and drains of another controller are left as they are.
     pub(crate) async fn take_back(&mut self, pool: &PoolSpec) -> Result<(), RolloutError> {
+        if !self.on(Guard::TakeBack) {
+            return Ok(());
+        }
         let concerned = |node: &&NodeSeen| {
             let Some(state) = self.picture.view.node(&node.name) else {
                 return false;
@@ -458,7 +467,7 @@ impl Engine {
         if done.is_ok() {
             let (now, text) = (self.hand.now(), format!("no longer selected: {why}"));
             self.speaker
-                .node(&self.hand.access, &node, "Unselected", &text, now)
+                .node(&self.hand.calm, &node, "Unselected", &text, now)
                 .await;
         }
         self.keep_node(node);

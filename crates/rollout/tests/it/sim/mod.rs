@@ -1,0 +1,171 @@
+//! Deterministic simulation: the engine replaces the nodes of a small cluster while everything goes wrong that a seed draws,
+//! and an oracle that shares nothing with it watches. What must never happen is checked at every write, what must happen in
+//! the end once the faults stop.
+//!
+//! `cargo test --release -p rollout --test it sim` runs 2,000 seeds, which CI does; an unoptimised build runs ten. A failing
+//! seed is printed with the command that replays it, byte for byte.
+//!
+//! | law | says |
+//! |---|---|
+//! | V1 | no eviction below a budget, no machine ended under a pod |
+//! | V2 | no forced termination with a clock unmet: grace, lifetime, siblings, deadline, operator |
+//! | V3 | paces of forced terminations, on a node and in a budget |
+//! | V4 | nothing disruptive leaves after a block |
+//! | V5 | never more nodes in flight, nor machines wanted, than the limits |
+//! | V10 | nobody writes without the lease |
+//! | V15 | no forced termination without a record |
+//! | C1 | capacity first |
+//! | S1 to S5, K1, P1 | one member of a set at a time, primaries, Jobs, operators, cordon; who stays; no hammering |
+//! | W2 | every node goes, within the bound that the engine printed and one of the oracle's own |
+//! | W3 | a block takes marks back, and the rollout goes on after it |
+//! | W4 | whatever was killed, the end is the same |
+
+mod book;
+mod case;
+mod dice;
+mod facts;
+mod guards;
+mod life;
+mod manager;
+mod objects;
+mod oracle;
+mod people;
+mod site;
+mod wires;
+
+use std::collections::BTreeMap;
+
+use case::Case;
+use life::{Seen, live};
+
+/// Runs one case on a runtime of its own.
+fn run(case: Case) -> Seen {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap();
+    runtime.block_on(live(case))
+}
+
+/// The command that replays a seed.
+fn replays(seed: u64) -> String {
+    format!("FLEETWRIGHT_SEED={seed} cargo test -p rollout --test it sim::replay -- --exact --nocapture")
+}
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok().and_then(|text| text.parse().ok())
+}
+
+/// Sums over many seeds.
+#[derive(Default)]
+struct Total {
+    checks: BTreeMap<&'static str, u64>,
+    breaches: Vec<(u64, String)>,
+    kills: u64,
+    writes: u64,
+    evicted: u64,
+    forced: u64,
+    hours: i64,
+}
+
+impl Total {
+    fn add(&mut self, seed: u64, seen: Seen) {
+        for (law, count) in seen.checks {
+            *self.checks.entry(law).or_default() += count;
+        }
+        self.breaches
+            .extend(seen.breaches.into_iter().map(|breach| (seed, breach)));
+        self.kills += seen.kills;
+        self.writes += seen.writes;
+        self.evicted += seen.evicted;
+        self.forced += seen.forced;
+        self.hours += seen.hours;
+    }
+
+    fn join(&mut self, other: Self) {
+        for (law, count) in other.checks {
+            *self.checks.entry(law).or_default() += count;
+        }
+        self.breaches.extend(other.breaches);
+        self.kills += other.kills;
+        self.writes += other.writes;
+        self.evicted += other.evicted;
+        self.forced += other.forced;
+        self.hours += other.hours;
+    }
+}
+
+/// Runs seeds on two threads and adds up.
+fn run_all(from: u64, count: u64) -> Total {
+    let halves: Vec<_> = (0..2)
+        .map(|half| {
+            std::thread::spawn(move || {
+                let mut total = Total::default();
+                for seed in (from + half..from + count).step_by(2) {
+                    total.add(seed, run(Case::drawn(seed)));
+                }
+                total
+            })
+        })
+        .collect();
+    let mut total = Total::default();
+    for half in halves {
+        total.join(half.join().unwrap());
+    }
+    total
+}
+
+#[test]
+fn no_seed_breaks_a_promise() {
+    let count = number("FLEETWRIGHT_SEEDS").unwrap_or(if cfg!(debug_assertions) { 10 } else { 2_000 });
+    let total = run_all(number("FLEETWRIGHT_FROM").unwrap_or(0), count);
+    let checks: u64 = total.checks.values().sum();
+    println!(
+        "{count} seeds, {} simulated hours, {} writes, {} kills, {} evictions, {} forced terminations: {checks} checks, {} breaches",
+        total.hours,
+        total.writes,
+        total.kills,
+        total.evicted,
+        total.forced,
+        total.breaches.len()
+    );
+    println!("{:?}", total.checks);
+    for (seed, breach) in total.breaches.iter().take(12) {
+        println!("{breach}\n    {}", replays(*seed));
+    }
+    assert!(total.breaches.is_empty(), "{} breaches", total.breaches.len());
+}
+
+#[test]
+fn replay() {
+    let Some(seed) = number("FLEETWRIGHT_SEED") else { return };
+    let seen = run(Case::drawn(seed));
+    println!("{}", seen.log);
+    println!("{:?}\nbreaches: {:#?}", seen.checks, seen.breaches);
+}
+
+#[test]
+fn a_printed_command_replays_a_seed_byte_for_byte() {
+    let seed = 7;
+    let command = replays(seed);
+    let mut words = command.split(' ');
+    let (name, value) = words.next().unwrap().split_once('=').unwrap();
+    // `cargo test -p rollout --test it` is this very program; what follows are its arguments.
+    let arguments: Vec<&str> = words
+        .skip_while(|word| *word != "it")
+        .skip(1)
+        .filter(|word| *word != "--")
+        .collect();
+    let program = std::env::current_exe().unwrap();
+    let output = std::process::Command::new(program)
+        .args(&arguments)
+        .env(name, value)
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let seen = run(Case::drawn(seed));
+    assert!(seen.log.lines().count() > 100, "{}", seen.log);
+    assert!(text.contains(&seen.log), "the replay says something else");
+    assert_ne!(seen.log, run(Case::drawn(seed + 1)).log);
+}
