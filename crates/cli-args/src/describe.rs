@@ -2,6 +2,8 @@
 
 use clap::{Args, Subcommand};
 
+use crate::why::NodeArgs;
+
 /// Show one object in detail
 #[derive(Debug, Args)]
 pub struct DescribeArgs {
@@ -32,6 +34,13 @@ pub enum DescribeCommand {
   fleetwright describe update 018d5b6e-1f2a-7c3d-8e4f-5a6b7c8d9e0f
   fleetwright describe update kube-1")]
     Update(DescribeUpdateArgs),
+    /// Show a node of a cluster: why it goes, what it waits for, when it is gone, and each pod with the decision on it
+    ///
+    /// Read from the cluster itself, by the contract that the registry's config items set.
+    #[command(after_help = "Examples:
+  # A node of the cluster whose context in the kubeconfig is kube-1
+  fleetwright describe node ip-10-2-3-4 --cluster kube-1")]
+    Node(NodeArgs),
 }
 
 /// Which cluster to describe.

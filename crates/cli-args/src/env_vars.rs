@@ -119,6 +119,12 @@ pub const XDG_STATE_HOME: EnvVar = EnvVar {
     help: "where \"sim up\" notes that it runs, instead of ~/.local/state",
     flag: None,
 };
+/// Name of the machine or pod.
+pub const HOSTNAME: EnvVar = EnvVar {
+    name: "HOSTNAME",
+    help: "name of this replica of \"controllers\"; Kubernetes sets it to the pod's",
+    flag: Some("--identity"),
+};
 /// Home directory.
 pub const HOME: EnvVar = EnvVar {
     name: "HOME",
@@ -146,5 +152,6 @@ pub const ALL: &[EnvVar] = &[
     KUBECONFIG,
     XDG_RUNTIME_DIR,
     XDG_STATE_HOME,
+    HOSTNAME,
     HOME,
 ];

@@ -37,14 +37,20 @@ pub enum Kind {
     /// Requests and agreements to deletions
     #[value(name = "approvals", alias = "approval")]
     Approvals,
+    /// Rollouts of node pools
+    #[value(name = "rollouts", alias = "rollout")]
+    Rollouts,
+    /// Evidence of forced terminations
+    #[value(name = "evidence", alias = "forced-terminations", alias = "forced-termination")]
+    Evidence,
 }
 
-/// Show clusters, node pools, accounts, blocks, updates or approvals
+/// Show clusters, node pools, accounts, blocks, updates, approvals, rollouts or evidence
 ///
 /// Prints a table of the objects, of all of them or of those that are named. A cluster is named by its id or by its
 /// alias. Selectors look at fields: channel=beta, environment!=test, "region in (eu-central-1, eu-west-1)",
-/// config_items.key=value, status.next_version!= (not empty). Several, separated by commas, must all hold. Blocks, updates
-/// and approvals are named by their clusters; of updates the newest 200 are shown.
+/// config_items.key=value, status.next_version!= (not empty). Several, separated by commas, must all hold. Blocks, updates,
+/// approvals, rollouts and evidence are named by their clusters; of updates, rollouts and evidence the newest 200 are shown.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   # All clusters
@@ -70,10 +76,14 @@ pub enum Kind {
   # Which deletions wait for somebody's agreement
   fleetwright get approvals
 
+  # Node pools whose nodes are being replaced; pods that were terminated by force, and by which right
+  fleetwright get rollouts
+  fleetwright get evidence kube-1 -o yaml
+
   # Columns of one's own
   fleetwright get clusters -o custom-columns=ALIAS:.alias,BLOCK:.config_items.cluster_update_block")]
 pub struct GetArgs {
-    /// What to show: clusters (cl), nodepools (np), accounts (ac), blocks, updates or approvals; singular works too
+    /// What to show: clusters (cl), nodepools (np), accounts (ac), blocks, updates, approvals, rollouts or evidence; singular works too
     #[arg(value_enum, value_name = "KIND")]
     pub kind: Kind,
 

@@ -27,6 +27,7 @@ mod block;
 mod cluster_update;
 mod completion;
 mod config;
+mod controllers;
 mod create;
 mod delete;
 mod describe;
@@ -53,6 +54,7 @@ mod top;
 mod unset;
 mod up;
 mod version;
+mod why;
 
 pub use apply::ApplyArgs;
 pub use approve::{
@@ -66,6 +68,7 @@ pub use cluster_update::{
 };
 pub use completion::{CompletionArgs, ShellName};
 pub use config::{ConfigArgs, ConfigCommand, GetContextsArgs, SetContextArgs, UseContextArgs, ViewArgs};
+pub use controllers::{ControllerName, ControllersArgs};
 pub use create::CreateArgs;
 pub use delete::DeleteArgs;
 pub use describe::{DescribeArgs, DescribeClusterArgs, DescribeCommand, DescribeUpdateArgs};
@@ -95,6 +98,7 @@ pub use top::TopArgs;
 pub use unset::{UnsetArgs, UnsetCommand, UnsetConfigItemArgs};
 pub use up::UpArgs;
 pub use version::VersionArgs;
+pub use why::{NodeArgs, PodArgs, PolicyName, TargetArgs, WhyArgs, WhyCommand, WhyFormat};
 
 use clap::{Parser, Subcommand};
 
@@ -138,7 +142,7 @@ static TOP_HELP: std::sync::LazyLock<String> = std::sync::LazyLock::new(|| {
 pub enum Command {
     /// Start everything here: a registry, a simulated fleet, and what keeps it up to date
     Up(UpArgs),
-    /// Show clusters, node pools, accounts, blocks, updates or approvals
+    /// Show clusters, node pools, accounts, blocks, updates, approvals, rollouts or evidence
     Get(GetArgs),
     /// Show one object in detail
     Describe(DescribeArgs),
@@ -182,12 +186,16 @@ pub enum Command {
     Rehearse(RehearseArgs),
     /// Say where a value comes from
     Explain(ExplainArgs),
+    /// Say why a node or a pod is still where it is
+    Why(WhyArgs),
     /// Look for mistakes in configuration and registry
     Lint(LintArgs),
     /// Run the Cluster Registry
     Registry(RegistryArgs),
     /// Serve the registry and look after the clusters that it holds
     Serve(ServeRolesArgs),
+    /// Run the small controllers of one cluster
+    Controllers(ControllersArgs),
     /// Run simulated Kubernetes clusters
     Sim(SimArgs),
     /// Show and change the configuration of this program

@@ -6,6 +6,7 @@ mod block;
 mod cluster_update;
 mod completion;
 mod config;
+mod controllers;
 mod create;
 mod delete;
 mod describe;
@@ -27,6 +28,7 @@ mod top;
 mod unset;
 mod up;
 mod version;
+mod why;
 
 use std::future::Future;
 
@@ -45,7 +47,7 @@ pub(crate) fn run(cli: Cli, env: &Env, console: &mut Console) -> Result<(), Fail
     match cli.command {
         Command::Up(args) => servers(up::run(args, env, console)),
         Command::Get(args) => client(get::run(args, &settings()?, console)),
-        Command::Describe(args) => client(describe::run(args, &settings()?, console)),
+        Command::Describe(args) => client(describe::run(args, &cli.global, env, console)),
         Command::Create(args) => client(create::run(args, &settings()?, console)),
         Command::Apply(args) => client(apply::run(args, &settings()?, console)),
         Command::Delete(args) => client(delete::run(args, &settings()?, console)),
@@ -74,6 +76,8 @@ pub(crate) fn run(cli: Cli, env: &Env, console: &mut Console) -> Result<(), Fail
         Command::Sim(args) => servers(sim::run(args, &settings()?, env, console)),
         Command::Config(args) => config::run(args, &cli.global, env, console),
         Command::Completion(args) => completion::run(&args, console),
+        Command::Why(args) => client(why::run(args, &cli.global, env, console)),
+        Command::Controllers(args) => servers(controllers::run(args, env, console)),
         Command::Version(args) => client(version::run(args, &settings()?, console)),
     }
 }

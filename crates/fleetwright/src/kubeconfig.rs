@@ -65,7 +65,7 @@ pub(crate) fn current_server(env: &Env) -> Result<String, Failure> {
         .ok_or_else(|| nobody(&format!("cluster {:?} is not in the kubeconfig", context.value.cluster)))
 }
 
-fn files(env: &Env) -> Vec<PathBuf> {
+pub(crate) fn files(env: &Env) -> Vec<PathBuf> {
     match (env.get(&env_vars::KUBECONFIG), env.get(&env_vars::HOME)) {
         (Some(list), _) => std::env::split_paths(list)
             .filter(|path| !path.as_os_str().is_empty())

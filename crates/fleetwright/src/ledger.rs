@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use model::{ClusterId, Progress};
 use ports::Registry as _;
 use ports::registry::{ClusterFilter, Detail, PageRequest};
-use registry_api::{ApprovalEntry, BlockEntry, UpdateEntry};
+use registry_api::{ApprovalEntry, BlockEntry, RecordEntry, UpdateEntry};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -18,7 +18,7 @@ use crate::session::Session;
 use crate::table::or_none;
 
 /// Updates that a list shows; they are long, and the old ones seldom asked for.
-const NEWEST: usize = 200;
+pub(crate) const NEWEST: usize = 200;
 
 /// Members of a block, and the alias of its cluster.
 pub(crate) const BLOCK_FIELDS: &[&str] = &[
@@ -88,6 +88,13 @@ impl Aliases {
         }))
     }
 
+    pub(crate) fn record(&self, entry: RecordEntry) -> Box<Entry<RecordEntry>> {
+        Box::new(Entry {
+            cluster: self.of(entry.cluster_id.as_ref()),
+            entry,
+        })
+    }
+
     pub(crate) fn update(&self, entry: UpdateEntry) -> Object {
         Object::Update(Box::new(Entry {
             cluster: self.of(entry.cluster_id.as_ref()),
@@ -117,6 +124,8 @@ pub(crate) async fn fetch(
     for cluster in &clusters {
         if kind == Kind::Approvals {
             found.extend(crate::approvals::fetch(session, &aliases, cluster.as_ref()).await?);
+        } else if matches!(kind, Kind::Rollouts | Kind::Evidence) {
+            found.extend(crate::records::fetch(session, &aliases, kind, cluster.as_ref()).await?);
         } else if kind == Kind::Blocks {
             let page = session
                 .client
@@ -149,6 +158,7 @@ pub(crate) async fn changed(session: &Session, kind: Kind, id: &str) -> Result<O
             Ok(block.map(|entry| aliases.block(entry)))
         }
         (Kind::Approvals, Some((kind, id))) => crate::approvals::changed(session, kind, id).await,
+        (Kind::Rollouts | Kind::Evidence, Some((entry, id))) => crate::records::changed(session, kind, entry, id).await,
         _ => Ok(None),
     }
 }

@@ -3,7 +3,7 @@
 use cli_args::Kind;
 use jiff::Timestamp;
 use model::{Cluster, ClusterVersion, InfrastructureAccount, NodePool};
-use registry_api::{ApprovalEntry, BlockEntry, UpdateEntry};
+use registry_api::{ApprovalEntry, BlockEntry, RecordEntry, UpdateEntry};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -11,6 +11,7 @@ use crate::age::age;
 use crate::approvals;
 use crate::failure::Failure;
 use crate::ledger::{self, Entry};
+use crate::records;
 use crate::table::or_none;
 
 /// Key of the config item whose presence keeps a cluster from being updated.
@@ -77,6 +78,10 @@ pub(crate) enum Object {
     Update(Box<Entry<UpdateEntry>>),
     /// A request or agreement to a deletion.
     Approval(Box<Entry<ApprovalEntry>>),
+    /// A rollout of a node pool.
+    Rollout(Box<Entry<RecordEntry>>),
+    /// Evidence of a forced termination.
+    Evidence(Box<Entry<RecordEntry>>),
 }
 
 /// A node pool as it is printed: what `create` and `apply` need to find its cluster again.
@@ -97,6 +102,7 @@ impl Object {
             Self::Block(block) => ledger::value(block),
             Self::Update(update) => ledger::value(update),
             Self::Approval(approval) => ledger::value(approval),
+            Self::Rollout(record) | Self::Evidence(record) => ledger::value(record),
         }
         .map_err(|error| Failure::of(&error))
     }
@@ -110,6 +116,8 @@ impl Object {
             Self::Block(block) => format!("block/{}", block.cluster),
             Self::Update(update) => format!("update/{}", update.entry.id),
             Self::Approval(approval) => approvals::name(approval),
+            Self::Rollout(record) => records::rollout_name(record),
+            Self::Evidence(record) => format!("evidence/{}", record.entry.id),
         }
     }
 
@@ -122,6 +130,8 @@ impl Object {
             Self::Block(block) => ledger::block_row(block, wide, now),
             Self::Update(update) => ledger::update_row(update, wide, now),
             Self::Approval(approval) => approvals::row(approval, wide, now),
+            Self::Rollout(record) => records::rollout_row(record, wide, now),
+            Self::Evidence(record) => records::evidence_row(record, wide, now),
         }
     }
 }
@@ -150,6 +160,7 @@ pub(crate) fn fields(kind: Kind) -> &'static [&'static str] {
         Kind::Blocks => ledger::BLOCK_FIELDS,
         Kind::Updates => ledger::UPDATE_FIELDS,
         Kind::Approvals => approvals::FIELDS,
+        Kind::Rollouts | Kind::Evidence => records::FIELDS,
     }
 }
 
@@ -177,6 +188,8 @@ pub(crate) fn header(kind: Kind, wide: bool) -> Vec<&'static str> {
             &["COST-CENTER", "EXTERNAL-ID", "CRITICALITY"],
         ),
         Kind::Approvals => approvals::HEADER,
+        Kind::Rollouts => records::ROLLOUT_HEADER,
+        Kind::Evidence => records::EVIDENCE_HEADER,
         kind @ (Kind::Blocks | Kind::Updates) => ledger::header(kind),
     };
     let more = if wide { more } else { &[] };

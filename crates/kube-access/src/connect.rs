@@ -114,6 +114,19 @@ impl Access {
         Self::from_config(context, config)
     }
 
+    /// Speaks to the cluster that this process runs in, as the service account of its pod; the token is read again when it is
+    /// renewed. Must be called inside a tokio runtime.
+    ///
+    /// # Errors
+    /// If the process does not run in a pod with a service account.
+    pub fn in_cluster(context: Context) -> Result<Self, AccessError> {
+        let config = kube::Config::incluster().map_err(|error| AccessError::Settings {
+            what: "service account",
+            why: error.to_string(),
+        })?;
+        Self::from_config(context, config)
+    }
+
     fn from_config(context: Context, mut config: kube::Config) -> Result<Self, AccessError> {
         // kube would repeat 429, 503 and 504 by itself: that hides refused evictions and doubles our own back-off.
         config.default_retry = false;

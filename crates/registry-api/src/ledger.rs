@@ -173,3 +173,39 @@ pub struct UpdateList {
     #[serde(rename = "continue", default, skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
 }
+
+/// Something that was written down while nodes were replaced, with its place in the ledger.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct RecordEntry {
+    /// Its id.
+    pub id: String,
+    /// The cluster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster_id: Option<ClusterId>,
+    /// Whether it goes on.
+    pub open: bool,
+    /// 1 when it began, one more with each change.
+    #[cfg_attr(feature = "openapi", schema(minimum = 1))]
+    pub revision: i64,
+    /// When it was made.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
+    pub created_at: Timestamp,
+    /// When it was changed last.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
+    pub updated_at: Timestamp,
+    /// The record: of a rollout its pool, size, start and failed machines; of a forced termination its outcome and evidence.
+    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
+    pub record: serde_json::Value,
+}
+
+/// Records of one answer.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct RecordList {
+    /// The records, newest first.
+    pub items: Vec<RecordEntry>,
+    /// Where the next page starts, for the parameter `continue`; absent on the last page.
+    #[serde(rename = "continue", default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}

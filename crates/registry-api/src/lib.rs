@@ -43,7 +43,7 @@ pub use error_kind::ErrorKind;
 #[cfg(feature = "openapi")]
 pub use feed::{ActionName, ImportModeName, ObjectKindName};
 pub use feed::{ChangeEvent, ChangeList, FieldChange, HistoryEntry, HistoryList, ImportReport};
-pub use ledger::{BlockDraft, BlockEntry, BlockList, UpdateEntry, UpdateList};
+pub use ledger::{BlockDraft, BlockEntry, BlockList, RecordEntry, RecordList, UpdateEntry, UpdateList};
 pub use lists::{AccountList, BriefClusterList, ClusterList, ConfigValue, NodePoolList};
 
 /// Content type of every error body.

@@ -48,6 +48,10 @@ pub const DECOMMISSIONS: &str = "/api/v1/decommissions";
 pub const UPDATES: &str = "/api/v1/updates";
 /// One update: get.
 pub const UPDATE: &str = "/api/v1/updates/{update_id}";
+/// Rollouts of node pools: list.
+pub const ROLLOUTS: &str = "/api/v1/rollouts";
+/// Evidence of forced terminations: list.
+pub const EVIDENCE: &str = "/api/v1/evidence";
 /// The OpenAPI document.
 pub const OPENAPI: &str = "/openapi.json";
 /// The page that shows the OpenAPI document.

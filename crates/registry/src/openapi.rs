@@ -37,6 +37,7 @@ pub(crate) const SCRIPT_PATH: &str = "/docs/page.js";
         (name = "Blocks", description = "Refusals to update a cluster"),
         (name = "Approvals", description = "Requests and agreements to deletions"),
         (name = "Updates", description = "How clusters were brought to their versions"),
+        (name = "Rollouts", description = "How nodes were replaced, and what was forced on the way"),
         (name = "Transfer", description = "The whole registry as one document")
     ),
     security(("bearer" = [])),

@@ -8,6 +8,7 @@ mod clusters;
 mod config_items;
 mod history;
 mod node_pools;
+mod records;
 mod reply;
 mod transfer;
 mod updates;
@@ -45,6 +46,8 @@ pub(crate) fn operations() -> OpenApiRouter<AppState> {
         .routes(routes!(approvals::decommission))
         .routes(routes!(updates::list))
         .routes(routes!(updates::get))
+        .routes(routes!(records::rollouts))
+        .routes(routes!(records::evidence))
         .routes(routes!(transfer::export))
         .routes(routes!(transfer::import))
 }

@@ -70,7 +70,9 @@ fn targets(args: &DeleteArgs) -> Result<Vec<Target>, Failure> {
             return Err(Failure::new("approvals are called off, and stay in the history")
                 .hint("\"fleetwright cancel prune CLUSTER\", \"fleetwright cancel decommission CLUSTER\""));
         }
-        (Some(Kind::Updates), _) => return Err(Failure::new("updates stay in the history")),
+        (Some(Kind::Updates | Kind::Rollouts | Kind::Evidence), _) => {
+            return Err(Failure::new("updates, rollouts and evidence stay in the history"));
+        }
         (None, _) => {
             // Node pools first: they are gone with their cluster otherwise.
             for given in read_objects(&args.files)?.into_iter().rev() {
@@ -81,7 +83,9 @@ fn targets(args: &DeleteArgs) -> Result<Vec<Target>, Failure> {
                         name: given.text("name")?.to_owned(),
                     },
                     Kind::Accounts => return Err(accounts_stay()),
-                    Kind::Blocks | Kind::Updates | Kind::Approvals => return Err(given.not_of_files()),
+                    Kind::Blocks | Kind::Updates | Kind::Approvals | Kind::Rollouts | Kind::Evidence => {
+                        return Err(given.not_of_files());
+                    }
                 });
             }
         }

@@ -2,19 +2,19 @@
 
 mod update;
 
-use cli_args::{DescribeArgs, DescribeClusterArgs, DescribeCommand, DescribeUpdateArgs};
+use cli_args::{DescribeArgs, DescribeClusterArgs, DescribeCommand, DescribeUpdateArgs, GlobalArgs};
 use jiff::Timestamp;
 use model::{Cluster, ConfigItems, NodePool, secrets};
 use ports::Registry as _;
 use ports::registry::{ObjectKind, PageRequest};
 
-use super::history;
+use super::{history, why};
 use crate::age::age;
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::objects::{BLOCK, status};
 use crate::session::Session;
-use crate::settings::Settings;
+use crate::settings::{Env, Settings};
 use crate::table::{NONE, Table, one_line, or_none};
 
 /// Column at which values start.
@@ -24,10 +24,17 @@ const SHOWN_VALUE: usize = 100;
 /// Changes that are shown; `history` shows more.
 const SHOWN_CHANGES: usize = 5;
 
-pub(super) async fn run(args: DescribeArgs, settings: &Settings, console: &mut Console) -> Result<(), Failure> {
+pub(super) async fn run(
+    args: DescribeArgs,
+    global: &GlobalArgs,
+    env: &Env,
+    console: &mut Console,
+) -> Result<(), Failure> {
+    let settings = || Settings::resolve(global, env);
     match args.command {
-        DescribeCommand::Cluster(args) => clusters(args, settings, console).await,
-        DescribeCommand::Update(args) => updates(args, settings, console).await,
+        DescribeCommand::Node(args) => why::describe_node(args, global, env, console).await,
+        DescribeCommand::Cluster(args) => clusters(args, &settings()?, console).await,
+        DescribeCommand::Update(args) => updates(args, &settings()?, console).await,
     }
 }
 

@@ -97,7 +97,7 @@ async fn fetch(session: &Session, query: &Query) -> Result<(Vec<(Object, Value)>
             found.extend(page.items.into_iter().map(|c| Object::Cluster(Box::new(c.object))));
         }
         Kind::NodePools => found = pools(session, query, &mut missing).await?,
-        Kind::Blocks | Kind::Updates | Kind::Approvals => {
+        Kind::Blocks | Kind::Updates | Kind::Approvals | Kind::Rollouts | Kind::Evidence => {
             found = ledger::fetch(session, query.kind, &query.names, &mut missing).await?
         }
         Kind::Accounts => {
@@ -288,7 +288,10 @@ async fn watch(
         let wanted = match change.kind {
             ObjectKind::Cluster => matches!(query.kind, Kind::Clusters | Kind::NodePools),
             ObjectKind::InfrastructureAccount => query.kind == Kind::Accounts,
-            ObjectKind::Entry => matches!(query.kind, Kind::Blocks | Kind::Updates | Kind::Approvals),
+            ObjectKind::Entry => matches!(
+                query.kind,
+                Kind::Blocks | Kind::Updates | Kind::Approvals | Kind::Rollouts | Kind::Evidence
+            ),
         };
         if !wanted {
             continue;
@@ -323,10 +326,12 @@ async fn changed(session: &Session, query: &Query, change: &Change) -> Result<Ve
                 .into_iter()
                 .collect()
         }
-        Kind::Blocks | Kind::Updates | Kind::Approvals => ledger::changed(session, query.kind, &change.id)
-            .await?
-            .into_iter()
-            .collect(),
+        Kind::Blocks | Kind::Updates | Kind::Approvals | Kind::Rollouts | Kind::Evidence => {
+            ledger::changed(session, query.kind, &change.id)
+                .await?
+                .into_iter()
+                .collect()
+        }
         kind => {
             let cluster = gone_is_none(session.client.get_cluster(&change.id.parse()?, Detail::Full).await)?;
             match (kind, cluster.map(|cluster| cluster.object)) {
@@ -350,6 +355,9 @@ async fn changed(session: &Session, query: &Query, change: &Change) -> Result<Ve
                 Object::Account(account) => account.id.as_str() == name,
                 Object::Block(block) => is_of(&block.cluster, Some(&block.entry.cluster_id), name),
                 Object::Approval(approval) => is_of(&approval.cluster, Some(&approval.entry.cluster_id), name),
+                Object::Rollout(record) | Object::Evidence(record) => {
+                    is_of(&record.cluster, record.entry.cluster_id.as_ref(), name)
+                }
                 Object::Update(update) => is_of(&update.cluster, update.entry.cluster_id.as_ref(), name),
             });
         let value = object.value()?;

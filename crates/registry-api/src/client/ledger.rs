@@ -9,7 +9,7 @@ use ports::{RegistryError, WriteContext};
 use super::RegistryClient;
 use super::calls::paged;
 use super::transport::Call;
-use crate::{BlockDraft, BlockEntry, BlockList, UpdateEntry, UpdateList, paths};
+use crate::{BlockDraft, BlockEntry, BlockList, RecordEntry, RecordList, UpdateEntry, UpdateList, paths};
 
 impl RegistryClient {
     /// Blocks of one cluster or of all; with `open` those that hold, or those that do not.
@@ -97,5 +97,47 @@ impl RegistryClient {
             .send(Call::get(paths::update(id)).about("update", id))
             .await?
             .json()
+    }
+
+    /// Rollouts of node pools, of one cluster or of all; with `open` those that go on, or those that are over.
+    ///
+    /// # Errors
+    /// Those of a read.
+    pub async fn list_rollouts(
+        &self,
+        cluster: Option<&ClusterId>,
+        open: Option<bool>,
+        page: &PageRequest,
+    ) -> Result<Page<RecordEntry>, RegistryError> {
+        self.records(paths::ROLLOUTS, cluster, open, page).await
+    }
+
+    /// Evidence of forced terminations, of one cluster or of all, newest first; with `open` those whose outcome nobody has
+    /// looked at.
+    ///
+    /// # Errors
+    /// Those of a read.
+    pub async fn list_evidence(
+        &self,
+        cluster: Option<&ClusterId>,
+        open: Option<bool>,
+        page: &PageRequest,
+    ) -> Result<Page<RecordEntry>, RegistryError> {
+        self.records(paths::EVIDENCE, cluster, open, page).await
+    }
+
+    async fn records(
+        &self,
+        path: &'static str,
+        cluster: Option<&ClusterId>,
+        open: Option<bool>,
+        page: &PageRequest,
+    ) -> Result<Page<RecordEntry>, RegistryError> {
+        let call = Call::get(path).query("cluster_id", cluster).query("open", open);
+        let list: RecordList = self.transport.send(paged(call, page)).await?.json()?;
+        Ok(Page {
+            items: list.items,
+            next: list.next,
+        })
     }
 }

@@ -291,7 +291,13 @@ async fn a_server_without_a_ledger_says_so() {
         router: server.router(open()),
         ..App::new()
     };
-    for path in [BLOCKS, "/api/v1/updates", "/api/v1/updates/u-1"] {
+    for path in [
+        BLOCKS,
+        "/api/v1/updates",
+        "/api/v1/updates/u-1",
+        "/api/v1/rollouts",
+        "/api/v1/evidence",
+    ] {
         assert_eq!(app.get(path).await.status, 503, "{path}");
     }
 }
@@ -348,4 +354,43 @@ async fn updates_are_told_as_they_are_written_down() {
         Value::Null.to_string().into(),
     );
     assert_eq!(known.await.status, 304);
+}
+
+#[tokio::test(start_paused = true)]
+async fn records_of_rollouts_and_evidence_are_told_by_their_kind() {
+    let app = App::filled().await;
+    for (kind, id, open) in [
+        ("rollout", "r-1", true),
+        ("forced-termination", "e-1", false),
+        ("forced-termination", "e-2", true),
+    ] {
+        let draft = EntryDraft {
+            kind: kind.parse().unwrap(),
+            id: id.parse().unwrap(),
+            cluster: Some(ID.parse().unwrap()),
+            open,
+            body: json!({"what": id}),
+            items: Vec::new(),
+        };
+        app.store
+            .put_entry(draft, &WriteContext::by("manager", "r"))
+            .await
+            .unwrap();
+        app.clock.sleep(Duration::from_secs(1)).await;
+    }
+    for (path, expected) in [
+        ("/api/v1/rollouts", vec!["r-1"]),
+        ("/api/v1/rollouts?open=false", vec![]),
+        ("/api/v1/evidence", vec!["e-2", "e-1"]),
+        ("/api/v1/evidence?open=false", vec!["e-1"]),
+        ("/api/v1/evidence?cluster_id=no-such", vec![]),
+    ] {
+        let list = app.get(path).await.json();
+        let items = list["items"].as_array().unwrap();
+        let ids: Vec<&str> = items
+            .iter()
+            .map(|item| item["record"]["what"].as_str().unwrap())
+            .collect();
+        assert_eq!(ids, expected, "{path}");
+    }
 }

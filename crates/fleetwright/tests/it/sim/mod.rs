@@ -1,6 +1,7 @@
 //! `sim`: a simulation as a process, reached into by the other commands and by kubectl.
 
 mod cloud;
+mod contract;
 mod control;
 mod drain;
 mod ending;
