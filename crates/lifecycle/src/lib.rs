@@ -42,6 +42,6 @@ pub use concern::{Asked, Failure, Finding, Move, cause, next_move};
 pub use desired::{Configuration, Subject};
 pub use manager::{Manager, Pace, Wake};
 pub use metrics::{Figures, Metrics};
-pub use pass::{PassEnd, Reach, Settings};
 pub use model::words;
+pub use pass::{PassEnd, Reach, Settings};
 pub use state::Standing;

@@ -26,7 +26,7 @@ const CLUSTERS: [&str; 2] = ["kube-1", "kube-2"];
 /// A secret config item; it must appear nowhere but in the cluster.
 const SECRET: &str = "correct-horse-battery";
 /// How long the fleet lives with faults, in seconds.
-const TROUBLE: u64 = 1_200;
+const TROUBLE: u64 = 1_000;
 /// How many objects may be pruned without consent.
 const FEW: usize = 1;
 

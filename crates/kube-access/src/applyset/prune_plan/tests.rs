@@ -98,3 +98,16 @@ fn consent_is_for_exactly_one_selection() {
     nothing_wanted.wanted = 0;
     assert!(nothing_wanted.allowed(threshold, None).is_err());
 }
+
+#[test]
+fn what_is_held_back_stays_a_member_and_is_no_part_of_the_plan() {
+    let seen = observation(&[("ConfigMap", "a", observed("1")), ("ConfigMap", "b", observed("2"))]);
+    let mut plan = plan_prune("set", &ApplyPlan::default(), &seen);
+    let whole = plan.hash();
+    plan.hold_back(|item| item.key.name == "b");
+    assert_eq!(
+        plan.to_string(),
+        "delete ConfigMap a\nkeep ConfigMap b: something else has to be gone first\n"
+    );
+    assert_ne!(plan.hash(), whole);
+}
