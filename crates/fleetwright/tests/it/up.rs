@@ -200,22 +200,51 @@ fn a_data_directory_that_cannot_be_written_is_one_clear_line() {
     );
 }
 
+/// A cluster of somebody else, on a runtime that lives as long as it.
+fn foreign() -> (tokio::runtime::Runtime, kube_sim::ApiServer, String) {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let server = kube_sim::ApiServer::new(std::sync::Arc::new(SystemClock), std::sync::Arc::new(ports::SystemIds));
+    let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    runtime.spawn(kube_sim::serve(server.clone(), listener, None, std::future::pending()));
+    (runtime, server, url)
+}
+
 #[test]
-fn contexts_of_a_kubeconfig_are_registered_and_only_looked_at() {
+fn contexts_of_a_kubeconfig_are_registered_looked_at_and_managed_when_told() {
     let home = tempfile::tempdir().unwrap();
-    let config = "contexts: [{name: kind@home, context: {cluster: k, user: u}}]\nclusters: [{name: k, cluster: {server: 'http://127.0.0.1:1'}}]\n";
+    let (_runtime, server, address) = foreign();
+    let config = format!(
+        "apiVersion: v1\nkind: Config\ncontexts: [{{name: kind@home, context: {{cluster: k, user: u}}}}]\n\
+         clusters: [{{name: k, cluster: {{server: '{address}'}}}}]\nusers: [{{name: u, user: {{}}}}]\n"
+    );
     std::fs::write(home.path().join("config"), config).unwrap();
     let mut command = command(home.path());
     command.args(["up", "--port", "0", "--data", "data", "--kubeconfig", "config"]);
     with_git(&mut command);
-    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
-    let mut line = String::new();
-    BufReader::new(child.stdout.take().unwrap())
-        .read_line(&mut line)
+    let mut up = Up {
+        child: command.stdout(Stdio::piped()).spawn().unwrap(),
+        url: String::new(),
+        said: String::new(),
+    };
+    let mut out = BufReader::new(up.child.stdout.take().unwrap());
+    out.read_line(&mut up.said).unwrap();
+    up.url = up
+        .said
+        .split_once("runs at ")
+        .map(|(_, url)| url.trim().to_owned())
         .unwrap();
-    let url = line.split_once("runs at ").map(|(_, url)| url.trim().to_owned());
-    let text = Shell::of_url(&url.unwrap_or_default()).run(&["get", "clusters", "-o", "wide"]);
-    let _ = child.kill();
-    let _ = child.wait();
+    let shell = Shell::of_url(&up.url);
+    let text = shell.run(&["get", "clusters", "-o", "wide"]);
     assert!(text.contains("kind-home") && text.contains("kubeconfig"), "{text}");
+    let greeting = || server.read("", "configmaps", "default", "fleetwright-greeting");
+    assert!(greeting().is_none(), "nothing is written before somebody says so");
+    shell.run(&["set", "config-item", "kind-home", "fleetwright_manage=true"]);
+    up.until("it is managed", |_| greeting().is_some());
+    assert_eq!(greeting().unwrap()["data"]["greeting"], "hello kind-home");
+    up.until("it is told", |up| up.clusters()[0]["status"]["current_version"] != "");
+    assert_eq!(interrupt(&mut up), Some(0));
 }

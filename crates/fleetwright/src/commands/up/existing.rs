@@ -20,7 +20,7 @@ use render::Facts;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::repository::Repository;
+use super::repository::{Content, Repository};
 use super::welcome::program;
 use super::{Places, open_page, source};
 use crate::console::Console;
@@ -138,7 +138,7 @@ pub(super) async fn run(
     let found = contexts(&name, &text)?;
     let context = WriteContext::by("fleetwright up", SystemIds.uuid());
     let known = register(&serving, &found, &context).await?;
-    let repository = Repository::open(&places.repository())?;
+    let repository = Repository::open(&places.repository(), Content::Minimal)?;
     let sources = ConfigSources::new(vec![source(places, &repository)?]).map_err(|error| Failure::of(&error))?;
     let reach = Reach {
         registry: serving.store.clone(),
@@ -157,7 +157,7 @@ pub(super) async fn run(
     console.line(&format!("The Cluster Registry runs at {url}"))?;
     console.line(&format!(
         "It holds the {} clusters of {name}; {known} were known already. They are only looked at.\n\n  {program} get clusters\n\n\
-         To have one of them managed from {} (branch dev; look at the plan first):\n\n  {program} set config-item ALIAS {MANAGE}=true",
+         To have one of them managed from {} (branch dev, a ConfigMap to begin with):\n\n  {program} set config-item ALIAS {MANAGE}=true",
         found.len(),
         repository.path().display(),
     ))?;

@@ -35,7 +35,7 @@ use crate::failure::Failure;
 use crate::serving::Serving;
 use crate::settings::Env;
 use clock::WorldClock;
-use repository::Repository;
+use repository::{Content, Repository};
 use running::Ground;
 use surroundings::Seen;
 use world::{Plan, World};
@@ -138,7 +138,7 @@ async fn simulated(
     console: &mut Console,
 ) -> Result<(), Failure> {
     crate::commands::sim::kubeconfig::check_ours(&places.kubeconfig())?;
-    let repository = Repository::open(&places.repository())?;
+    let repository = Repository::open(&places.repository(), Content::Demo)?;
     let first = fill(args, &serving.store, &repository).await?;
     let (store, shutdown, url) = (Arc::clone(&serving.store), serving.shutdown(), serving.url());
     let metrics = serving.metrics();

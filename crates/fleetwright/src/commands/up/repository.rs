@@ -17,16 +17,41 @@ const FIRST_UPDATE: &str = "first-update";
 /// Names the commit that the fleet begins at.
 const BEGINNING: &str = "beginning";
 
+/// What a repository begins with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Content {
+    /// The example fleet, a release ago, and on `dev` the update to now.
+    Demo,
+    /// One object, to show how it is done.
+    Minimal,
+}
+
+/// A configuration that every cluster can take.
+const MINIMAL: &[(&str, &str)] = &[
+    (
+        "cluster/config-defaults.yaml",
+        "# Defaults of config items. Templates read them as .Cluster.ConfigItems.KEY; the registry entry of a cluster wins.\ngreeting: hello\n",
+    ),
+    (
+        "cluster/cluster.yaml",
+        "# The main stack of clusters in a cloud. Clusters that others built have none, and what stands here is left alone.\nResources: {}\n",
+    ),
+    (
+        "cluster/manifests/example/greeting.yaml",
+        "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: fleetwright-greeting\n  namespace: default\ndata:\n  greeting: \"{{ .Cluster.ConfigItems.greeting }} {{ .Cluster.Alias }}\"\n",
+    ),
+];
+
 /// A repository with a work tree, which the user commits to.
 #[derive(Debug, Clone)]
 pub(super) struct Repository(PathBuf);
 
 impl Repository {
-    /// Opens the repository in this folder; makes it from the example first if it is not there.
+    /// Opens the repository in this folder; makes it with this content first if it is not there.
     ///
     /// # Errors
     /// When git is missing or the folder is not usable.
-    pub(super) fn open(folder: &Path) -> Result<Self, Failure> {
+    pub(super) fn open(folder: &Path, content: Content) -> Result<Self, Failure> {
         let this = Self(folder.to_owned());
         if folder.exists() {
             return match this.commit(BEGINNING) {
@@ -46,37 +71,38 @@ impl Repository {
         if begun.0.exists() {
             std::fs::remove_dir_all(&begun.0).map_err(failed)?;
         }
-        begun.make()?;
+        begun.make(content)?;
         std::fs::rename(&begun.0, folder).map_err(failed)?;
         Ok(this)
     }
 
-    fn make(&self) -> Result<(), Failure> {
-        self.write(example::earlier)?;
+    fn make(&self, content: Content) -> Result<(), Failure> {
+        match content {
+            Content::Demo => self.write(example::FILES, example::earlier)?,
+            Content::Minimal => self.write(MINIMAL, str::to_owned)?,
+        }
         self.git(&["init", "--quiet", "--initial-branch=dev"])?;
         // Commits work on a machine where nobody has told git a name yet.
         self.git(&["config", "user.name", "fleetwright up"])?;
         self.git(&["config", "user.email", "up@fleetwright.invalid"])?;
         self.git(&["config", "commit.gpgsign", "false"])?;
         self.git(&["add", "--all"])?;
-        self.git(&["commit", "--quiet", "--message=The example fleet"])?;
+        self.git(&["commit", "--quiet", "--message=The beginning"])?;
         for channel in CHANNELS.iter().skip(1) {
             self.git(&["branch", channel])?;
         }
-        self.write(str::to_owned)?;
-        self.git(&[
-            "commit",
-            "--quiet",
-            "--all",
-            "--message=A newer DNS server and node image",
-        ])?;
-        self.git(&["tag", FIRST_UPDATE])?;
-        self.git(&["tag", BEGINNING, "HEAD~1"])?;
+        self.git(&["tag", BEGINNING])?;
+        if content == Content::Demo {
+            self.write(example::FILES, str::to_owned)?;
+            let message = "--message=A newer DNS server and node image";
+            self.git(&["commit", "--quiet", "--all", message])?;
+            self.git(&["tag", FIRST_UPDATE])?;
+        }
         Ok(())
     }
 
-    fn write(&self, text: impl Fn(&str) -> String) -> Result<(), Failure> {
-        for (path, content) in example::FILES {
+    fn write(&self, files: &[(&str, &str)], text: impl Fn(&str) -> String) -> Result<(), Failure> {
+        for (path, content) in files {
             let path = self.0.join(path);
             let failed = |error| Failure::new(format!("{}: {error}", path.display()));
             if let Some(folder) = path.parent() {
@@ -163,7 +189,7 @@ mod tests {
     #[test]
     fn the_repository_begins_with_an_update_on_dev_that_can_travel() {
         let folder = tempfile::tempdir().unwrap();
-        let repository = Repository::open(&folder.path().join("fleet")).unwrap();
+        let repository = Repository::open(&folder.path().join("fleet"), Content::Demo).unwrap();
         let (begin, first) = (repository.beginning(), repository.first_update());
         assert!(begin.is_some() && begin != first);
         let stands = |channel: &str| repository.commit(&format!("refs/heads/{channel}"));
@@ -177,7 +203,7 @@ mod tests {
         assert_ne!(repository.heads(), heads);
         assert!(repository.promote("alpha").is_err(), "it stands there already");
         // It is opened again as it is.
-        let again = Repository::open(repository.path()).unwrap();
+        let again = Repository::open(repository.path(), Content::Demo).unwrap();
         assert_eq!(again.commit("refs/heads/alpha"), first);
     }
 }
