@@ -21,7 +21,8 @@
 //! removal below a cluster that was bound to a revision (`If-Match`) answers with the one that it made.
 //!
 //! # Roles
-//! `reader` reads; `operator` also writes status, config items and blocks; `admin` writes everything.
+//! `reader` reads; `operator` also writes status, config items, blocks and agreements to deletions; `admin` writes
+//! everything.
 //!
 //! ```
 //! use std::sync::Arc;
