@@ -3,7 +3,7 @@
 //! It deliberately holds no logic of the fleet: it reads the command line (grammar in `cli-args`), works out the settings in
 //! force, and hands over to one module per command. Results go to standard output, everything else to standard error.
 //! Exit codes: 0 success, 1 the command failed, 2 the command line is wrong; `diff` has kubectl's: 1 differs, 2 failed;
-//! `plan --detailed-exitcode` has terraform's: 1 failed, 2 something changes.
+//! `plan --detailed-exitcode` has terraform's: 1 failed, 2 something changes; of `rehearse` 2 means that something was left.
 //!
 //! A command takes its arguments, the settings and a [`console::Console`], and gives `Ok` or a [`failure::Failure`] that
 //! says what is wrong and what to do. To add one: a file in `cli-args`, a file in `commands`, a line in `commands::run`.

@@ -1,4 +1,4 @@
-//! The words of Fleetwright as types: clusters, node pools, accounts, versions, problems, quantities, durations.
+//! The words of Fleetwright as types: clusters, node pools, accounts, versions, problems, blocks, updates, quantities, durations.
 //!
 //! Text that a person or another program gave is parsed once, here, into a type; every refusal is an [`Invalid`] that
 //! names the field, the rule and the offending value. Field names in JSON are those of the Cluster Registry API, so the
@@ -7,7 +7,8 @@
 //! What this crate deliberately does not do: it performs no I/O, reads no clock, knows no HTTP and no database, and takes
 //! no decisions about clusters.
 //!
-//! Main types: [`Cluster`], [`NodePool`], [`InfrastructureAccount`], [`ClusterStatus`], [`Problem`], [`ClusterVersion`],
+//! Main types: [`Cluster`], [`NodePool`], [`InfrastructureAccount`], [`ClusterStatus`], [`Problem`], [`ClusterVersion`], [`Block`],
+//! [`Update`] with its steps as a tree ([`StepNode`]), [`Deletion`]; how times and counts are said to people is in [`words`];
 //! [`quantity::Quantity`], [`duration::GoDuration`].
 //!
 //! ```

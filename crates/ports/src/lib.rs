@@ -2,13 +2,15 @@
 //!
 //! Time, ids and randomness reach the engine only through [`Clock`] and [`Ids`]; the list of all clusters only through
 //! [`Registry`]; work is shared between replicas only through [`Leases`]; stacks, node groups, instances and what belongs to them
-//! only through [`cloud::Cloud`]; blocks, updates and evidence are written into the [`Ledger`]. Every error of an adapter says whose fault it is
-//! and whether trying again helps ([`Classified`]).
+//! only through [`cloud::Cloud`]; blocks, updates and evidence are written into the [`Ledger`]. What must be the same wherever it is
+//! read is decided here once: which [`blocks`] hold, which [`approvals`] count, how a cluster stands in one word ([`standing`]). Every
+//! error of an adapter says whose fault it is and whether trying again helps ([`Classified`]).
 //!
 //! What this crate deliberately does not do: it contains no adapter except the trivial system clock and id source, opens
 //! no socket and no file, and knows no database, no HTTP and no Kubernetes client.
 //!
-//! Main types: [`Clock`], [`Ids`], [`Registry`], [`Leases`], [`cloud::Cloud`], [`WriteContext`], [`RegistryError`], [`Fault`], [`Retry`].
+//! Main types: [`Clock`], [`Ids`], [`Registry`], [`Ledger`], [`Leases`], [`cloud::Cloud`], [`config_source::ConfigSource`],
+//! [`WriteContext`], [`RegistryError`], [`Fault`], [`Retry`].
 //!
 //! ```
 //! use ports::{Classified, Fault, RegistryError, Retry};

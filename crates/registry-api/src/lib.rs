@@ -11,7 +11,7 @@
 //! What this crate deliberately does not do: it serves nothing (that is `registry`), stores nothing, and decides nothing.
 //!
 //! Main types: [`ErrorBody`], [`ErrorKind`], [`ClusterList`], [`BriefCluster`], [`ConfigValue`], [`ChangeEvent`],
-//! [`HistoryList`]; module [`paths`].
+//! [`HistoryList`], [`BlockEntry`], [`ApprovalEntry`], [`UpdateEntry`], [`RecordEntry`]; module [`paths`], and `client` with the feature of that name.
 //!
 //! ```
 //! use ports::RegistryError;
