@@ -30,7 +30,11 @@ const LAYERS: &[(&str, u8, &[&str])] = &[
         3,
         &["model", "ports", "kube-sim", "kube-world", "cloud-sim", "yaml"],
     ),
-    ("lifecycle", 3, &["model", "ports", "yaml", "render", "disruption", "kube-access"]),
+    (
+        "lifecycle",
+        3,
+        &["model", "ports", "yaml", "render", "disruption", "kube-access"],
+    ),
     ("rollout", 3, &["model", "ports", "disruption", "kube-access"]),
     (
         "control",
