@@ -28,11 +28,15 @@ pub enum DescribeCommand {
     Cluster(DescribeClusterArgs),
     /// Show an update: what it does, how far each step is, what it waits for
     ///
-    /// Steps that are done are told in one line; those that fail or wait are told to the last.
+    /// Steps that are done are told in one line; those that fail or wait are told to the last. How long it may take still is told
+    /// from earlier updates of the same cluster. With --watch it ends with 1 when the update was stopped.
     #[command(after_help = "Examples:
   # By id, as \"get updates\" shows it; the newest one of a cluster
   fleetwright describe update 018d5b6e-1f2a-7c3d-8e4f-5a6b7c8d9e0f
-  fleetwright describe update kube-1")]
+  fleetwright describe update kube-1
+
+  # Until it is over
+  fleetwright describe update kube-1 --watch")]
     Update(DescribeUpdateArgs),
     /// Show a node of a cluster: why it goes, what it waits for, when it is gone, and each pod with the decision on it
     ///
@@ -57,4 +61,8 @@ pub struct DescribeUpdateArgs {
     /// Ids of updates, or clusters whose newest update is meant
     #[arg(value_name = "ID|CLUSTER", required = true)]
     pub names: Vec<String>,
+
+    /// Go on until the update is over: drawn anew on a terminal, a line per event elsewhere
+    #[arg(short, long)]
+    pub watch: bool,
 }

@@ -45,6 +45,31 @@ pub struct SourceArgs {
     pub constant_directory_id: bool,
 }
 
+/// How the sources of a saved plan are entered; what they are is in the plan.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Sources of the plan")]
+pub struct SourceAccessArgs {
+    /// Directory for mirrors of git repositories [default: $XDG_CACHE_HOME/fleetwright/git]
+    #[arg(long, value_name = "DIR", conflicts_with = "files")]
+    pub cache_dir: Option<PathBuf>,
+
+    /// Use git mirrors as they are, without fetching
+    #[arg(long, conflicts_with = "files")]
+    pub offline: bool,
+
+    /// File with a token for https repositories
+    #[arg(long, value_name = "FILE", conflicts_with = "files")]
+    pub git_token_file: Option<PathBuf>,
+
+    /// Private key for ssh repositories
+    #[arg(long, value_name = "FILE", conflicts_with = "files")]
+    pub ssh_key: Option<PathBuf>,
+
+    /// Known host keys for ssh repositories [default: those of the user and the machine]
+    #[arg(long, value_name = "FILE", conflicts_with = "files")]
+    pub ssh_known_hosts: Option<PathBuf>,
+}
+
 /// Which clusters, and the two versions of the configuration that are compared.
 #[derive(Debug, Clone, Args)]
 pub struct CompareArgs {

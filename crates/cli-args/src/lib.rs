@@ -75,7 +75,7 @@ pub use describe::{DescribeArgs, DescribeClusterArgs, DescribeCommand, DescribeU
 pub use diff::{DiffArgs, ReportFormat};
 pub use explain::{ExplainArgs, ExplainCommand, ExplainConfigItemArgs};
 pub use export::{DocumentFormat, ExportArgs};
-pub use fleet::{CompareArgs, SelectionArgs, SourceArgs};
+pub use fleet::{CompareArgs, SelectionArgs, SourceAccessArgs, SourceArgs};
 pub use generate::{ManPage, command, completion_script, man_pages};
 pub use get::{GetArgs, Kind};
 pub use global::{ColorChoice, GlobalArgs};
@@ -148,7 +148,7 @@ pub enum Command {
     Describe(DescribeArgs),
     /// Add objects from files
     Create(CreateArgs),
-    /// Bring objects to what files say
+    /// Carry out a saved plan, or bring registry objects to what files say
     Apply(ApplyArgs),
     /// Remove objects
     Delete(DeleteArgs),

@@ -14,6 +14,10 @@ use crate::CompareArgs;
 /// id of a plan is bound to the versions and facts that it was made from. With --forecast or --kubeconfig the plan also says
 /// what the replacement of nodes would mean: whose pods move, what refuses until when, how long it takes.
 ///
+/// With --live the clusters are asked: what an apply of the version to come would create, change and delete there, by trials that
+/// the server does not keep. Fields that the server fills in by itself do not show. Stacks and node pools are still those of the
+/// two versions; their nodes are counted. The id is then bound to what was seen as well, and "apply" carries the plan out.
+///
 /// The exit code is 0 when the plan could be made, and 1 when it could not, for whichever cluster. With --detailed-exitcode it
 /// is 2 when the plan could be made and something changes.
 #[derive(Debug, Args)]
@@ -27,6 +31,9 @@ use crate::CompareArgs;
   # Whose pods move, what refuses until when, and how long it takes
   fleetwright plan --config-source main:git:. --to HEAD --cluster shop --forecast shop=dump.yaml
 
+  # What an apply would do to two clusters now, saved for \"fleetwright apply plan.json\"
+  fleetwright plan --live --config-source main:git:. --cluster kube-1 --cluster kube-2 --out plan.json
+
   # A row per cluster and change
   fleetwright plan --config-source main:git:. --to-config-source main:dir:. --registry registry.yaml --all -o wide")]
 pub struct PlanArgs {
@@ -39,7 +46,12 @@ pub struct PlanArgs {
     #[arg(long, value_name = "[CLUSTER=]PATH", help_heading = "Forecast")]
     pub forecast: Vec<String>,
 
-    /// Forecast from the living clusters, through the contexts of this kubeconfig that have their names
+    /// Ask the clusters what an apply would do, instead of comparing two versions of their manifests
+    #[arg(long)]
+    pub live: bool,
+
+    /// File with contexts that lead to the clusters. With --live for the look [default: as kubectl]; without it for a forecast
+    /// from the living clusters
     #[arg(long, value_name = "FILE", conflicts_with = "forecast", help_heading = "Forecast")]
     pub kubeconfig: Option<PathBuf>,
 

@@ -1,6 +1,7 @@
 //! The commands, a module each.
 
 mod apply;
+mod apply_plan;
 mod approve;
 mod block;
 mod cluster_update;
@@ -17,7 +18,7 @@ mod get;
 mod history;
 mod import;
 mod lint;
-mod plan;
+pub(crate) mod plan;
 mod registry;
 mod rehearse;
 mod render;
@@ -49,7 +50,10 @@ pub(crate) fn run(cli: Cli, env: &Env, console: &mut Console) -> Result<(), Fail
         Command::Get(args) => client(get::run(args, &settings()?, console)),
         Command::Describe(args) => client(describe::run(args, &cli.global, env, console)),
         Command::Create(args) => client(create::run(args, &settings()?, console)),
-        Command::Apply(args) => client(apply::run(args, &settings()?, console)),
+        Command::Apply(mut args) => match args.plan.take() {
+            Some(plan) => servers(apply_plan::run(plan, args, settings()?, env, console)),
+            None => client(apply::run(args, &settings()?, console)),
+        },
         Command::Delete(args) => client(delete::run(args, &settings()?, console)),
         Command::Set(args) => client(set::run(args, &settings()?, console)),
         Command::Unset(args) => client(unset::run(args, &settings()?, console)),

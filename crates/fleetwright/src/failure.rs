@@ -67,6 +67,15 @@ impl Failure {
         }
     }
 
+    /// The message alone.
+    pub(crate) fn text(&self) -> String {
+        match self {
+            Self::Said { message, .. } => message.clone(),
+            Self::Trouble(inner) => inner.text(),
+            Self::AlreadySaid | Self::Differs | Self::Changes | Self::BrokenPipe => String::new(),
+        }
+    }
+
     /// An error with all its causes.
     pub(crate) fn of(error: &dyn Error) -> Self {
         Self::new(chain(error))

@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use cli_args::{CompareArgs, SelectionArgs, SourceArgs, env_vars};
 use git_source::{DirectoryIds, GitOptions, SourceOptions, SourceSpec, TreeOptions};
-use model::{Cluster, FileRegistry, LifecycleStatus};
-use ports::config_source::{Channel, ChannelOverrides, CombinedVersion, ConfigSources};
+use model::{Cluster, ClusterId, FileRegistry, LifecycleStatus};
+use ports::config_source::{Channel, ChannelOverrides, CombinedVersion, ConfigSource, ConfigSources};
 use ports::{Classified as _, Registry as _, Retry};
 use render::{Config, Facts, FactsFile, Input, Outcome, Renderer, Source};
 
+use crate::carrying_out::Frozen;
 use crate::console::Console;
 use crate::documents::read_text;
 use crate::failure::{Failure, chain};
@@ -41,17 +42,35 @@ pub(crate) struct Fleet {
     facts: FactsFile,
     /// The facts of clusters that have none of their own.
     shared_facts: Arc<Facts>,
+    /// The registry, when it is a file.
+    pub(crate) document: Option<FileRegistry>,
 }
 
 impl Fleet {
+    /// The facts of each cluster.
+    pub(crate) fn facts_by_cluster(&self) -> BTreeMap<ClusterId, Arc<Facts>> {
+        let ids = self.subjects.iter().map(|subject| subject.cluster.id.clone());
+        ids.map(|id| (id.clone(), self.facts_of(&id))).collect()
+    }
+
+    fn facts_of(&self, id: &ClusterId) -> Arc<Facts> {
+        match self.facts.clusters.contains_key(id.as_str()) {
+            true => Arc::new(self.facts.for_cluster(id.as_str())),
+            false => Arc::clone(&self.shared_facts),
+        }
+    }
+
     /// Reads registry and facts, and selects.
     pub(crate) async fn read(
         sources: &SourceArgs,
         selection: &SelectionArgs,
         mut settings: Settings,
     ) -> Result<Self, Failure> {
+        let mut of_file = None;
         let document = match sources.registry.as_deref() {
-            Some(file) if !file.starts_with("http://") && !file.starts_with("https://") => read_registry(file)?,
+            Some(file) if !file.starts_with("http://") && !file.starts_with("https://") => {
+                of_file.insert(read_registry(file)?).clone()
+            }
             url => {
                 if let Some(url) = url {
                     settings.server.value = url.to_owned();
@@ -70,6 +89,7 @@ impl Fleet {
             subjects: select(subjects(document), selection)?,
             shared_facts: Arc::new(facts.defaults.clone()),
             facts,
+            document: of_file,
         })
     }
 
@@ -118,11 +138,7 @@ impl Fleet {
     }
 
     fn input(&self, subject: &Subject, config: Config) -> Input {
-        let id = subject.cluster.id.as_str();
-        let facts = match self.facts.clusters.contains_key(id) {
-            true => Arc::new(self.facts.for_cluster(id)),
-            false => Arc::clone(&self.shared_facts),
-        };
+        let facts = self.facts_of(&subject.cluster.id);
         Input {
             cluster: Arc::clone(&subject.cluster),
             owner: subject.owner.clone(),
@@ -139,6 +155,8 @@ pub(crate) struct Comparison {
     pub(crate) fleet: Fleet,
     pub(crate) from: Vec<Prepared>,
     pub(crate) to: Vec<Prepared>,
+    /// Where the first side is read from; the second too, unless it has sources of its own.
+    pub(crate) sources: Opened,
 }
 
 impl Comparison {
@@ -158,7 +176,12 @@ impl Comparison {
             let sources = open(&args.to_config_sources, &args.sources, env, console).await?;
             fleet.inputs(&sources, args.to.as_deref()).await?
         };
-        Ok(Self { fleet, from, to })
+        Ok(Self {
+            fleet,
+            from,
+            to,
+            sources,
+        })
     }
 
     /// The sides of the cluster at this place.
@@ -203,6 +226,15 @@ pub(crate) struct Opened {
     sources: ConfigSources,
     /// Why a source could not be brought up to date. A cluster's version has a part of every source, so all clusters need it.
     unreachable: Option<String>,
+}
+
+impl Opened {
+    /// The sources as they are now: whoever reads them later finds the same.
+    pub(crate) fn frozen(&self) -> Result<ConfigSources, Failure> {
+        let all = self.sources.sources().iter();
+        let frozen = all.map(|source| Arc::new(Frozen(Arc::clone(source))) as Arc<dyn ConfigSource>);
+        ConfigSources::new(frozen.collect()).map_err(|error| Failure::of(&error))
+    }
 }
 
 /// Opens the sources and brings git mirrors up to date.

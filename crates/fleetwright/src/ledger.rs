@@ -14,6 +14,7 @@ use serde_json::Value;
 use crate::age::age;
 use crate::failure::Failure;
 use crate::objects::{Object, short_version};
+use crate::progress::Estimate;
 use crate::session::Session;
 use crate::table::or_none;
 
@@ -53,6 +54,9 @@ pub(crate) struct Entry<T> {
     pub(crate) cluster: String,
     #[serde(flatten)]
     pub(crate) entry: T,
+    /// How long an update may take still; empty where nobody knows.
+    #[serde(skip)]
+    pub(crate) left: String,
 }
 
 /// Aliases of clusters by id.
@@ -78,6 +82,7 @@ impl Aliases {
         Object::Block(Box::new(Entry {
             cluster: self.of(Some(&entry.cluster_id)),
             entry,
+            left: String::new(),
         }))
     }
 
@@ -85,6 +90,7 @@ impl Aliases {
         Object::Approval(Box::new(Entry {
             cluster: self.of(Some(&entry.cluster_id)),
             entry,
+            left: String::new(),
         }))
     }
 
@@ -92,12 +98,19 @@ impl Aliases {
         Box::new(Entry {
             cluster: self.of(entry.cluster_id.as_ref()),
             entry,
+            left: String::new(),
         })
     }
 
-    pub(crate) fn update(&self, entry: UpdateEntry) -> Object {
+    /// An update; `all` are updates of which some may be earlier ones of the same cluster.
+    pub(crate) fn update(&self, entry: UpdateEntry, all: &[UpdateEntry], now: Timestamp) -> Object {
+        let same = all
+            .iter()
+            .filter(|other| other.cluster_id == entry.cluster_id && other.id != entry.id);
+        let estimate = Estimate::of(&entry.update, same.map(|other| &other.update), now);
         Object::Update(Box::new(Entry {
             cluster: self.of(entry.cluster_id.as_ref()),
+            left: estimate.map(|estimate| estimate.left()).unwrap_or_default(),
             entry,
         }))
     }
@@ -138,7 +151,8 @@ pub(crate) async fn fetch(
                 after: None,
             };
             let page = session.client.list_updates(cluster.as_ref(), None, &newest).await?;
-            found.extend(page.items.into_iter().map(|entry| aliases.update(entry)));
+            let (all, now) = (page.items, session.clock.now());
+            found.extend(all.iter().map(|entry| aliases.update(entry.clone(), &all, now)));
         }
     }
     Ok(found)
@@ -149,7 +163,17 @@ pub(crate) async fn changed(session: &Session, kind: Kind, id: &str) -> Result<O
     match (kind, id.split_once('/')) {
         (Kind::Updates, Some(("update", id))) => {
             let update = session.client.get_update(&id.parse()?).await?;
-            Ok(Some(Aliases::read(session).await?.update(update)))
+            let newest = PageRequest {
+                limit: Some(NEWEST),
+                after: None,
+            };
+            let all = session
+                .client
+                .list_updates(update.cluster_id.as_ref(), None, &newest)
+                .await?
+                .items;
+            let aliases = Aliases::read(session).await?;
+            Ok(Some(aliases.update(update, &all, session.clock.now())))
         }
         (Kind::Blocks, Some(("block", id))) => {
             let all = session.client.list_blocks(None, None, &PageRequest::all()).await?.items;
@@ -171,7 +195,9 @@ pub(crate) fn header(kind: Kind) -> (&'static [&'static str], &'static [&'static
             &["BY", "TICKET", "ID", "CLUSTER-ID"],
         ),
         _ => (
-            &["NAME", "CLUSTER", "PROGRESS", "STEPS", "TO", "AGE", "LASTED", "MESSAGE"],
+            &[
+                "NAME", "CLUSTER", "PROGRESS", "STEPS", "TO", "AGE", "LASTED", "LEFT", "MESSAGE",
+            ],
             &["FROM", "CHANNEL", "CAUSE", "ACTOR", "PLAN"],
         ),
     }
@@ -215,6 +241,7 @@ pub(crate) fn update_row(update: &Entry<UpdateEntry>, wide: bool, now: Timestamp
         version(&body.to),
         age(Some(body.started_at.unwrap_or(entry.created_at)), now),
         lasted(body.started_at, body.finished_at, now),
+        or_none(update.left.as_str()),
         or_none(sentence(entry)),
     ];
     if wide {

@@ -10,6 +10,7 @@
 
 mod age;
 mod approvals;
+mod carrying_out;
 mod commands;
 mod config_file;
 mod console;
@@ -21,11 +22,14 @@ mod jsonpath;
 mod kubeconfig;
 mod ledger;
 mod live;
+mod looking;
 mod mask;
 mod notices;
 mod objects;
 mod pictures;
+mod planning;
 mod print;
+mod progress;
 mod records;
 mod selector;
 mod serving;

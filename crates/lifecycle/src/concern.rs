@@ -18,7 +18,7 @@ use crate::desired::chain;
 use crate::guard::Refusal;
 
 pub(crate) use decommission::decommission;
-pub(crate) use manifests::{ManifestMemory, ManifestRun, manifests};
+pub(crate) use manifests::{ManifestMemory, ManifestRun, components, manifests};
 pub(crate) use pools::pools;
 pub use stack_move::{Asked, Move, cause, next_move};
 pub(crate) use stack_run::{StackMemory, StackRun};

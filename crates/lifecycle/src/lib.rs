@@ -32,6 +32,7 @@ mod manager;
 pub mod metrics;
 pub mod need;
 mod pass;
+pub mod preview;
 pub mod queue;
 mod state;
 mod turns;

@@ -50,6 +50,8 @@ pub struct Pace {
     pub rules: Rules,
     /// How clusters are claimed when several replicas share the work.
     pub claims: Option<Claims>,
+    /// Work on each cluster once although it is at its version: somebody asked for it, having seen that it is not as wanted.
+    pub anew: bool,
 }
 
 impl Default for Pace {
@@ -61,6 +63,7 @@ impl Default for Pace {
             only: BTreeSet::new(),
             rules: Rules::default(),
             claims: None,
+            anew: false,
         }
     }
 }
@@ -306,7 +309,9 @@ impl Manager {
             None => {
                 let (clock, ids) = (Arc::clone(&self.reach.clock), Arc::clone(&self.reach.ids));
                 let turns = Turns::new(self.pace.backoff, clock, ids, Arc::clone(&self.metrics));
-                self.cells.insert(cluster.id.clone(), Cell::new(subject, turns));
+                let mut cell = Cell::new(subject, turns);
+                cell.drifted = self.pace.anew;
+                self.cells.insert(cluster.id.clone(), cell);
             }
         }
     }

@@ -55,6 +55,8 @@ pub struct Reach {
 pub struct Settings {
     /// Name in audit records.
     pub actor: String,
+    /// Id of the plan that is carried out, for the history; empty where nobody made one beforehand.
+    pub plan: String,
     /// Nothing is written anywhere: not to clusters, clouds, registry or ledger (fault F1).
     pub dry_run: bool,
     /// Whether the etcd stack is ours.
@@ -71,6 +73,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             actor: "lifecycle".to_owned(),
+            plan: String::new(),
             dry_run: false,
             manage_etcd: false,
             threshold: Threshold::default(),
@@ -215,6 +218,7 @@ impl Reach {
             to: to.clone(),
             channel: cluster.channel.clone(),
             cause: cause.as_str().to_owned(),
+            plan: self.settings.plan.clone(),
             ..Update::default()
         };
         let journal = self.begin(cluster, begun, guard).await?;

@@ -6,6 +6,7 @@ use crate::change::{Change, ClusterPlan, NodeCount, Verb};
 use crate::fold::{Block, fold, sum};
 use crate::forecast::ClusterForecast;
 use crate::id::{Inputs, PlanId};
+use crate::recipe::Recipe;
 
 /// What an update would do to a fleet. It can be saved as JSON, read again and applied as long as its inputs have not moved.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -20,6 +21,9 @@ pub struct FleetPlan {
     pub to: String,
     /// What the plan was made from.
     pub inputs: Inputs,
+    /// How to make it again.
+    #[serde(default)]
+    pub recipe: Recipe,
     /// Plans in the order of the aliases.
     pub clusters: Vec<ClusterPlan>,
     /// What replacing nodes would mean, for clusters of which there is a picture, in the order of the aliases.
@@ -64,6 +68,7 @@ impl FleetPlan {
             from: from.to_owned(),
             to: to.to_owned(),
             inputs,
+            recipe: Recipe::default(),
             clusters,
             forecasts: Vec::new(),
         }

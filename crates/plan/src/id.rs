@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use model::ClusterVersion;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -28,9 +29,9 @@ pub struct ClusterInput {
     pub to: String,
     /// Digest of the discovered facts.
     pub facts: String,
-    /// Digest of what was seen in the cluster; `None` for a plan without a live look.
+    /// What the cluster was seen to need: a digest of each change, by what it changes; `None` for a plan without a live look.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub live: Option<String>,
+    pub live: Option<BTreeMap<String, String>>,
 }
 
 /// Everything that a plan depends on.
@@ -90,25 +91,57 @@ impl Inputs {
 
 impl ClusterInput {
     fn moved(&self, now: &Self) -> Vec<Moved> {
-        let parts = [
-            ("the version it is at", Some(&self.from), Some(&now.from), true),
-            ("the version to come", Some(&self.to), Some(&now.to), true),
-            ("the discovered facts", Some(&self.facts), Some(&now.facts), false),
-            ("what is in the cluster", self.live.as_ref(), now.live.as_ref(), false),
-        ];
-        let differing = parts.into_iter().filter(|(_, then, now, _)| then != now);
-        differing
-            .map(|(name, then, now_is, telling)| Moved {
-                cluster: now.alias.clone(),
-                what: match (then, now_is) {
-                    (Some(then), Some(now)) if telling => {
-                        format!("{name} moved from {} to {}", shown(then), shown(now))
-                    }
-                    _ => format!("{name} changed"),
-                },
-            })
-            .collect()
+        let mut what = Vec::new();
+        let mut entry_changed = false;
+        for (name, then, now) in [
+            ("the version it is at", &self.from, &now.from),
+            ("the version to come", &self.to, &now.to),
+        ] {
+            let (then_is, now_is) = (ClusterVersion::parse(then), ClusterVersion::parse(now));
+            let empty = ClusterVersion::default();
+            if then_is == empty || now_is == empty || then_is.config != now_is.config {
+                if then != now {
+                    what.push(format!("{name} moved from {} to {}", shown(then), shown(now)));
+                }
+            } else {
+                entry_changed |= then_is.hash != now_is.hash;
+            }
+        }
+        if entry_changed {
+            what.push("its entry in the registry changed".to_owned());
+        }
+        if self.facts != now.facts {
+            what.push("the discovered facts changed".to_owned());
+        }
+        what.extend(seen_otherwise(self.live.as_ref(), now.live.as_ref()));
+        let told = what.into_iter().map(|what| Moved {
+            cluster: now.alias.clone(),
+            what,
+        });
+        told.collect()
     }
+}
+
+/// What the cluster needs now and did not need in the same way then.
+fn seen_otherwise(then: Option<&BTreeMap<String, String>>, now: Option<&BTreeMap<String, String>>) -> Vec<String> {
+    let (Some(then), Some(now)) = (then, now) else {
+        let same = then.is_some() == now.is_some();
+        return if same {
+            Vec::new()
+        } else {
+            vec!["only one of the two looked into the cluster".to_owned()]
+        };
+    };
+    let all: BTreeSet<&String> = then.keys().chain(now.keys()).collect();
+    let told = all
+        .into_iter()
+        .filter_map(|what| match (then.get(what), now.get(what)) {
+            (Some(one), Some(other)) if one == other => None,
+            (Some(_), Some(_)) => Some(format!("{what} is not as it was seen")),
+            (Some(_), None) => Some(format!("{what} needs no change any more")),
+            (None, _) => Some(format!("{what} needs a change that was not planned")),
+        });
+    told.collect()
 }
 
 fn shown(version: &str) -> &str {

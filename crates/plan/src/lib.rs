@@ -41,6 +41,7 @@ mod id;
 mod immutable;
 mod objects;
 mod pools;
+mod recipe;
 pub mod report;
 mod stacks;
 
@@ -54,3 +55,5 @@ pub use fold::{Block, fold};
 pub use forecast::{ClusterForecast, Picture, PoolForecast, PoolRules, forecast_cluster, pool_rules};
 pub use id::{ClusterInput, Inputs, Moved, PlanId};
 pub use immutable::immutable_field;
+pub use objects::changed_object;
+pub use recipe::Recipe;

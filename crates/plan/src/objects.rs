@@ -6,7 +6,7 @@ use render::{Content, DesiredCluster, ObjectId};
 use serde_json::Value;
 use yaml::Change as Edit;
 
-use crate::change::{FieldEdit, ObjectChange, Verb};
+use crate::change::{FieldEdit, ObjectChange, ObjectRef, Verb};
 use crate::immutable::immutable_field;
 
 /// Hides secrets in a text.
@@ -59,21 +59,7 @@ pub(crate) fn object_changes(before: &DesiredCluster, after: &DesiredCluster, hi
         if fields.is_empty() {
             continue;
         }
-        let immutable = fields
-            .iter()
-            .find(|field| immutable_field(&id.group, &id.kind, &field.path));
-        let secret = id.kind == "Secret" && id.group.is_empty();
-        changes.push(ObjectChange {
-            object: id.clone().into(),
-            component: (*component).to_owned(),
-            verb: if immutable.is_some() {
-                Verb::Replace
-            } else {
-                Verb::Update
-            },
-            immutable: immutable.map(|field| field.path.to_string()),
-            fields: fields.iter().map(|field| edit(field, secret, hide)).collect(),
-        });
+        changes.push(changed_object(id.clone().into(), component, &fields, hide));
     }
     for id in old_order.iter().rev().filter(|id| !new.contains_key(*id)) {
         if let Some((component, _)) = old.get(id) {
@@ -81,6 +67,32 @@ pub(crate) fn object_changes(before: &DesiredCluster, after: &DesiredCluster, hi
         }
     }
     changes
+}
+
+/// An object of which these fields change: in place, or by making it anew where one of them cannot. `hide` masks secrets in
+/// texts; the data of Secrets are masked whatever they are.
+#[must_use]
+pub fn changed_object(
+    object: ObjectRef,
+    component: &str,
+    fields: &[yaml::FieldChange],
+    hide: &dyn Fn(&str) -> String,
+) -> ObjectChange {
+    let immutable = fields
+        .iter()
+        .find(|field| immutable_field(&object.group, &object.kind, &field.path));
+    let secret = object.kind == "Secret" && object.group.is_empty();
+    ObjectChange {
+        component: component.to_owned(),
+        verb: if immutable.is_some() {
+            Verb::Replace
+        } else {
+            Verb::Update
+        },
+        immutable: immutable.map(|field| field.path.to_string()),
+        fields: fields.iter().map(|field| edit(field, secret, hide)).collect(),
+        object,
+    }
 }
 
 fn whole(id: &ObjectId, component: &str, verb: Verb) -> ObjectChange {

@@ -28,6 +28,7 @@ mod brief;
 #[cfg(feature = "client")]
 pub mod client;
 mod cursor;
+mod entries;
 mod error_body;
 mod error_kind;
 mod feed;
@@ -38,6 +39,7 @@ pub mod paths;
 pub use approvals::{ApprovalDraft, ApprovalEntry, ApprovalList, DecommissionDraft, GuardedName, StandingName};
 pub use brief::BriefCluster;
 pub use cursor::{decode_cursor, encode_cursor};
+pub use entries::{LedgerEntry, LedgerEntryDraft, LedgerEntryList};
 pub use error_body::{ErrorBody, FieldError};
 pub use error_kind::ErrorKind;
 #[cfg(feature = "openapi")]

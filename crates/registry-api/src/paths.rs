@@ -4,7 +4,7 @@
 
 use model::{AccountId, ClusterId, ConfigKey, NodePoolName};
 use ports::approvals::Guarded;
-use ports::ledger::EntryId;
+use ports::ledger::{EntryId, EntryKind};
 
 /// Accounts: list, create.
 pub const ACCOUNTS: &str = "/infrastructure-accounts";
@@ -42,6 +42,10 @@ pub const BLOCK: &str = "/api/v1/blocks/{cluster_id}/{block_id}";
 pub const APPROVALS: &str = "/api/v1/approvals";
 /// What a cluster was agreed to or asked for: call off.
 pub const APPROVALS_OF_CLUSTER: &str = "/api/v1/approvals/{what}/{cluster_id}";
+/// Entries of the ledger: list.
+pub const ENTRIES: &str = "/api/v1/ledger/{entry_kind}";
+/// One entry of the ledger: get, put.
+pub const ENTRY: &str = "/api/v1/ledger/{entry_kind}/{entry_id}";
 /// Requests to take a cluster down: ask.
 pub const DECOMMISSIONS: &str = "/api/v1/decommissions";
 /// Updates: list.
@@ -108,6 +112,18 @@ pub fn approvals(what: Guarded, cluster: &ClusterId) -> String {
     format!("{APPROVALS}/{}/{cluster}", what.as_str())
 }
 
+/// Path of the entries of a kind.
+#[must_use]
+pub fn entries(kind: &EntryKind) -> String {
+    format!("/api/v1/ledger/{kind}")
+}
+
+/// Path of an entry.
+#[must_use]
+pub fn entry(kind: &EntryKind, id: &EntryId) -> String {
+    format!("/api/v1/ledger/{kind}/{}", segment(id))
+}
+
 /// Path of an update.
 #[must_use]
 pub fn update(id: &EntryId) -> String {
@@ -146,6 +162,8 @@ mod tests {
             .replace("{config_key}", "a_key")
             .replace("{kind}", "cluster")
             .replace("{what}", "prune")
+            .replace("{entry_kind}", "update")
+            .replace("{entry_id}", "a%3Fb:%23")
             .replace("{id}", "aws:1:r:kube-1")
             .replace("{block_id}", "b-1")
             .replace("{update_id}", "a%3Fb:%23")
@@ -164,6 +182,8 @@ mod tests {
             (NODE_POOL_CONFIG_ITEM, node_pool_config_item(&id, &pool, &key)),
             (BLOCKS_OF_CLUSTER, blocks(&id, None)),
             (BLOCK, blocks(&id, Some(&"b-1".parse().unwrap()))),
+            (ENTRIES, entries(&EntryKind::update())),
+            (ENTRY, entry(&EntryKind::update(), &"a?b:#".parse().unwrap())),
             (APPROVALS_OF_CLUSTER, approvals(Guarded::Prune, &id)),
             (UPDATE, update(&"a?b:#".parse().unwrap())),
             (HISTORY, history(ports::registry::ObjectKind::Cluster, id.as_str())),

@@ -11,8 +11,8 @@ pub(crate) use body::{Json, MAX_ITEM_BYTES, content_type, read_text};
 pub(crate) use caller::{AsAdmin, AsOperator, AsReader, Writer};
 pub(crate) use conditional::{etag, not_modified};
 pub(crate) use path::{
-    AccountPath, ApprovalsPath, BlockPath, BlocksPath, ClusterItemPath, ClusterPath, HistoryPath, PoolItemPath,
-    PoolPath, UpdatePath,
+    AccountPath, ApprovalsPath, BlockPath, BlocksPath, ClusterItemPath, ClusterPath, EntriesPath, EntryPath,
+    HistoryPath, PoolItemPath, PoolPath, UpdatePath,
 };
 pub(crate) use query::{
     AccountQuery, ChangesQuery, ClusterListQuery, ClusterQuery, ImportQuery, LedgerQuery, NoQuery, PageQuery, Query,

@@ -10,9 +10,9 @@ use utoipa::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 
 pub(crate) use refusals::{
-    AgreeRefusals, CancelRefusals, CreateRefusals, DeleteRefusals, ExportAnswers, FeedAnswers, HistoryRefusals,
-    ImportRefusals, LedgerRefusals, LiftRefusals, ListRefusals, ReadHeaders, ReadRefusals, Removed, Tagged,
-    WriteHeaders, WriteRefusals,
+    AgreeRefusals, CancelRefusals, CreateRefusals, DeleteRefusals, EntryRefusals, ExportAnswers, FeedAnswers,
+    HistoryRefusals, ImportRefusals, LedgerRefusals, LiftRefusals, ListRefusals, ReadHeaders, ReadRefusals, Removed,
+    Tagged, WriteHeaders, WriteRefusals,
 };
 
 /// Where the page finds its script.
@@ -38,6 +38,7 @@ pub(crate) const SCRIPT_PATH: &str = "/docs/page.js";
         (name = "Approvals", description = "Requests and agreements to deletions"),
         (name = "Updates", description = "How clusters were brought to their versions"),
         (name = "Rollouts", description = "How nodes were replaced, and what was forced on the way"),
+        (name = "Ledger", description = "What the engine writes down, as it is"),
         (name = "Transfer", description = "The whole registry as one document")
     ),
     security(("bearer" = [])),
@@ -51,7 +52,8 @@ pub(crate) const SCRIPT_PATH: &str = "/docs/page.js";
         registry_api::HistoryList, registry_api::HistoryEntry, registry_api::FieldChange, registry_api::ImportReport,
         registry_api::BlockEntry, registry_api::BlockList, registry_api::BlockDraft, registry_api::UpdateEntry,
         registry_api::UpdateList, registry_api::ApprovalEntry, registry_api::ApprovalList, registry_api::ApprovalDraft,
-        registry_api::DecommissionDraft, registry_api::GuardedName, registry_api::StandingName, model::BlockScope, model::Lifted, model::Update, model::UpdateStep, model::Progress,
+        registry_api::DecommissionDraft, registry_api::LedgerEntry, registry_api::LedgerEntryList,
+        registry_api::LedgerEntryDraft, registry_api::GuardedName, registry_api::StandingName, model::BlockScope, model::Lifted, model::Update, model::UpdateStep, model::Progress,
         registry_api::ObjectKindName, registry_api::ActionName, registry_api::ImportModeName
     ))
 )]

@@ -6,6 +6,7 @@ mod blocks;
 mod changes;
 mod clusters;
 mod config_items;
+mod entries;
 mod history;
 mod node_pools;
 mod records;
@@ -44,6 +45,8 @@ pub(crate) fn operations() -> OpenApiRouter<AppState> {
         .routes(routes!(approvals::list, approvals::approve))
         .routes(routes!(approvals::cancel))
         .routes(routes!(approvals::decommission))
+        .routes(routes!(entries::list))
+        .routes(routes!(entries::get, entries::put))
         .routes(routes!(updates::list))
         .routes(routes!(updates::get))
         .routes(routes!(records::rollouts))

@@ -1,5 +1,6 @@
 //! `describe`.
 
+mod following;
 mod update;
 
 use cli_args::{DescribeArgs, DescribeClusterArgs, DescribeCommand, DescribeUpdateArgs, GlobalArgs};
@@ -40,13 +41,25 @@ pub(super) async fn run(
 
 async fn updates(args: DescribeUpdateArgs, settings: &Settings, console: &mut Console) -> Result<(), Failure> {
     let session = Session::new(settings)?;
+    if args.watch {
+        let [name] = args.names.as_slice() else {
+            return Err(
+                Failure::new("--watch follows one update").hint("\"fleetwright get updates --watch\" follows many")
+            );
+        };
+        return following::follow(&session, name, console).await;
+    }
     for (i, name) in args.names.iter().enumerate() {
         let entry = update::find(&session, name).await?;
+        let earlier = match entry.open {
+            true => following::earlier(&session, &entry).await?,
+            false => Vec::new(),
+        };
         if i > 0 {
             console.line("")?;
         }
         let mut text = Text::default();
-        update::tell(&entry, session.clock.now(), &mut text);
+        update::tell(&entry, &earlier, session.clock.now(), &mut text);
         console.write(text.0.as_bytes())?;
     }
     Ok(())

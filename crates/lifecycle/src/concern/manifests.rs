@@ -283,7 +283,7 @@ impl ManifestRun<'_> {
 }
 
 /// The components in their order; Karpenter's objects of the pools follow as components of their own.
-fn components(desired: &DesiredCluster) -> Vec<Component> {
+pub(crate) fn components(desired: &DesiredCluster) -> Vec<Component> {
     let of_pools = desired.pools.iter().filter_map(|pool| match &pool.definition {
         Some(PoolDefinition::Provisioners(content)) => {
             Some(Component::new(&format!("pools/{}", pool.name), content.values()))

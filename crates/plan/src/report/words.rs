@@ -76,8 +76,10 @@ pub(super) fn details(block: &Block, most: usize) -> Vec<(Option<Verb>, String)>
             Phase::After => "after the components are applied".to_owned(),
         })),
         Change::Object(object) => {
-            if object.verb == Verb::Delete {
-                lines.push(plain(format!("component {} holds it no more", object.component)));
+            match (object.verb, object.component.as_str()) {
+                (Verb::Delete, "") => lines.push(plain("git holds it no more".to_owned())),
+                (Verb::Delete, component) => lines.push(plain(format!("component {component} holds it no more"))),
+                _ => {}
             }
             if let Some(field) = &object.immutable {
                 lines.push(plain(format!("{field} cannot be changed in place")));

@@ -43,6 +43,38 @@ fn what_moved_is_named() {
             "cluster kube-1: the discovered facts changed",
         ],
     );
+    check(
+        input("a#1", "b#1", "f"),
+        input("a#2", "b#2", "f"),
+        &["cluster kube-1: its entry in the registry changed"],
+    );
+}
+
+#[test]
+fn objects_that_moved_are_named() {
+    let seen = |objects: &[(&str, &str)]| ClusterInput {
+        live: Some(
+            objects
+                .iter()
+                .map(|(what, digest)| ((*what).to_owned(), (*digest).to_owned()))
+                .collect(),
+        ),
+        ..input("a#1", "b#1", "f")
+    };
+    check(
+        seen(&[("ConfigMap web/a", "1")]),
+        seen(&[("ConfigMap web/a", "1")]),
+        &[],
+    );
+    check(
+        seen(&[("ConfigMap web/a", "1"), ("ConfigMap web/b", "1")]),
+        seen(&[("ConfigMap web/a", "2"), ("ConfigMap web/c", "1")]),
+        &[
+            "cluster kube-1: ConfigMap web/a is not as it was seen",
+            "cluster kube-1: ConfigMap web/b needs no change any more",
+            "cluster kube-1: ConfigMap web/c needs a change that was not planned",
+        ],
+    );
 }
 
 #[test]

@@ -8,7 +8,7 @@ use model::{
     Cluster, ClusterUpdate, InfrastructureAccount, InfrastructureAccountUpdate, Invalid, NodePool, NodePoolUpdate,
     Validate,
 };
-use registry_api::{ApprovalDraft, BlockDraft, ConfigValue, DecommissionDraft, ErrorKind};
+use registry_api::{ApprovalDraft, BlockDraft, ConfigValue, DecommissionDraft, ErrorKind, LedgerEntryDraft};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -56,7 +56,8 @@ checked_later!(
     InfrastructureAccountUpdate,
     NodePoolUpdate,
     ApprovalDraft,
-    DecommissionDraft
+    DecommissionDraft,
+    LedgerEntryDraft
 );
 
 impl Incoming for ConfigValue {

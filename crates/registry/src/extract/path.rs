@@ -6,7 +6,7 @@ use axum::extract::{FromRequestParts, RawPathParams};
 use http::request::Parts;
 use model::{AccountId, ClusterId, ConfigKey, Invalid, NodePoolName};
 use ports::approvals::Guarded;
-use ports::ledger::EntryId;
+use ports::ledger::{EntryId, EntryKind};
 use ports::registry::ObjectKind;
 use registry_api::ErrorKind;
 use utoipa::IntoParams;
@@ -142,6 +142,25 @@ path_type!(
         what: Guarded,
         /// Id of the cluster.
         cluster_id: ClusterId
+    }
+);
+path_type!(
+    /// Names a kind of entries.
+    EntriesPath {
+        /// The kind.
+        #[param(value_type = String, pattern = "^[a-z0-9-]{1,40}$")]
+        entry_kind: EntryKind
+    }
+);
+path_type!(
+    /// Names an entry.
+    EntryPath {
+        /// The kind.
+        #[param(value_type = String, pattern = "^[a-z0-9-]{1,40}$")]
+        entry_kind: EntryKind,
+        /// The id within the kind.
+        #[param(value_type = String, pattern = "^[!-.0-~]{1,200}$")]
+        entry_id: EntryId
     }
 );
 path_type!(

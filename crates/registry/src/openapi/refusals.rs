@@ -150,6 +150,10 @@ refusals_type!(
     AgreeRefusals = BODY, &[ErrorKind::NotFound, ErrorKind::FenceLost, ErrorKind::WrongRevision]
 );
 refusals_type!(
+    /// Of the operation that writes an entry.
+    EntryRefusals = BODY, &[ErrorKind::NotFound, ErrorKind::FenceLost, ErrorKind::WrongRevision]
+);
+refusals_type!(
     /// Of the operation that calls deletions off.
     CancelRefusals = &[ErrorKind::NotFound, ErrorKind::FenceLost, ErrorKind::WrongRevision]
 );

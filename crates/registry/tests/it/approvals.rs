@@ -285,3 +285,54 @@ async fn lists_page_over_the_kinds() {
         ]
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn entries_of_the_engine_are_written_and_agreements_are_not() {
+    let app = people().await;
+    let put = async |kind: &str, id: &str, body: Value, open: bool| {
+        let path = format!("/api/v1/ledger/{kind}/{id}");
+        let draft = json!({"cluster_id": ID, "open": open, "body": body});
+        app.as_("alice").call("PUT", &path, draft).await
+    };
+    let made = put("update", "u-1", json!({"to": "a#b"}), true).await;
+    assert_eq!((made.status, made.header("etag")), (200, "\"1\""), "{}", made.text);
+    let read = app.as_("bob").get("/api/v1/ledger/update/u-1").await;
+    assert_eq!(read.json(), made.json());
+    let listed = app
+        .as_("bob")
+        .get(&format!("/api/v1/ledger/update?cluster_id={ID}&open=true"))
+        .await;
+    assert_eq!(listed.json()["items"], json!([made.json()]));
+    refused(
+        &put("block", "b-1", json!({}), true).await,
+        400,
+        "others are written by operations of their own",
+    );
+    let forged = json!({"confirmed_name": "kube-1", "requested_by": "bob", "requested_at": "2023-11-14T22:13:20Z",
+        "approved_by": "alice", "approved_at": "2023-11-01T00:00:00Z"});
+    refused(
+        &put("decommission", ID, forged, true).await,
+        403,
+        "can only be closed here",
+    );
+    let consent = json!({"count": 3, "hash": "h", "by": "alice"});
+    refused(
+        &put("prune-consent", "c-1", consent.clone(), true).await,
+        403,
+        "can only be closed here",
+    );
+    let id = ID.parse().unwrap();
+    let given: PruneConsent = serde_json::from_value(consent.clone()).unwrap();
+    let engine = WriteContext::by("lifecycle", "r");
+    approvals::agree_to_prune(&*app.store, "c-1".parse().unwrap(), &id, &given, &engine)
+        .await
+        .unwrap();
+    let other = json!({"count": 4, "hash": "h", "by": "alice"});
+    refused(
+        &put("prune-consent", "c-1", other, false).await,
+        403,
+        "can only be closed here",
+    );
+    assert_eq!(put("prune-consent", "c-1", consent, false).await.json()["open"], false);
+    assert_eq!(app.as_("bob").get("/api/v1/ledger/update/u-9").await.status, 404);
+}

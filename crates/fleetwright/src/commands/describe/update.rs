@@ -1,7 +1,7 @@
 //! `describe update`: the tree of its steps, with what fails or waits told to the last.
 
 use jiff::Timestamp;
-use model::{StepNode, UpdateStep};
+use model::{StepNode, Update, UpdateStep};
 use ports::RegistryError;
 use ports::ledger::EntryId;
 use ports::registry::PageRequest;
@@ -10,6 +10,7 @@ use registry_api::UpdateEntry;
 use super::Text;
 use crate::failure::Failure;
 use crate::ledger::{lasted, sentence};
+use crate::progress::Estimate;
 use crate::session::Session;
 use crate::table::Table;
 
@@ -37,8 +38,9 @@ pub(super) async fn find(session: &Session, name: &str) -> Result<UpdateEntry, F
 }
 
 /// Everything about one update.
-pub(super) fn tell(entry: &UpdateEntry, now: Timestamp, text: &mut Text) {
+pub(super) fn tell(entry: &UpdateEntry, earlier: &[Update], now: Timestamp, text: &mut Text) {
     let update = &entry.update;
+    let left = Estimate::of(update, earlier, now).map(|estimate| estimate.sentence());
     let time = |time: Option<Timestamp>| time.map(|time| time.to_string()).unwrap_or_default();
     for (name, value) in [
         ("Id", entry.id.as_str()),
@@ -55,6 +57,7 @@ pub(super) fn tell(entry: &UpdateEntry, now: Timestamp, text: &mut Text) {
         ("Started", &time(update.started_at)),
         ("Finished", &time(update.finished_at)),
         ("Lasted", &lasted(update.started_at, update.finished_at, now)),
+        ("Left", left.as_deref().unwrap_or_default()),
     ] {
         text.field(name, value);
     }

@@ -1,0 +1,317 @@
+//! `apply PLAN`: carries a saved plan out, if everything is still as it was when the plan was made.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use cli_args::{ApplyArgs, CompareArgs, SelectionArgs, SourceArgs};
+use lifecycle::{Configuration, Manager, Pace, Reach, Standing};
+use model::{Cluster, ClusterId};
+use plan::{ClusterPlan, FleetPlan};
+use ports::approvals::{self, PruneConsent};
+use ports::{Clock as _, Ids as _, SystemClock, SystemIds, WriteContext};
+use tokio::sync::mpsc;
+
+use super::DRY_RUN;
+use crate::carrying_out::{self, Books, ByKubeconfig, GivenFacts, NoCloud, Telling};
+use crate::console::Console;
+use crate::documents::read_text;
+use crate::failure::Failure;
+use crate::looking::Clusters;
+use crate::planning::{self, Made};
+use crate::settings::{Env, Settings};
+
+pub(super) async fn run(
+    path: PathBuf,
+    args: ApplyArgs,
+    settings: Settings,
+    env: &Env,
+    console: &mut Console,
+) -> Result<(), Failure> {
+    let (name, text) = read_text(&path)?;
+    let saved = FleetPlan::parse(&text).map_err(|why| Failure::new(format!("{name}: {why}")))?;
+    complete(&saved)?;
+    let kubeconfig = args
+        .kubeconfig
+        .clone()
+        .or_else(|| saved.recipe.kubeconfig.clone().map(PathBuf::from));
+    let clusters = Clusters::of(kubeconfig, env);
+    let compare = compare(&saved, &args)?;
+    let made = planning::make(&compare, Some(&clusters), settings.clone(), env, console).await?;
+    unmoved(&saved, &made, console)?;
+    ours(&made)?;
+    if made.comparison.fleet.document.is_some() {
+        agreed(&made, args.approve_prune)?;
+    } else if args.approve_prune.is_some() {
+        let message = "--approve-prune is for a registry that is a file: a server keeps agreements";
+        return Err(Failure::new(message).hint("\"fleetwright approve prune CLUSTER --count N\""));
+    }
+    if args.dry_run {
+        return console.line(&format!("{} applied{DRY_RUN}", saved.id));
+    }
+    let books = match &made.comparison.fleet.document {
+        Some(document) => Books::of_document(document.clone()).await?,
+        None => {
+            let mut settings = settings;
+            if let Some(url) = &compare.sources.registry {
+                settings.server.value.clone_from(url);
+            }
+            Books::of_server(&settings)?
+        }
+    };
+    carry_out(&saved, made, books, clusters, console).await
+}
+
+/// A plan that does not say everything is no agreement to anything.
+fn complete(saved: &FleetPlan) -> Result<(), Failure> {
+    let recipe = &saved.recipe;
+    if let Some(plan) = saved.clusters.iter().find(|plan| !plan.errors.is_empty()) {
+        let message = format!(
+            "{} is not complete: cluster {} could not be planned",
+            saved.id, plan.alias
+        );
+        return Err(Failure::new(message).hint("mend what it says there and make the plan again"));
+    }
+    if !recipe.live {
+        let message = format!(
+            "{} compares versions of the configuration and asked no cluster",
+            saved.id
+        );
+        return Err(Failure::new(message).hint("\"fleetwright plan --live --out FILE\" makes one that can be applied"));
+    }
+    if recipe.to.is_some() || !recipe.to_config_sources.is_empty() {
+        let message = format!(
+            "{} leads to {}, and clusters follow their own channels",
+            saved.id, saved.to
+        );
+        return Err(Failure::new(message).hint("merge it, or give the clusters that channel, and plan without --to"));
+    }
+    Ok(())
+}
+
+/// What has to be read again, as the plan's recipe says.
+fn compare(saved: &FleetPlan, args: &ApplyArgs) -> Result<CompareArgs, Failure> {
+    let recipe = &saved.recipe;
+    let ids: Vec<String> = saved.inputs.clusters.keys().cloned().collect();
+    if ids.is_empty() {
+        return Err(Failure::new(format!("{} is about no cluster", saved.id)));
+    }
+    Ok(CompareArgs {
+        selection: SelectionArgs {
+            clusters: ids,
+            selector: None,
+            all: false,
+        },
+        sources: SourceArgs {
+            config_sources: recipe.config_sources.clone(),
+            registry: recipe.registry.clone(),
+            facts: recipe.facts.clone().map(PathBuf::from),
+            cache_dir: args.access.cache_dir.clone(),
+            offline: args.access.offline,
+            git_token_file: args.access.git_token_file.clone(),
+            ssh_key: args.access.ssh_key.clone(),
+            ssh_known_hosts: args.access.ssh_known_hosts.clone(),
+            constant_directory_id: recipe.constant_directory_id,
+        },
+        from: recipe.from.clone(),
+        to: None,
+        to_config_sources: Vec::new(),
+    })
+}
+
+/// Refuses when anything is not as it was, and says what.
+fn unmoved(saved: &FleetPlan, made: &Made, console: &mut Console) -> Result<(), Failure> {
+    if made.failed {
+        return Err(Failure::AlreadySaid);
+    }
+    let unseen = made
+        .plan
+        .clusters
+        .iter()
+        .find_map(|plan| Some((&plan.alias, plan.errors.first()?)));
+    if let Some((alias, why)) = unseen {
+        return Err(Failure::new(format!("cluster {alias}: {why}")));
+    }
+    let moved = saved.inputs.moved(&made.plan.inputs);
+    if moved.is_empty() {
+        return Ok(());
+    }
+    for moved in &moved {
+        console.say(&moved.to_string());
+    }
+    let message = format!("{} does not hold any more; nothing was done", saved.id);
+    Err(Failure::new(message).hint("make the plan again, read it, and apply that one"))
+}
+
+/// This command enters no cloud, so it takes clusters that consist of manifests only.
+fn ours(made: &Made) -> Result<(), Failure> {
+    for subject in &made.comparison.fleet.subjects {
+        let Cluster {
+            alias,
+            provider,
+            config_items,
+            ..
+        } = &*subject.cluster;
+        if provider != Cluster::EXISTING {
+            let message = format!(
+                "cluster {alias} is of provider {provider:?}: its stacks and node pools are brought about by the lifecycle manager of a server"
+            );
+            return Err(Failure::new(message).hint(
+                "nothing was done; the manager updates the cluster by itself, \"fleetwright get updates -w\" shows how",
+            ));
+        }
+        if config_items.get(lifecycle::need::MANAGE).map(String::as_str) != Some("true") {
+            let item = lifecycle::need::MANAGE;
+            let message = format!("cluster {alias} is only looked at");
+            return Err(
+                Failure::new(message).hint(format!("set its config item {item} to \"true\" to have it managed"))
+            );
+        }
+    }
+    Ok(())
+}
+
+/// A prune above the threshold needs the number of objects that go.
+fn agreed(made: &Made, given: Option<usize>) -> Result<(), Failure> {
+    let total: usize = made.asks.values().map(|asks| asks.count).sum();
+    match (total, given) {
+        (0, None) => Ok(()),
+        (0, Some(_)) => Err(Failure::new(
+            "--approve-prune is for prunes that need agreement, and the plan has none",
+        )),
+        (total, Some(given)) if total == given => Ok(()),
+        (total, given) => {
+            let why: Vec<&str> = made.asks.values().map(|asks| asks.why.as_str()).collect();
+            let message = match given {
+                None => why.join("; "),
+                Some(given) => format!("--approve-prune is {given}, and {total} objects would go"),
+            };
+            Err(Failure::new(message).hint(format!("\"--approve-prune {total}\" agrees to exactly these")))
+        }
+    }
+}
+
+async fn carry_out(
+    saved: &FleetPlan,
+    made: Made,
+    books: Books,
+    clusters: Clusters,
+    console: &mut Console,
+) -> Result<(), Failure> {
+    let clock = SystemClock;
+    let ids: BTreeSet<ClusterId> = made
+        .comparison
+        .fleet
+        .subjects
+        .iter()
+        .map(|s| s.cluster.id.clone())
+        .collect();
+    for id in &ids {
+        if let Some(update) = carrying_out::under_way(&*books.ledger, id, clock.now()).await? {
+            let message = format!("cluster {id} is being updated by somebody else (update {update})");
+            return Err(Failure::new(message).hint("wait until it is over, and make the plan again"));
+        }
+    }
+    agree(saved, &made, &books).await?;
+    let (lines, mut told) = mpsc::unbounded_channel();
+    let reach = Reach {
+        registry: Arc::clone(&books.registry),
+        ledger: Arc::new(Telling::new(Arc::clone(&books.ledger), lines)),
+        configuration: Configuration::new(made.comparison.sources.frozen()?),
+        connector: Arc::new(ByKubeconfig(clusters)),
+        clouds: Arc::new(NoCloud),
+        facts: Arc::new(GivenFacts(made.comparison.fleet.facts_by_cluster())),
+        clock: Arc::new(SystemClock),
+        ids: Arc::new(SystemIds),
+        settings: lifecycle::Settings {
+            plan: saved.id.to_string(),
+            ..lifecycle::Settings::default()
+        },
+    };
+    let pace = Pace {
+        only: ids,
+        anew: true,
+        ..Pace::default()
+    };
+    let mut work = std::pin::pin!(Manager::new(Arc::new(reach), pace).run_once());
+    let standings = loop {
+        tokio::select! {
+            biased;
+            line = told.recv() => if let Some(line) = line { console.say(&line) },
+            done = &mut work => break done?,
+        }
+    };
+    while let Ok(line) = told.try_recv() {
+        console.say(&line);
+    }
+    if books.file {
+        console.say("the registry is a file: the versions in it stay as they are");
+    }
+    conclude(saved, &standings, console)
+}
+
+/// Who applies a plan that says what goes, and repeats the number, agrees to it. On a server the cluster has to ask first, so
+/// the agreement is written as the answer to a request.
+async fn agree(saved: &FleetPlan, made: &Made, books: &Books) -> Result<(), Failure> {
+    for (cluster, asks) in &made.asks {
+        let id: ClusterId = cluster.parse()?;
+        let context = WriteContext::by("apply", SystemIds.uuid());
+        let consent = PruneConsent {
+            count: asks.count,
+            hash: asks.hash.clone(),
+            by: saved.id.to_string(),
+        };
+        if !books.file {
+            let held = approvals::prune_consent(&*books.ledger, &id, SystemClock.now()).await?;
+            if held.is_some_and(|held| held.hash == asks.hash) {
+                continue;
+            }
+            let request = PruneConsent {
+                by: String::new(),
+                ..consent
+            };
+            approvals::ask(&*books.ledger, &id, &request, &context).await?;
+            let alias = alias(&made.plan.clusters, cluster);
+            let message = format!("cluster {alias}: {}", asks.why);
+            let hint = format!(
+                "\"fleetwright approve prune {alias} --count {}\" agrees; then apply again",
+                asks.count
+            );
+            return Err(Failure::new(message).hint(hint));
+        }
+        approvals::agree_to_prune(&*books.ledger, SystemIds.uuid().parse()?, &id, &consent, &context).await?;
+    }
+    Ok(())
+}
+
+fn alias<'p>(plans: &'p [ClusterPlan], id: &'p str) -> &'p str {
+    let found = plans.iter().find(|plan| plan.cluster == id);
+    found.map_or(id, |plan| plan.alias.as_str())
+}
+
+/// A line for each cluster; success only if all of them are as the plan says.
+fn conclude(saved: &FleetPlan, standings: &[(String, Standing)], console: &mut Console) -> Result<(), Failure> {
+    let versions: BTreeMap<&str, &str> = saved
+        .clusters
+        .iter()
+        .map(|plan| (plan.alias.as_str(), plan.to.as_str()))
+        .collect();
+    let mut failed = false;
+    for (alias, standing) in standings {
+        match standing {
+            Standing::AsWanted(_) => {
+                let to = versions.get(alias.as_str()).copied().unwrap_or_default();
+                console.line(&format!("cluster/{alias} updated to {to}"))?;
+            }
+            Standing::Blocked(why) | Standing::Waiting(why) | Standing::Failing(why) | Standing::Stopped(why) => {
+                failed = true;
+                console.fail(&Failure::new(format!("cluster {alias}: {why}")));
+            }
+            Standing::New | Standing::Queued(_) | Standing::Running => {
+                failed = true;
+                console.fail(&Failure::new(format!("cluster {alias} was not worked on to the end")));
+            }
+        }
+    }
+    if failed { Err(Failure::AlreadySaid) } else { Ok(()) }
+}
