@@ -48,10 +48,6 @@ pub struct ApplyArgs {
     #[arg(long)]
     pub dry_run: bool,
 
-    /// With PLAN: agree to delete this many objects that left git, when that needs agreement
-    #[arg(long, value_name = "N", conflicts_with = "files")]
-    pub approve_prune: Option<usize>,
-
     /// With PLAN: file with contexts that lead to the clusters [default: the one of the plan, else as kubectl]
     #[arg(long, value_name = "FILE", conflicts_with = "files")]
     pub kubeconfig: Option<PathBuf>,

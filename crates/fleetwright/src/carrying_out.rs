@@ -84,7 +84,7 @@ impl Connector for ByKubeconfig {
     }
 }
 
-/// Clusters that others built are in no cloud of ours; [`crate::commands`] lets no others through.
+/// Clusters that others built are in no cloud of ours; the command lets no others through.
 pub(crate) struct NoCloud;
 
 #[async_trait]

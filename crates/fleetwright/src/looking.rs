@@ -27,20 +27,13 @@ pub(crate) struct Clusters {
     files: Vec<PathBuf>,
 }
 
-/// A prune that needs somebody's agreement.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Asks {
-    pub(crate) count: usize,
-    pub(crate) hash: String,
-    pub(crate) why: String,
-}
-
 /// What a look at a cluster gave.
 pub(crate) struct Seen {
     pub(crate) plan: ClusterPlan,
     /// A digest of each change, by what it changes.
     pub(crate) digests: BTreeMap<String, String>,
-    pub(crate) asks: Option<Asks>,
+    /// Why its prune would wait for somebody's agreement.
+    pub(crate) asks: Option<String>,
 }
 
 impl Clusters {
@@ -95,11 +88,7 @@ impl Clusters {
         for pool in &mut plan.pools {
             pool.nodes.seen = Some(seen.nodes.get(&pool.pool).copied().unwrap_or_default());
         }
-        let asks = seen.asks.as_ref().map(|refusal| Asks {
-            count: seen.prune.items.len(),
-            hash: seen.prune.hash(),
-            why: refusal.to_string(),
-        });
+        let asks = seen.asks.as_ref().map(ToString::to_string);
         Ok(Seen { plan, digests, asks })
     }
 }

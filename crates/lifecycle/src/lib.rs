@@ -10,6 +10,9 @@
 //! is never taken for "none". Each concern of a cluster backs off by itself. [`Metrics`] are plain figures; who runs the manager
 //! exports them. Spans carry cluster, cause and update.
 //!
+//! What a pass would do to the objects of a cluster can be asked beforehand ([`preview`]). Agreements to deletions are those of
+//! [`ports::approvals`], which the registry writes and passes ask for.
+//!
 //! What this crate deliberately does not do: it replaces no nodes (node rollout sees outdated nodes by itself, so no manifest
 //! waits for one), serves nothing, and knows no concrete store, cloud or cluster: all of them come through ports.
 //!

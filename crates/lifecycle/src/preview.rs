@@ -110,3 +110,40 @@ async fn nodes(access: &Access) -> Result<BTreeMap<String, u64>, kube_access::Ac
     }
     Ok(pools)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use kube_access::{Context, Settings};
+    use kube_sim::ApiServer;
+    use ports::{SeededIds, SystemClock};
+
+    use super::*;
+
+    fn access(server: &ApiServer, mode: Mode) -> Access {
+        let mut context = Context::new("kube-1", Arc::new(SystemClock), Arc::new(SeededIds::new(2)));
+        context.settings = Settings {
+            mode,
+            ..Settings::default()
+        };
+        Access::from_service(context, server.clone())
+    }
+
+    #[tokio::test]
+    async fn a_look_writes_nothing_and_must_not_be_able_to() {
+        let server = ApiServer::new(Arc::new(SystemClock), Arc::new(SeededIds::new(1)));
+        let how = || (Policy::default(), Threshold::default());
+        let desired = DesiredCluster::default();
+        let refused = preview(&access(&server, Mode::Live), &desired, how(), false)
+            .await
+            .unwrap_err();
+        assert!(refused.title.contains("a look must not write"), "{}", refused.title);
+        let before = server.resource_version();
+        let seen = preview(&access(&server, Mode::DryRun), &desired, how(), false)
+            .await
+            .unwrap();
+        assert!(seen.report.results.is_empty() && seen.prune.items.is_empty() && seen.asks.is_none());
+        assert_eq!(server.resource_version(), before);
+    }
+}

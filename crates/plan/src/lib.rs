@@ -3,7 +3,8 @@
 //! [`plan_cluster`] compares two desired states of one cluster and says which stacks, objects and node pools change, what
 //! is deleted, which nodes are replaced and why. [`FleetPlan`] holds the plans of many clusters and folds what is equal in
 //! many of them into one [`Block`] that lists the clusters. A plan has an id that is bound to its [`Inputs`]: who applies
-//! it later asks [`Inputs::moved`] first and refuses when the world is no longer the one that was read.
+//! it later asks [`Inputs::moved`] first and refuses when the world is no longer the one that was read. Its [`Recipe`] says how to
+//! make it again.
 //!
 //! What this crate deliberately does not do: it asks no cluster and no cloud, reads no clock, renders nothing and carries
 //! nothing out. Texts and values pass through a masking function on their way in, so a plan holds no secret and can be

@@ -7,9 +7,8 @@ use std::sync::Arc;
 use cli_args::{ApplyArgs, CompareArgs, SelectionArgs, SourceArgs};
 use lifecycle::{Configuration, Manager, Pace, Reach, Standing};
 use model::{Cluster, ClusterId};
-use plan::{ClusterPlan, FleetPlan};
-use ports::approvals::{self, PruneConsent};
-use ports::{Clock as _, Ids as _, SystemClock, SystemIds, WriteContext};
+use plan::FleetPlan;
+use ports::{Clock as _, SystemClock, SystemIds};
 use tokio::sync::mpsc;
 
 use super::DRY_RUN;
@@ -40,12 +39,6 @@ pub(super) async fn run(
     let made = planning::make(&compare, Some(&clusters), settings.clone(), env, console).await?;
     unmoved(&saved, &made, console)?;
     ours(&made)?;
-    if made.comparison.fleet.document.is_some() {
-        agreed(&made, args.approve_prune)?;
-    } else if args.approve_prune.is_some() {
-        let message = "--approve-prune is for a registry that is a file: a server keeps agreements";
-        return Err(Failure::new(message).hint("\"fleetwright approve prune CLUSTER --count N\""));
-    }
     if args.dry_run {
         return console.line(&format!("{} applied{DRY_RUN}", saved.id));
     }
@@ -124,13 +117,10 @@ fn unmoved(saved: &FleetPlan, made: &Made, console: &mut Console) -> Result<(), 
     if made.failed {
         return Err(Failure::AlreadySaid);
     }
-    let unseen = made
-        .plan
-        .clusters
-        .iter()
-        .find_map(|plan| Some((&plan.alias, plan.errors.first()?)));
-    if let Some((alias, why)) = unseen {
-        return Err(Failure::new(format!("cluster {alias}: {why}")));
+    for plan in &made.plan.clusters {
+        if let Some(why) = plan.errors.first() {
+            return Err(Failure::new(format!("cluster {}: {why}", plan.alias)));
+        }
     }
     let moved = saved.inputs.moved(&made.plan.inputs);
     if moved.is_empty() {
@@ -143,7 +133,8 @@ fn unmoved(saved: &FleetPlan, made: &Made, console: &mut Console) -> Result<(), 
     Err(Failure::new(message).hint("make the plan again, read it, and apply that one"))
 }
 
-/// This command enters no cloud, so it takes clusters that consist of manifests only.
+/// This command enters no cloud, so it takes clusters that others built: of those git wants manifests only, and nothing of theirs
+/// is pruned, so no prune waits for agreement either.
 fn ours(made: &Made) -> Result<(), Failure> {
     for subject in &made.comparison.fleet.subjects {
         let Cluster {
@@ -156,9 +147,9 @@ fn ours(made: &Made) -> Result<(), Failure> {
             let message = format!(
                 "cluster {alias} is of provider {provider:?}: its stacks and node pools are brought about by the lifecycle manager of a server"
             );
-            return Err(Failure::new(message).hint(
-                "nothing was done; the manager updates the cluster by itself, \"fleetwright get updates -w\" shows how",
-            ));
+            return Err(
+                Failure::new(message).hint("nothing was done; \"fleetwright get updates --watch\" shows how that goes")
+            );
         }
         if config_items.get(lifecycle::need::MANAGE).map(String::as_str) != Some("true") {
             let item = lifecycle::need::MANAGE;
@@ -169,26 +160,6 @@ fn ours(made: &Made) -> Result<(), Failure> {
         }
     }
     Ok(())
-}
-
-/// A prune above the threshold needs the number of objects that go.
-fn agreed(made: &Made, given: Option<usize>) -> Result<(), Failure> {
-    let total: usize = made.asks.values().map(|asks| asks.count).sum();
-    match (total, given) {
-        (0, None) => Ok(()),
-        (0, Some(_)) => Err(Failure::new(
-            "--approve-prune is for prunes that need agreement, and the plan has none",
-        )),
-        (total, Some(given)) if total == given => Ok(()),
-        (total, given) => {
-            let why: Vec<&str> = made.asks.values().map(|asks| asks.why.as_str()).collect();
-            let message = match given {
-                None => why.join("; "),
-                Some(given) => format!("--approve-prune is {given}, and {total} objects would go"),
-            };
-            Err(Failure::new(message).hint(format!("\"--approve-prune {total}\" agrees to exactly these")))
-        }
-    }
 }
 
 async fn carry_out(
@@ -212,7 +183,6 @@ async fn carry_out(
             return Err(Failure::new(message).hint("wait until it is over, and make the plan again"));
         }
     }
-    agree(saved, &made, &books).await?;
     let (lines, mut told) = mpsc::unbounded_channel();
     let reach = Reach {
         registry: Arc::clone(&books.registry),
@@ -248,45 +218,6 @@ async fn carry_out(
         console.say("the registry is a file: the versions in it stay as they are");
     }
     conclude(saved, &standings, console)
-}
-
-/// Who applies a plan that says what goes, and repeats the number, agrees to it. On a server the cluster has to ask first, so
-/// the agreement is written as the answer to a request.
-async fn agree(saved: &FleetPlan, made: &Made, books: &Books) -> Result<(), Failure> {
-    for (cluster, asks) in &made.asks {
-        let id: ClusterId = cluster.parse()?;
-        let context = WriteContext::by("apply", SystemIds.uuid());
-        let consent = PruneConsent {
-            count: asks.count,
-            hash: asks.hash.clone(),
-            by: saved.id.to_string(),
-        };
-        if !books.file {
-            let held = approvals::prune_consent(&*books.ledger, &id, SystemClock.now()).await?;
-            if held.is_some_and(|held| held.hash == asks.hash) {
-                continue;
-            }
-            let request = PruneConsent {
-                by: String::new(),
-                ..consent
-            };
-            approvals::ask(&*books.ledger, &id, &request, &context).await?;
-            let alias = alias(&made.plan.clusters, cluster);
-            let message = format!("cluster {alias}: {}", asks.why);
-            let hint = format!(
-                "\"fleetwright approve prune {alias} --count {}\" agrees; then apply again",
-                asks.count
-            );
-            return Err(Failure::new(message).hint(hint));
-        }
-        approvals::agree_to_prune(&*books.ledger, SystemIds.uuid().parse()?, &id, &consent, &context).await?;
-    }
-    Ok(())
-}
-
-fn alias<'p>(plans: &'p [ClusterPlan], id: &'p str) -> &'p str {
-    let found = plans.iter().find(|plan| plan.cluster == id);
-    found.map_or(id, |plan| plan.alias.as_str())
 }
 
 /// A line for each cluster; success only if all of them are as the plan says.

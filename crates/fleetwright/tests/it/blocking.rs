@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use model::{FileRegistry, Progress, Update, UpdateStep};
 use ports::ledger::EntryDraft;
 use ports::registry::ImportMode;
-use ports::{Registry as _, SystemClock, WriteContext};
+use ports::{Clock as _, Registry as _, SystemClock, WriteContext};
 use store::MemoryRegistry;
 
 use crate::server::{self, Running};
@@ -252,4 +252,72 @@ async fn updates_are_listed_and_described() {
         &shell.run(&["get", "updates", "-l", "update.progress=done"]),
         &["! no objects found"],
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_update_is_followed_to_its_end_a_line_per_event() {
+    let server = fleet().await;
+    let shell = Shell::at(&server);
+    let id = "aws:100:eu-central-1:kube-1";
+    let now = SystemClock.now();
+    let ago = |seconds: i64| now - jiff::SignedDuration::from_secs(seconds);
+    let put = async |name: &str, update: &Update| {
+        let draft = EntryDraft {
+            kind: "update".parse().unwrap(),
+            id: name.parse().unwrap(),
+            cluster: Some(id.parse().unwrap()),
+            open: !update.progress.is_over(),
+            body: serde_json::to_value(update).unwrap(),
+            items: Vec::new(),
+        };
+        let written = server.ledger.put_entry(draft, &WriteContext::by("manager", "r")).await;
+        written.unwrap();
+    };
+    let earlier = Update {
+        progress: Progress::Done,
+        started_at: Some(ago(9_000)),
+        finished_at: Some(ago(9_000 - 600)),
+        ..Update::default()
+    };
+    put("shop.1", &earlier).await;
+    let mut update = Update {
+        to: "commit#hash".to_owned(),
+        progress: Progress::Running,
+        started_at: Some(ago(60)),
+        ..Update::default()
+    };
+    put("shop.2", &update).await;
+    has(
+        &shell.run(&["describe", "update", "shop.2"]),
+        &["Left:", "about 8m (the one before took 10m)\n"],
+    );
+    has(&shell.run(&["get", "updates", "shop"]), &["LASTED   LEFT", "~8m"]);
+    let mut command = shell.command();
+    command
+        .args(["describe", "update", "shop.2", "--watch"])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::null());
+    let mut child = command.spawn().unwrap();
+    let mut out = std::io::BufReader::new(child.stdout.take().unwrap());
+    let mut line = || {
+        let mut text = String::new();
+        std::io::BufRead::read_line(&mut out, &mut text).unwrap();
+        text
+    };
+    assert!(line().ends_with("shop update running: to commit#hash\n"));
+    update.steps = vec![UpdateStep {
+        path: "manifests/dns".to_owned(),
+        progress: Progress::Done,
+        started_at: Some(ago(3)),
+        finished_at: Some(now),
+        attempts: 1,
+        message: "2 objects".to_owned(),
+    }];
+    put("shop.2", &update).await;
+    assert!(line().ends_with("shop manifests/dns done in 3s: 2 objects\n"));
+    update.progress = Progress::Stopped;
+    update.message = "overtaken by a newer version".to_owned();
+    put("shop.2", &update).await;
+    assert!(line().ends_with("shop update stopped: overtaken by a newer version\n"));
+    assert_eq!(child.wait().unwrap().code(), Some(1));
 }

@@ -9,6 +9,7 @@
 )]
 
 mod access;
+mod applying;
 mod approving;
 mod blocking;
 mod changing;

@@ -10,7 +10,7 @@ use crate::fleet::Fleet;
 use crate::pictures::Dumps;
 
 /// The rules of each pool of a cluster, or why they cannot be read.
-pub(super) type Rules = BTreeMap<String, Result<PoolRules, String>>;
+pub(crate) type Rules = BTreeMap<String, Result<PoolRules, String>>;
 
 /// Forecasts every plan of a cluster with a dump. The rules stand in the order of the fleet's clusters.
 pub(super) fn forecasts(
