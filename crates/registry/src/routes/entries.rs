@@ -15,8 +15,9 @@ use crate::extract::{AsOperator, AsReader, EntriesPath, EntryPath, Json, LedgerQ
 use crate::openapi::{EntryRefusals, ListRefusals, ReadHeaders, ReadRefusals, Tagged, WriteHeaders};
 use crate::state::AppState;
 
-/// What the engine writes for itself: updates, what was applied to clusters and asked of clouds, requests for agreement.
-const ENGINE: [&str; 4] = ["update", "applied", "stacks", "prune-request"];
+/// What the engine writes for itself: updates, what was applied to clusters and from what, what was asked of clouds, requests
+/// for agreement.
+const ENGINE: [&str; 5] = ["update", "applied", "inputs", "stacks", "prune-request"];
 
 /// List entries of the ledger
 ///
@@ -67,7 +68,7 @@ pub(super) async fn get(
 
 /// Write an entry of the ledger
 ///
-/// Of the kinds `update`, `applied`, `stacks` and `prune-request`. Of `prune-consent` and `decommission` only the end can be
+/// Of the kinds `update`, `applied`, `inputs`, `stacks` and `prune-request`. Of `prune-consent` and `decommission` only the end can be
 /// written: what was used, the writer closes; nobody can agree to anything here.
 #[utoipa::path(
     put, path = paths::ENTRY, operation_id = "putEntry", tag = "Ledger",
