@@ -1,8 +1,8 @@
 //! Updates as they go on: a line per event, and how long it may take still.
 
 use jiff::{SignedDuration, Timestamp};
+use model::words::span;
 use model::{Progress, Update, UpdateStep};
-use ports::words::span;
 
 /// What happened between two looks at an update, a line each: `12:03:05 shop manifests/dns done in 3s: 2 objects`.
 pub(crate) fn events(name: &str, before: Option<&Update>, now: &Update, at: Timestamp) -> Vec<String> {
