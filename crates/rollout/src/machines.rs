@@ -93,6 +93,10 @@ impl Fleet {
                 );
             }
         }
+        // The cloud does not tell of NodeClaims: they stay until they are joined anew. Without them, what is remembered of
+        // their machines would be dropped, such as that they were ready once.
+        let claims = std::mem::take(&mut self.machines).into_iter();
+        machines.extend(claims.filter(|(_, machine)| matches!(machine.home, Home::Claim(_))));
         self.groups = groups.into_iter().map(|group| (group.name.clone(), group)).collect();
         (self.machines, self.broken) = (machines, broken);
         Ok(())
