@@ -14,7 +14,7 @@
 //! updates or disruption, and touches nothing that is real. The engine in it is the one of production; only what is below
 //! the ports is simulated.
 //!
-//! Main types: [`Scenario`], [`ClusterInput`], [`Workload`], [`SourceSides`], [`Report`]; printing in [`print`].
+//! Main types: [`Scenario`], [`ClusterInput`], [`Workload`], [`SourceSides`], [`Report`]; printing in [`mod@print`].
 //!
 //! ```
 //! use ports::config_source::SourceName;
