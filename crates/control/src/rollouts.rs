@@ -1,6 +1,6 @@
 //! Looks after the rollouts of a fleet: starts, changes and ends them as the registry's feed tells.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -45,6 +45,8 @@ pub struct Rollouts {
     /// Clusters that are being looked at, and whether they changed meanwhile.
     looking: BTreeMap<ClusterId, bool>,
     work: FuturesUnordered<BoxFuture<'static, Done>>,
+    /// What ended while something else was done.
+    finished: VecDeque<Done>,
     /// When to look again at clusters where something was wrong.
     again: BTreeMap<ClusterId, Timestamp>,
     renewed: Timestamp,
@@ -66,6 +68,20 @@ enum Event {
     Time,
 }
 
+/// Does something of its own while the engines go on ([`lifecycle::meanwhile`] says why).
+macro_rules! beside {
+    ($rollouts:ident, $own:expr) => {{
+        let (mut work, mut finished) = (
+            std::mem::take(&mut $rollouts.work),
+            std::mem::take(&mut $rollouts.finished),
+        );
+        let done = lifecycle::meanwhile(&mut work, &mut finished, $own).await;
+        work.extend(std::mem::take(&mut $rollouts.work));
+        ($rollouts.work, $rollouts.finished) = (work, finished);
+        done
+    }};
+}
+
 impl Rollouts {
     pub(crate) fn new(reach: Arc<Reach>, options: &Options, board: Board) -> Self {
         Self {
@@ -76,6 +92,7 @@ impl Rollouts {
             crews: BTreeMap::new(),
             looking: BTreeMap::new(),
             work: FuturesUnordered::new(),
+            finished: VecDeque::new(),
             again: BTreeMap::new(),
             renewed: reach.clock.now(),
             runs: 0,
@@ -109,9 +126,28 @@ impl Rollouts {
             match event {
                 Event::Stop => break,
                 Event::Done(done) => self.done(*done),
-                Event::Changed(change) => self.changed(&change).await,
-                Event::FeedLost => feed = self.restart().await,
+                Event::Changed(change) => beside!(self, self.changed(&change)),
+                Event::FeedLost => {
+                    let again = beside!(
+                        self,
+                        // Who stops does not wait for a registry that is away.
+                        async {
+                            tokio::select! {
+                                biased;
+                                () = &mut stop => None,
+                                feed = self.restart() => Some(feed),
+                            }
+                        }
+                    );
+                    match again {
+                        Some(again) => feed = again,
+                        None => break,
+                    }
+                }
                 Event::Time => self.tick(),
+            }
+            while let Some(done) = self.finished.pop_front() {
+                self.done(done);
             }
         }
         self.end().await;

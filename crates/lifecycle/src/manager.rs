@@ -7,7 +7,7 @@ mod looking;
 mod watching;
 mod work;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,6 +26,7 @@ use crate::claims::Claims;
 use crate::desired::Subject;
 use crate::guard::{Generation, Guard, Refusal, Rules, Stopping};
 use crate::inputs;
+use crate::meanwhile;
 use crate::metrics::Metrics;
 use crate::need::Cause;
 use crate::pass::{Aim, ClusterMemory, PassEnd, Reach};
@@ -89,6 +90,8 @@ pub struct Manager {
     open_blocks: Vec<Blocked>,
     queue: Queue,
     passes: FuturesUnordered<BoxFuture<'static, Ended>>,
+    /// Passes that ended while the manager was at something else.
+    finished: VecDeque<Ended>,
     /// Watches for drift, one per cluster that is as wanted.
     watches: FuturesUnordered<BoxFuture<'static, Result<Drifted, Aborted>>>,
     refreshed: Option<Timestamp>,
@@ -110,6 +113,20 @@ enum Event {
     Time,
 }
 
+/// Does something of the manager's own while its passes go on ([`meanwhile`] says why).
+macro_rules! beside {
+    ($manager:ident, $work:expr) => {{
+        let (mut passes, mut finished) = (
+            std::mem::take(&mut $manager.passes),
+            std::mem::take(&mut $manager.finished),
+        );
+        let done = meanwhile(&mut passes, &mut finished, $work).await;
+        passes.extend(std::mem::take(&mut $manager.passes));
+        ($manager.passes, $manager.finished) = (passes, finished);
+        done
+    }};
+}
+
 impl Manager {
     /// A manager that has not looked at anything yet.
     #[must_use]
@@ -123,6 +140,7 @@ impl Manager {
             open_blocks: Vec::new(),
             queue: Queue::default(),
             passes: FuturesUnordered::new(),
+            finished: VecDeque::new(),
             watches: FuturesUnordered::new(),
             refreshed: None,
             stopping: Stopping::default(),
@@ -155,16 +173,32 @@ impl Manager {
         };
         loop {
             self.dispatch();
-            self.watch_settled().await;
+            beside!(self, self.watch_settled());
             self.count();
             match self.next_event(&mut stop, &mut feed).await {
                 Event::Stop => return self.stop().await,
-                Event::Ended(ended) => self.ended(*ended).await,
-                Event::Drifted(drifted) => self.drifted(&drifted).await,
-                Event::Changed(change) => self.changed(&change).await,
-                Event::FeedLost => feed = self.restart().await,
-                Event::Moved => self.refresh().await,
-                Event::Time => self.tick().await,
+                Event::Ended(ended) => beside!(self, self.ended(*ended)),
+                Event::Drifted(drifted) => beside!(self, self.drifted(&drifted)),
+                Event::Changed(change) => beside!(self, self.changed(&change)),
+                Event::FeedLost => {
+                    let again = beside!(
+                        self,
+                        // Who stops does not wait for a registry that is away.
+                        async {
+                            tokio::select! {
+                                biased;
+                                () = &mut stop => None,
+                                feed = self.restart() => Some(feed),
+                            }
+                        }
+                    );
+                    match again {
+                        Some(again) => feed = again,
+                        None => return self.stop().await,
+                    }
+                }
+                Event::Moved => beside!(self, self.refresh()),
+                Event::Time => beside!(self, self.tick()),
             }
         }
     }
@@ -199,8 +233,12 @@ impl Manager {
         drop(self.start().await?);
         loop {
             self.dispatch();
-            match self.passes.next().await {
-                Some(ended) => self.ended(ended).await,
+            let ended = match self.finished.pop_front() {
+                Some(ended) => Some(ended),
+                None => self.passes.next().await,
+            };
+            match ended {
+                Some(ended) => beside!(self, self.ended(ended)),
                 None => break,
             }
         }
@@ -216,6 +254,9 @@ impl Manager {
         stop: &mut (impl Future<Output = ()> + Unpin),
         feed: &mut BoxStream<'static, Result<Change, RegistryError>>,
     ) -> Event {
+        if let Some(ended) = self.finished.pop_front() {
+            return Event::Ended(Box::new(ended));
+        }
         let now = self.reach.clock.now();
         let refresh = self
             .refreshed
