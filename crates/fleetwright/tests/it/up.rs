@@ -134,6 +134,13 @@ fn a_newcomer_sees_an_update_travel_commits_blocks_and_comes_back_after_a_kill()
     let home = tempfile::tempdir().unwrap();
     let up = Up::start(home.path());
     assert!(up.said.contains("4 clusters stand with"), "{}", up.said);
+    // A second one on the same data would manage the same clusters.
+    let second = command(home.path())
+        .args(["up", "--port", "0", "--data", "data"])
+        .output()
+        .unwrap();
+    let told = String::from_utf8(second.stderr).unwrap();
+    assert!(!second.status.success() && told.contains("\"up\" already runs here"), "{told}");
     let first = git(home.path(), &["rev-parse", "first-update"]);
     let all = ["foobarlab", "foobarlab-test", "abckub-test"];
     up.until("the first update travels", |up| {

@@ -73,6 +73,7 @@ pub(super) async fn run(args: UpArgs, env: &Env, console: &mut Console) -> Resul
     let cannot =
         |error| Failure::new(format!("{}: {error}", places.data.display())).hint("--data takes another directory");
     std::fs::create_dir_all(&places.data).map_err(cannot)?;
+    let _alone = alone(&places)?;
     let filter = env.get(&env_vars::LOG).unwrap_or("error");
     service::init_tracing(service::LogFormat::Text, filter, console.colour()).map_err(|error| Failure::of(&error))?;
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, args.port));
@@ -111,6 +112,22 @@ fn data_directory(args: &UpArgs, env: &Env) -> Result<PathBuf, Failure> {
         data.ok_or_else(|| Failure::new("there is no place for the data").hint("give --data DIR, or set HOME"))?;
     // What is printed works from any directory.
     std::path::absolute(&data).map_err(|error| Failure::new(format!("{}: {error}", data.display())))
+}
+
+/// The lock of a data directory, held as long as this lives: two fleets on one registry would both manage its clusters and
+/// overwrite each other's kubeconfig.
+fn alone(places: &Places) -> Result<std::fs::File, Failure> {
+    let path = places.data.join("up.lock");
+    let cannot = |error: &dyn std::fmt::Display| Failure::new(format!("{}: {error}", path.display()));
+    let file = std::fs::File::create(&path).map_err(|error| cannot(&error).hint("--data takes another directory"))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => {
+            let failure = Failure::new(format!("{}: \"up\" already runs here", places.data.display()));
+            Err(failure.hint("--data takes another directory"))
+        }
+        Err(std::fs::TryLockError::Error(error)) => Err(cannot(&error)),
+    }
 }
 
 /// When time begins: now, or when the registry was written last if its time ran ahead of the machine's.

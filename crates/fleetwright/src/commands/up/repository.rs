@@ -86,6 +86,8 @@ impl Repository {
         self.git(&["config", "user.name", "fleetwright up"])?;
         self.git(&["config", "user.email", "up@fleetwright.invalid"])?;
         self.git(&["config", "commit.gpgsign", "false"])?;
+        // The tour edits by `sed -i.bak`, which works on every system and leaves these behind.
+        self.write(&[(".git/info/exclude", "*.bak\n")], str::to_owned)?;
         self.git(&["add", "--all"])?;
         self.git(&["commit", "--quiet", "--message=The beginning"])?;
         for channel in CHANNELS.iter().skip(1) {
