@@ -99,8 +99,12 @@ pub struct CancelArgs {
 #[derive(Debug, Subcommand)]
 pub enum CancelCommand {
     /// Take back the request and the agreement to a prune
+    #[command(after_help = "Examples:
+  fleetwright cancel prune kube-1")]
     Prune(CancelClusterArgs),
     /// Take back the request and the agreement to take a cluster down
+    #[command(after_help = "Examples:
+  fleetwright cancel decommission kube-1")]
     Decommission(CancelClusterArgs),
 }
 

@@ -140,7 +140,10 @@ fn a_newcomer_sees_an_update_travel_commits_blocks_and_comes_back_after_a_kill()
         .output()
         .unwrap();
     let told = String::from_utf8(second.stderr).unwrap();
-    assert!(!second.status.success() && told.contains("\"up\" already runs here"), "{told}");
+    assert!(
+        !second.status.success() && told.contains("\"up\" already runs here"),
+        "{told}"
+    );
     let first = git(home.path(), &["rev-parse", "first-update"]);
     let all = ["foobarlab", "foobarlab-test", "abckub-test"];
     up.until("the first update travels", |up| {
