@@ -1,61 +1,40 @@
 //! Selectors over fields: `channel=beta,environment!=test,region in (a, b)`.
 
 use model::LifecycleStatus;
+use model::selector::FieldTest;
 use ports::registry::ClusterFilter;
 use serde_json::Value;
 
 use crate::failure::Failure;
 
-/// What a field must be.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Test {
-    In(Vec<String>),
-    NotIn(Vec<String>),
-}
-
-/// One requirement.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Requirement {
-    path: Vec<String>,
-    test: Test,
-}
-
 /// Requirements that must all hold.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Selector(Vec<Requirement>);
+pub(crate) struct Selector(model::selector::Selector);
 
 impl Selector {
     /// Reads a selector; `fields` are the members that objects of the kind have.
     pub(crate) fn parse(text: &str, fields: &[&str]) -> Result<Self, Failure> {
-        let mut requirements = Vec::new();
-        for part in split(text)? {
-            let requirement = requirement(part.trim())?;
-            let first = requirement.path.first().map(String::as_str).unwrap_or_default();
-            if !fields.contains(&first) {
-                let message = format!("selector {:?}: there is no field {first:?}", part.trim());
-                return Err(Failure::new(message).hint(format!("fields are {}", fields.join(", "))));
+        let read = model::selector::Selector::parse(text, fields);
+        read.map(Self).map_err(|refused| {
+            let part = refused.value.trim_matches('"');
+            let said = |rule: &str| Failure::new(format!("selector {part:?}: {rule}"));
+            match refused.rule.split_once("; ") {
+                Some((rule, hint)) => said(rule).hint(hint.to_owned()),
+                None => said(&refused.rule),
             }
-            requirements.push(requirement);
-        }
-        Ok(Self(requirements))
+        })
     }
 
     /// True when the object meets every requirement.
     pub(crate) fn matches(&self, object: &Value) -> bool {
-        self.0.iter().all(|requirement| {
-            let found = field_text(object, &requirement.path);
-            match &requirement.test {
-                Test::In(values) => values.contains(&found),
-                Test::NotIn(values) => !values.contains(&found),
-            }
-        })
+        self.0.holds(|path| field_text(object, path))
     }
 
     /// The part of it that the server can evaluate; what comes back is still held against the whole.
     pub(crate) fn cluster_filter(&self) -> ClusterFilter {
         let mut filter = ClusterFilter::default();
-        for requirement in &self.0 {
-            let (Test::In(values), [field]) = (&requirement.test, requirement.path.as_slice()) else {
+        for requirement in self.0.requirements() {
+            let (FieldTest::In(values), [field]) = (&requirement.test, requirement.path.as_slice()) else {
                 continue;
             };
             let [value] = values.as_slice() else { continue };
@@ -75,67 +54,6 @@ impl Selector {
         }
         filter
     }
-}
-
-/// Splits at commas outside parentheses.
-fn split(text: &str) -> Result<Vec<&str>, Failure> {
-    let (mut parts, mut start, mut depth) = (Vec::new(), 0, 0_u32);
-    for (at, c) in text.char_indices() {
-        match c {
-            '(' => depth += 1,
-            ')' if depth == 0 => return Err(bad(text, "has a ) without a (")),
-            ')' => depth -= 1,
-            ',' if depth == 0 => {
-                parts.push(text.get(start..at).unwrap_or_default());
-                start = at + 1;
-            }
-            _ => {}
-        }
-    }
-    if depth > 0 {
-        return Err(bad(text, "has a ( without a )"));
-    }
-    parts.push(text.get(start..).unwrap_or_default());
-    Ok(parts)
-}
-
-fn requirement(text: &str) -> Result<Requirement, Failure> {
-    let (field, test) = if let Some((field, value)) = text.split_once("!=") {
-        (field, Test::NotIn(vec![value.trim().to_owned()]))
-    } else if let Some((field, values)) = set(text, " notin") {
-        (field, Test::NotIn(values))
-    } else if let Some((field, values)) = set(text, " in") {
-        (field, Test::In(values))
-    } else if let Some((field, value)) = text.split_once('=') {
-        (
-            field,
-            Test::In(vec![value.strip_prefix('=').unwrap_or(value).trim().to_owned()]),
-        )
-    } else {
-        return Err(bad(
-            text,
-            "must have the form field=value, field!=value, field in (a,b) or field notin (a,b)",
-        ));
-    };
-    let path: Vec<String> = field.trim().split('.').map(str::to_owned).collect();
-    if path
-        .iter()
-        .any(|name| name.is_empty() || name.contains(char::is_whitespace))
-    {
-        return Err(bad(text, "must begin with the name of a field"));
-    }
-    Ok(Requirement { path, test })
-}
-
-/// `field in (a, b)`.
-fn set<'a>(text: &'a str, word: &str) -> Option<(&'a str, Vec<String>)> {
-    let (head, list) = text.strip_suffix(')')?.split_once('(')?;
-    let field = head.trim_end().strip_suffix(word)?;
-    Some((field, list.split(',').map(|value| value.trim().to_owned()).collect()))
-}
-
-fn bad(text: &str, rule: &str) -> Failure {
-    Failure::new(format!("selector {text:?}: {rule}"))
 }
 
 /// The field as text; what is not there is the empty text, so `field!=` selects what is set.

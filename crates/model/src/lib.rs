@@ -9,7 +9,7 @@
 //!
 //! Main types: [`Cluster`], [`NodePool`], [`InfrastructureAccount`], [`ClusterStatus`], [`Problem`], [`ClusterVersion`], [`Block`],
 //! [`Update`] with its steps as a tree ([`StepNode`]), [`Deletion`]; how times and counts are said to people is in [`words`];
-//! [`quantity::Quantity`], [`duration::GoDuration`].
+//! [`quantity::Quantity`], [`duration::GoDuration`]; [`selector::Selector`] picks clusters by their fields.
 //!
 //! ```
 //! use model::{ClusterId, Invalid};
@@ -33,6 +33,7 @@ mod invalid;
 mod node_pool;
 pub mod quantity;
 pub mod secrets;
+pub mod selector;
 mod status;
 mod step_tree;
 mod update;

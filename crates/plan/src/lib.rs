@@ -14,6 +14,8 @@
 //! With a [`Picture`] of a cluster, [`forecast_cluster`] says what the replacement of nodes would mean for whom and how long it
 //! would take, by the disruption contract.
 //!
+//! How a fleet moves (waves, limits, windows, freezes) is a document of its own: [`policy::FleetPolicy`].
+//!
 //! Main types: [`ClusterPlan`], [`FleetPlan`], [`Block`], [`Inputs`], [`PlanId`]; [`report`] prints.
 //!
 //! ```
@@ -41,6 +43,7 @@ mod forecast;
 mod id;
 mod immutable;
 mod objects;
+pub mod policy;
 mod pools;
 mod recipe;
 pub mod report;
