@@ -22,6 +22,7 @@
 //! ```
 
 mod account;
+pub mod acts;
 mod block;
 mod cluster;
 pub mod config_tree;

@@ -14,7 +14,8 @@
 //! With a [`Picture`] of a cluster, [`forecast_cluster`] says what the replacement of nodes would mean for whom and how long it
 //! would take, by the disruption contract.
 //!
-//! How a fleet moves (waves, limits, windows, freezes) is a document of its own: [`policy::FleetPolicy`].
+//! How a fleet moves (waves, limits, windows, freezes) is a document of its own, [`policy::FleetPolicy`];
+//! [`waves::decide`] says by it who may begin now and what the others wait for.
 //!
 //! Main types: [`ClusterPlan`], [`FleetPlan`], [`Block`], [`Inputs`], [`PlanId`]; [`report`] prints.
 //!
@@ -48,6 +49,7 @@ mod pools;
 mod recipe;
 pub mod report;
 mod stacks;
+pub mod waves;
 
 pub use change::{
     Change, ClusterPlan, Deletion, FieldEdit, LineEdit, NodeCount, ObjectChange, ObjectRef, Phase, PoolChange,

@@ -34,6 +34,7 @@ pub use budget::FailureBudget;
 pub use calendar::{Freeze, Moment, Weekday, Window, Zone};
 pub use channels::ChannelPolicy;
 pub use floor::Floor;
+pub(crate) use grouping::OTHERS;
 pub use grouping::{Canary, Grouping};
 pub use limits::Limits;
 pub use values::{Share, Span};

@@ -14,6 +14,8 @@ pub struct Limits {
     pub account: u32,
     /// In the fleet, over all channels.
     pub fleet: u32,
+    /// Let begin by fast lanes, over all channels; these places are theirs alone, beside those of the fleet.
+    pub urgent: u32,
 }
 
 impl Default for Limits {
@@ -22,13 +24,20 @@ impl Default for Limits {
             wave: 5,
             account: 2,
             fleet: 10,
+            urgent: 2,
         }
     }
 }
 
 impl Validate for Limits {
     fn check(&self, problems: &mut Vec<Invalid>) {
-        for (field, value) in [("wave", self.wave), ("account", self.account), ("fleet", self.fleet)] {
+        let values = [
+            ("wave", self.wave),
+            ("account", self.account),
+            ("fleet", self.fleet),
+            ("urgent", self.urgent),
+        ];
+        for (field, value) in values {
             if value == 0 {
                 let rule = "must be at least 1; pause a channel or freeze the fleet to hold it";
                 problems.push(Invalid::new(format!("limits.{field}"), rule, value));

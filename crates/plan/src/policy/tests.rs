@@ -8,7 +8,7 @@ channels:
   - name: beta
     failureBudget: {wave: 2, deadline: 90m}
     waves: {steps: [10%, 50%]}
-limits: {wave: 8, account: 1, fleet: 20}
+limits: {wave: 8, account: 1, fleet: 20, urgent: 2 }
 failureBudget: {canary: 1, wave: 10%, channel: 4, fleet: 6}
 waves:
   environments: [e2e, test, "*", production]
@@ -39,7 +39,8 @@ fn a_whole_document_is_read_and_written() {
         Limits {
             wave: 3,
             account: 1,
-            fleet: 20
+            fleet: 20,
+            urgent: 2
         }
     );
     assert_eq!(policy.limits_in("stable").wave, 8);
@@ -71,7 +72,8 @@ fn a_document_that_says_nothing_has_small_defaults() {
         Limits {
             wave: 5,
             account: 2,
-            fleet: 10
+            fleet: 10,
+            urgent: 2
         }
     );
     assert_eq!(policy.failure_budget.canary.of(100), 0);
