@@ -72,6 +72,14 @@ impl Links {
         spread.chain(wishes).chain(plain)
     }
 
+    /// The tallies that count the class for the terms that it carries, each once.
+    fn carried(&self) -> impl Iterator<Item = TallyId> {
+        let mut tallies = self.carries.clone();
+        tallies.sort_unstable();
+        tallies.dedup();
+        tallies.into_iter()
+    }
+
     fn concern(&mut self, tally: TallyId, role: Role) {
         match role {
             Role::KeepsAway => self.kept_away_by.push(tally),
@@ -82,6 +90,17 @@ impl Links {
     fn forget(&mut self, tally: TallyId) {
         self.kept_away_by.retain(|other| *other != tally);
         self.weighed_by.retain(|(other, _)| *other != tally);
+    }
+}
+
+impl Class {
+    /// Counts its placed pods.
+    fn enter(&self, tally: &mut Tally, live_only: bool) {
+        for (node, placed) in &self.placed {
+            for _ in 0..if live_only { placed.live } else { placed.all } {
+                tally.count(*node, true);
+            }
+        }
     }
 }
 
@@ -96,8 +115,9 @@ impl Cluster {
         }
         let spec = Arc::new(spec);
         let labels = self.namespace_labels(&spec.namespace).clone();
-        let counted = |(id, tally): (TallyId, &Tally)| Some((id, tally.key.counts(&spec, &labels)?));
-        let counted_in = self.tallies.iter().filter_map(counted).collect();
+        let counted = |id: TallyId| Some((id, self.tallies.get(id)?.key.counts(&spec, &labels)?));
+        let near = self.neighbours.tallies(&spec.namespace);
+        let counted_in = near.into_iter().filter_map(counted).collect();
         let id = self.classes.insert(Class {
             spec: Arc::clone(&spec),
             pods: 1,
@@ -106,8 +126,10 @@ impl Cluster {
             links: Links::default(),
         });
         self.class_ids.insert(Arc::clone(&spec), id);
+        self.neighbours.add_class(&spec.namespace, id);
         let links = self.link(&spec, &labels);
         if let Some(class) = self.classes.get_mut(id) {
+            class.counted_in.extend(links.carried().map(|tally| (tally, false)));
             class.links = links;
         }
         id
@@ -124,6 +146,7 @@ impl Cluster {
             // The number may be given to another class, of which nothing is known yet.
             self.generation += 1;
             self.class_ids.remove(&class.spec);
+            self.neighbours.remove_class(&class.spec.namespace, id);
             self.rules.release(class.links.rules);
             for tally in class.links.owned() {
                 self.release_tally(tally);
@@ -170,8 +193,9 @@ impl Cluster {
     fn concerns(&self, spec: &PodClass, labels: &Labels, links: &mut Links) {
         links.kept_away_by.clear();
         links.weighed_by.clear();
-        for (id, tally) in self.tallies.iter() {
-            if let Counted::Carriers { role, term } = &tally.key.counted
+        for id in self.neighbours.tallies(&spec.namespace) {
+            if let Some(tally) = self.tallies.get(id)
+                && let Counted::Carriers { role, term } = &tally.key.counted
                 && term.pods.contains(&spec.namespace, labels, &spec.labels)
             {
                 links.concern(id, *role);
@@ -254,31 +278,30 @@ impl Cluster {
                 .iter()
                 .filter_map(|(id, slot)| Some((id, slot.info.as_ref()?)))
         };
-        self.topologies.watch(&key.topology_key, infos().map(|(_, node)| node));
+        self.topologies.watch(&key.topology_key, infos().map(|(id, node)| (id, &node.labels)));
         let mut tally = Tally::new(key.clone());
         for (id, node) in infos() {
-            tally.place(id, node, self.topologies.domain(&key.topology_key, &node.labels));
+            tally.place(id, node, self.topologies.domain(&key.topology_key, id));
         }
         let id = self.tallies.insert(tally);
         self.tally_ids.insert(key.clone(), id);
+        self.neighbours.add_tally(&key, id);
         self.connect_tally(id, &key);
         id
     }
 
-    /// Tells every class that the tally is there, and counts the pods that it counts.
+    /// Tells the classes that the tally may concern that it is there, and counts the pods that it counts. Who carries a term
+    /// is told by its own links.
     fn connect_tally(&mut self, id: TallyId, key: &TallyKey) {
         let namespaces = &self.namespaces;
         let none = Labels::new();
         let Some(tally) = self.tallies.get_mut(id) else { return };
-        for (_, class) in self.classes.iter_mut() {
+        for class in self.neighbours.classes(key) {
+            let Some(class) = self.classes.get_mut(class) else { continue };
             let labels = namespaces.get(&class.spec.namespace).unwrap_or(&none);
             if let Some(live_only) = key.counts(&class.spec, labels) {
                 class.counted_in.push((id, live_only));
-                for (node, placed) in &class.placed {
-                    for _ in 0..if live_only { placed.live } else { placed.all } {
-                        tally.count(*node, true);
-                    }
-                }
+                class.enter(tally, live_only);
             }
             if let Counted::Carriers { role, term } = &key.counted
                 && term.pods.contains(&class.spec.namespace, labels, &class.spec.labels)
@@ -294,12 +317,14 @@ impl Cluster {
         if tally.users > 0 {
             return;
         }
-        if let Some(tally) = self.tallies.remove(id) {
-            self.tally_ids.remove(&tally.key);
-        }
-        for (_, class) in self.classes.iter_mut() {
-            class.counted_in.retain(|(other, _)| *other != id);
-            class.links.forget(id);
+        let Some(tally) = self.tallies.remove(id) else { return };
+        self.tally_ids.remove(&tally.key);
+        self.neighbours.remove_tally(&tally.key, id);
+        for class in self.neighbours.classes(&tally.key) {
+            if let Some(class) = self.classes.get_mut(class) {
+                class.counted_in.retain(|(other, _)| *other != id);
+                class.links.forget(id);
+            }
         }
     }
 
@@ -316,7 +341,7 @@ impl Cluster {
             let mut fresh = Tally::new(key.clone());
             for (node, slot) in self.nodes.iter() {
                 if let Some(info) = &slot.info {
-                    fresh.place(node, info, self.topologies.domain(&key.topology_key, &info.labels));
+                    fresh.place(node, info, self.topologies.domain(&key.topology_key, node));
                 }
             }
             if let Some(tally) = self.tallies.get_mut(id) {
@@ -330,6 +355,12 @@ impl Cluster {
             let (spec, labels) = (&class.spec, self.namespaces.get(&class.spec.namespace).unwrap_or(&none));
             let own = |term: &AffinityTerm| term.pods.contains(&spec.namespace, labels, &spec.labels);
             class.links.own_affinity = spec.affinity.required.iter().all(own);
+            for id in class.links.carried() {
+                if let Some(tally) = self.tallies.get_mut(id) {
+                    class.counted_in.push((id, false));
+                    class.enter(tally, false);
+                }
+            }
         }
     }
 }

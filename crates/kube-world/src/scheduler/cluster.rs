@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use super::budget::Budgets;
 use super::class::Class;
+use super::neighbours::Neighbours;
 use super::node::Node;
 use super::pod::{HostPort, Pod, PodClass};
 use super::read::Labels;
@@ -84,12 +85,13 @@ pub(crate) struct Cluster {
     pub(crate) class_ids: BTreeMap<Arc<PodClass>, ClassId>,
     pub(crate) tallies: Slots<Tally>,
     pub(crate) tally_ids: BTreeMap<TallyKey, TallyId>,
+    pub(crate) neighbours: Neighbours,
     pub(crate) topologies: Topologies,
     pub(crate) rules: RuleBook,
     pub(crate) namespaces: BTreeMap<String, Labels>,
     pub(crate) storage: Storage,
     /// Placed pods by claim.
-    pub(crate) claim_users: BTreeMap<ClaimKey, u32>,
+    pub(crate) claim_users: BTreeMap<ClaimKey, BTreeSet<PodId>>,
     pub(crate) budgets: Budgets,
     /// Placed pods by priority: whether there is anyone to preempt.
     pub(crate) priorities: BTreeMap<i32, usize>,
@@ -203,14 +205,14 @@ impl Cluster {
             tally.lift(id);
         }
         if let Some(before) = before {
-            self.topologies.leave(&before.labels);
+            self.topologies.leave(id, &before.labels);
         }
     }
 
     fn place(&mut self, id: NodeId, node: &Node) {
-        self.topologies.enter(&node.labels);
+        self.topologies.enter(id, &node.labels);
         for (_, tally) in self.tallies.iter_mut() {
-            let domain = self.topologies.domain(&tally.key.topology_key, &node.labels);
+            let domain = self.topologies.domain(&tally.key.topology_key, id);
             tally.place(id, node, domain);
         }
     }
@@ -363,7 +365,15 @@ impl Cluster {
             return;
         };
         for (name, _) in &pod.claims {
-            count(&mut self.claim_users, (class.spec.namespace.clone(), name.clone()), up);
+            let key = (class.spec.namespace.clone(), name.clone());
+            if up {
+                self.claim_users.entry(key).or_default().insert(id);
+            } else if let Some(users) = self.claim_users.get_mut(&key) {
+                users.remove(&id);
+                if users.is_empty() {
+                    self.claim_users.remove(&key);
+                }
+            }
         }
         let attachments = self.storage.attachments(&class.spec.namespace, &pod.claims);
         if let Some(slot) = self.nodes.get_mut(node) {
@@ -408,20 +418,25 @@ impl Cluster {
         }
     }
 
-    /// Recounts attached volumes after a change of storage objects, which decide about the drivers.
-    pub(crate) fn set_storage(&mut self, change: impl FnOnce(&mut Storage)) {
+    /// Changes storage objects, which decide what drivers have to attach for the pods that use these claims.
+    pub(crate) fn set_storage(&mut self, claims: &[ClaimKey], change: impl FnOnce(&mut Storage)) {
         self.generation += 1;
+        let users = claims.iter().filter_map(|claim| self.claim_users.get(claim));
+        let pods: BTreeSet<PodId> = users.flatten().copied().collect();
+        self.attach(&pods, false);
         change(&mut self.storage);
-        for (_, slot) in self.nodes.iter_mut() {
-            slot.attached.clear();
-        }
-        for (_, pod) in self.pods.iter().filter(|(_, pod)| !pod.claims.is_empty()) {
+        self.attach(&pods, true);
+    }
+
+    /// Counts what is attached for placed pods, or takes it away.
+    fn attach(&mut self, pods: &BTreeSet<PodId>, up: bool) {
+        for pod in pods.iter().filter_map(|id| self.pods.get(*id)) {
             let class = self.classes.get(pod.class);
             let (Some(class), Some(slot)) = (class, pod.node.and_then(|node| self.nodes.get_mut(node))) else {
                 continue;
             };
             for attachment in self.storage.attachments(&class.spec.namespace, &pod.claims) {
-                count(&mut slot.attached, attachment, true);
+                count(&mut slot.attached, attachment, up);
             }
         }
     }

@@ -6,8 +6,8 @@
 //! [`Ids`], so the same story has the same outcome.
 //!
 //! Where to find what: [`pod`], [`node`] and [`volumes`] read API objects; [`terms`], [`selector`] and [`taints`] are the
-//! rules in them; `cluster` keeps the picture, `tally` and `class` the standing counts that make affinity and spreading
-//! cheap, `rules` the nodes' standing answers; `filter` and `score` are the plugins; `preempt` chooses victims; `queue`
+//! rules in them; `cluster` keeps the picture, `tally`, `class` and `neighbours` the standing counts that make affinity and
+//! spreading cheap, `rules` the nodes' standing answers; `filter` and `score` are the plugins; `preempt` chooses victims; `queue`
 //! says who is next; `reasons` and [`decision`] have the texts.
 //!
 //! Left out on purpose: image locality (simulated nodes have no image lists), dynamic resource allocation, pod groups,
@@ -43,6 +43,7 @@ mod decide;
 pub mod decision;
 mod driver;
 mod filter;
+mod neighbours;
 pub mod node;
 pub mod pod;
 mod preempt;

@@ -80,20 +80,16 @@ pub(crate) struct TallyKey {
 }
 
 impl TallyKey {
-    /// Whether pods of a class are counted, and if so whether only while they do not terminate.
+    /// Whether pods of a class are counted by their labels, and if so whether only while they do not terminate.
     pub(crate) fn counts(&self, class: &PodClass, namespace_labels: &Labels) -> Option<bool> {
-        let (counts, live_only) = match &self.counted {
-            Counted::Nobody => (false, false),
+        match &self.counted {
             Counted::Members { sets, live_only } => {
                 let belongs = |set: &PodSet| set.contains(&class.namespace, namespace_labels, &class.labels);
-                (sets.iter().all(belongs), *live_only)
+                sets.iter().all(belongs).then_some(*live_only)
             }
-            Counted::Carriers { role, term } => (
-                carried(class).any(|(other, carried)| other == *role && carried == term),
-                false,
-            ),
-        };
-        counts.then_some(live_only)
+            // Carriers are told by the links of their class.
+            Counted::Carriers { .. } | Counted::Nobody => None,
+        }
     }
 }
 
@@ -284,56 +280,74 @@ pub(crate) struct Topologies {
 struct Values {
     by_text: BTreeMap<String, (u32, u32)>,
     numbers: Slots<()>,
+    /// The number of each node's value.
+    of_node: Vec<u32>,
 }
 
 impl Topologies {
     /// Notes a node with all its labels under every key that is looked at.
-    pub(crate) fn enter(&mut self, labels: &Labels) {
+    pub(crate) fn enter(&mut self, node: NodeId, labels: &Labels) {
         for (key, values) in &mut self.keys {
             if let Some(value) = labels.get(key) {
-                values.enter(value);
+                values.enter(node, value);
             }
         }
     }
 
     /// Undoes [`Topologies::enter`].
-    pub(crate) fn leave(&mut self, labels: &Labels) {
+    pub(crate) fn leave(&mut self, node: NodeId, labels: &Labels) {
         for (key, values) in &mut self.keys {
             if let Some(value) = labels.get(key) {
-                values.leave(value);
+                values.leave(node, value);
             }
         }
     }
 
-    /// Begins to look at a key, with the nodes that are there.
-    pub(crate) fn watch<'a>(&mut self, key: &str, nodes: impl Iterator<Item = &'a Node>) {
+    /// Begins to look at a key, with the labels of the nodes that are there.
+    pub(crate) fn watch<'a>(&mut self, key: &str, nodes: impl Iterator<Item = (NodeId, &'a Labels)>) {
         if self.keys.contains_key(key) {
             return;
         }
         let values = self.keys.entry(key.to_owned()).or_default();
-        for value in nodes.filter_map(|node| node.labels.get(key)) {
-            values.enter(value);
+        for (node, labels) in nodes {
+            if let Some(value) = labels.get(key) {
+                values.enter(node, value);
+            }
         }
     }
 
     /// The number of a node's domain under a key.
-    pub(crate) fn domain(&self, key: &str, labels: &Labels) -> Option<u32> {
-        let (number, _) = self.keys.get(key)?.by_text.get(labels.get(key)?)?;
-        Some(*number)
+    pub(crate) fn domain(&self, key: &str, node: NodeId) -> Option<u32> {
+        let number = self.keys.get(key)?.of_node.get(node).copied();
+        number.filter(|number| *number != NOWHERE)
     }
 }
 
 impl Values {
-    fn enter(&mut self, value: &str) {
-        if let Some((_, nodes)) = self.by_text.get_mut(value) {
-            *nodes = nodes.saturating_add(1);
-            return;
+    fn enter(&mut self, node: NodeId, value: &str) {
+        let number = match self.by_text.get_mut(value) {
+            Some((number, nodes)) => {
+                *nodes = nodes.saturating_add(1);
+                *number
+            }
+            None => {
+                let number = u32::try_from(self.numbers.insert(())).unwrap_or(NOWHERE);
+                self.by_text.insert(value.to_owned(), (number, 1));
+                number
+            }
+        };
+        if self.of_node.len() <= node {
+            self.of_node.resize(node + 1, NOWHERE);
         }
-        let number = u32::try_from(self.numbers.insert(())).unwrap_or(NOWHERE);
-        self.by_text.insert(value.to_owned(), (number, 1));
+        if let Some(place) = self.of_node.get_mut(node) {
+            *place = number;
+        }
     }
 
-    fn leave(&mut self, value: &str) {
+    fn leave(&mut self, node: NodeId, value: &str) {
+        if let Some(place) = self.of_node.get_mut(node) {
+            *place = NOWHERE;
+        }
         let Some((number, nodes)) = self.by_text.get_mut(value) else {
             return;
         };

@@ -69,7 +69,7 @@ impl Scheduler {
     /// Notes a claim; `None` forgets it.
     pub fn set_claim(&mut self, key: ClaimKey, claim: Option<Claim>, now: Timestamp) {
         if self.cluster.storage.claims.get(&key) != claim.as_ref() {
-            self.change_storage(now, |storage| match claim {
+            self.change_storage(&[key.clone()], now, |storage| match claim {
                 Some(claim) => drop(storage.claims.insert(key, claim)),
                 None => drop(storage.claims.remove(&key)),
             });
@@ -79,7 +79,10 @@ impl Scheduler {
     /// Notes a volume; `None` forgets it.
     pub fn set_volume(&mut self, name: &str, volume: Option<Volume>, now: Timestamp) {
         if self.cluster.storage.volumes.get(name) != volume.as_ref() {
-            self.change_storage(now, |storage| match volume {
+            let bound = |(_, claim): &(&ClaimKey, &Claim)| claim.volume.as_deref() == Some(name);
+            let claims = self.cluster.storage.claims.iter().filter(bound);
+            let claims: Vec<ClaimKey> = claims.map(|(key, _)| key.clone()).collect();
+            self.change_storage(&claims, now, |storage| match volume {
                 Some(volume) => drop(storage.volumes.insert(name.to_owned(), volume)),
                 None => drop(storage.volumes.remove(name)),
             });
@@ -89,15 +92,16 @@ impl Scheduler {
     /// Notes a storage class; `None` forgets it.
     pub fn set_storage_class(&mut self, name: &str, class: Option<StorageClass>, now: Timestamp) {
         if self.cluster.storage.classes.get(name) != class.as_ref() {
-            self.change_storage(now, |storage| match class {
+            let claims: Vec<ClaimKey> = self.cluster.claim_users.keys().cloned().collect();
+            self.change_storage(&claims, now, |storage| match class {
                 Some(class) => drop(storage.classes.insert(name.to_owned(), class)),
                 None => drop(storage.classes.remove(name)),
             });
         }
     }
 
-    fn change_storage(&mut self, now: Timestamp, change: impl FnOnce(&mut Storage)) {
-        self.cluster.set_storage(change);
+    fn change_storage(&mut self, claims: &[ClaimKey], now: Timestamp, change: impl FnOnce(&mut Storage)) {
+        self.cluster.set_storage(claims, change);
         self.queue.wake(now, |_, why| why.is_about_volumes());
     }
 
