@@ -45,6 +45,10 @@ use cli_args::Cli;
 use console::Console;
 use settings::Env;
 
+/// Simulated clusters and what is read from real ones are small values by the million.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let env = Env::of_process();

@@ -14,6 +14,10 @@ mod fleet;
 use rehearse::{Scenario, Workload, rehearse};
 use twin::Profile;
 
+/// The allocator that the binary has.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() {
     divan::main();
 }

@@ -20,6 +20,10 @@ use jiff::{SignedDuration, Timestamp};
 use ports::Clock;
 use twin::{ClusterSpec, Fleet, FleetSpec, PoolSpec, Profile, StepClock};
 
+/// The allocator that the binary has.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() {
     divan::main();
 }

@@ -246,21 +246,21 @@ fn kubectl_drain_and_ours_agree_on_which_pods_may_go() {
         "primary",
         "work",
     ] {
-        kubectl.run(&format!("wait pods -l app={app} --for=condition=Ready --timeout=30s"));
+        kubectl.run(&format!("wait pods -l app={app} --for=condition=Ready --timeout=180s"));
     }
-    kubectl.run("wait statefulset/members --for=jsonpath={.status.readyReplicas}=2 --timeout=30s");
-    kubectl.run("wait pod/bare --for=condition=Ready --timeout=30s");
-    kubectl.run("wait job/done --for=condition=Complete --timeout=30s");
-    kubectl.run("wait job/failed --for=condition=Failed --timeout=30s");
-    kubectl.run("wait pods -l app=sick --for=jsonpath={.status.phase}=Running --timeout=30s");
-    kubectl.run("wait pods -l app=sick-and-free --for=jsonpath={.status.phase}=Running --timeout=30s");
-    kubectl.run("wait pdb/roomy --for=jsonpath={.status.disruptionsAllowed}=1 --timeout=30s");
-    kubectl.run("wait pdb/guarded --for=jsonpath={.status.currentHealthy}=1 --timeout=30s");
+    kubectl.run("wait statefulset/members --for=jsonpath={.status.readyReplicas}=2 --timeout=180s");
+    kubectl.run("wait pod/bare --for=condition=Ready --timeout=180s");
+    kubectl.run("wait job/done --for=condition=Complete --timeout=180s");
+    kubectl.run("wait job/failed --for=condition=Failed --timeout=180s");
+    kubectl.run("wait pods -l app=sick --for=jsonpath={.status.phase}=Running --timeout=180s");
+    kubectl.run("wait pods -l app=sick-and-free --for=jsonpath={.status.phase}=Running --timeout=180s");
+    kubectl.run("wait pdb/roomy --for=jsonpath={.status.disruptionsAllowed}=1 --timeout=180s");
+    kubectl.run("wait pdb/guarded --for=jsonpath={.status.currentHealthy}=1 --timeout=180s");
     let seen = look(&kubectl);
 
     // With everything allowed that a flag can allow, as our policy allows it by default.
     let drain = format!("drain {NODE} --ignore-daemonsets --dry-run=server");
-    let (_, text) = kubectl.try_run(&format!("{drain} --force --delete-emptydir-data --timeout=2s"));
+    let (_, text) = kubectl.try_run(&format!("{drain} --force --delete-emptydir-data --timeout=8s"));
     let policy = Policy::of(Environment::Production);
     let mut met = BTreeSet::new();
     for (pod, app) in &seen.pods {
@@ -303,7 +303,7 @@ fn kubectl_drain_and_ours_agree_on_which_pods_may_go() {
     // The real drain, when the budgets are out of the way: what is left on the node is what we leave as well.
     kubectl.run("delete pdb --all");
     kubectl.run(&format!(
-        "drain {NODE} --ignore-daemonsets --force --delete-emptydir-data --timeout=60s"
+        "drain {NODE} --ignore-daemonsets --force --delete-emptydir-data --timeout=180s"
     ));
     let after = look(&kubectl);
     let left: BTreeSet<&str> = after.pods.values().map(String::as_str).collect();
