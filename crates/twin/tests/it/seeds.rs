@@ -2,6 +2,7 @@
 //! step the laws hold.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use cloud_sim::FaultPlan;
 use jiff::SignedDuration;
@@ -201,17 +202,22 @@ fn seeds_of_mixed_load_keep_what_must_hold() {
         .ok()
         .and_then(|text| text.parse().ok());
     let seeds: u64 = seeds.unwrap_or(SEEDS);
+    let told = AtomicU64::new(0);
     // Two at a time; each seed has a runtime of its own.
     std::thread::scope(|scope| {
         for part in 0..2 {
+            let told = &told;
             scope.spawn(move || {
                 let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
                 for seed in (part..seeds).step_by(2) {
                     let (lines, _) = runtime.block_on(story(seed));
-                    assert!(lines > 500, "seed {seed} has {lines} lines");
+                    // A story in which nothing happens would keep every law.
+                    assert!(lines > 200, "seed {seed} has {lines} lines");
+                    told.fetch_add(lines, Ordering::Relaxed);
                 }
             });
         }
     });
-    println!("{seeds} seeds without a broken law");
+    let told = told.into_inner();
+    println!("{seeds} seeds without a broken law; {told} lines of log, the laws checked at every step");
 }
