@@ -278,7 +278,8 @@ impl Cluster {
                 .iter()
                 .filter_map(|(id, slot)| Some((id, slot.info.as_ref()?)))
         };
-        self.topologies.watch(&key.topology_key, infos().map(|(id, node)| (id, &node.labels)));
+        self.topologies
+            .watch(&key.topology_key, infos().map(|(id, node)| (id, &node.labels)));
         let mut tally = Tally::new(key.clone());
         for (id, node) in infos() {
             tally.place(id, node, self.topologies.domain(&key.topology_key, id));
@@ -297,7 +298,9 @@ impl Cluster {
         let none = Labels::new();
         let Some(tally) = self.tallies.get_mut(id) else { return };
         for class in self.neighbours.classes(key) {
-            let Some(class) = self.classes.get_mut(class) else { continue };
+            let Some(class) = self.classes.get_mut(class) else {
+                continue;
+            };
             let labels = namespaces.get(&class.spec.namespace).unwrap_or(&none);
             if let Some(live_only) = key.counts(&class.spec, labels) {
                 class.counted_in.push((id, live_only));

@@ -58,7 +58,9 @@ impl Neighbours {
     pub(crate) fn remove_tally(&mut self, key: &TallyKey, tally: TallyId) {
         match Reach::of(key) {
             Reach::Nobody => {}
-            Reach::Named(namespaces) => namespaces.iter().for_each(|name| remove(&mut self.tallies, name, tally)),
+            Reach::Named(namespaces) => namespaces
+                .iter()
+                .for_each(|name| remove(&mut self.tallies, name, tally)),
             Reach::Anywhere => drop(self.anywhere.remove(&tally)),
         }
     }
