@@ -33,7 +33,19 @@ const LAYERS: &[(&str, u8, &[&str])] = &[
     (
         "lifecycle",
         3,
-        &["model", "ports", "yaml", "render", "disruption", "kube-access"],
+        &["model", "ports", "yaml", "render", "disruption", "plan", "kube-access"],
+    ),
+    (
+        "shadow",
+        3,
+        &[
+            "model",
+            "ports",
+            "render",
+            "plan",
+            "kube-access",
+            "lifecycle",
+        ],
     ),
     ("rollout", 3, &["model", "ports", "disruption", "kube-access"]),
     (

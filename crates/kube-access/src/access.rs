@@ -67,7 +67,7 @@ pub const FIELD_MANAGER: &str = "fleetwright";
 #[derive(Clone)]
 pub struct Access {
     pub(crate) inner: Arc<Inner>,
-    gate: Option<Arc<dyn Gate>>,
+    gates: Vec<Arc<dyn Gate>>,
 }
 
 /// Asked right before each write leaves: a block, a lost lease or a newer version may have come up since the work began.
@@ -140,16 +140,18 @@ impl Access {
         };
         Self {
             inner: Arc::new(inner),
-            gate: None,
+            gates: Vec::new(),
         }
     }
 
-    /// The same cluster, with this gate in front of every write.
+    /// The same cluster, with this gate in front of every write, besides those that are there.
     #[must_use]
     pub fn gated(&self, gate: Arc<dyn Gate>) -> Self {
+        let mut gates = self.gates.clone();
+        gates.push(gate);
         Self {
             inner: Arc::clone(&self.inner),
-            gate: Some(gate),
+            gates,
         }
     }
 
@@ -199,13 +201,18 @@ impl Access {
                 verb: call.verb.name(),
             });
         }
-        match &self.gate {
-            Some(gate) if call.verb.writes() && !gate.permits().await => Err(AccessError::Stopped {
-                subject: call.subject.clone(),
-                verb: call.verb.name(),
-            }),
-            _ => Ok(()),
+        if !call.verb.writes() {
+            return Ok(());
         }
+        for gate in &self.gates {
+            if !gate.permits().await {
+                return Err(AccessError::Stopped {
+                    subject: call.subject.clone(),
+                    verb: call.verb.name(),
+                });
+            }
+        }
+        Ok(())
     }
 
     /// Sends a request, repeats it as long as that is safe and makes sense, and returns the reply.

@@ -8,6 +8,7 @@ mod pools;
 mod stack_move;
 mod stack_run;
 mod stacks;
+pub(crate) mod wanted;
 
 use std::time::Duration;
 

@@ -88,6 +88,14 @@ impl Configuration {
         resolved.map_err(|error| chain(&error))
     }
 
+    /// The version with this id, as version strings have it.
+    ///
+    /// # Errors
+    /// In words: the id is none of these sources.
+    pub fn at(&self, id: &str) -> Result<CombinedVersion, String> {
+        self.sources.parse_version(id).map_err(|error| chain(&error))
+    }
+
     async fn config(&self, version: &CombinedVersion) -> Result<Config, String> {
         let id = version.id();
         if let Some(known) = self.kept(&id) {
@@ -116,6 +124,32 @@ impl Configuration {
         Some(config)
     }
 
+    /// Everything that a rendering of a cluster at a version depends on.
+    ///
+    /// # Errors
+    /// In words when the trees cannot be read.
+    pub async fn input(
+        &self,
+        subject: &Subject,
+        version: &CombinedVersion,
+        facts: Arc<Facts>,
+    ) -> Result<Input, String> {
+        Ok(Input {
+            cluster: Arc::clone(&subject.cluster),
+            owner: subject.owner.clone(),
+            account_name: subject.account_name.clone(),
+            account_clusters: subject.siblings.clone(),
+            config: self.config(version).await?,
+            facts,
+        })
+    }
+
+    /// Renders what an input says; what is wrong with templates is in the outcome.
+    #[must_use]
+    pub fn rendered(&self, input: &Input) -> Outcome {
+        self.renderer.render(input)
+    }
+
     /// Renders a cluster at a version.
     ///
     /// # Errors
@@ -126,14 +160,7 @@ impl Configuration {
         version: &CombinedVersion,
         facts: Arc<Facts>,
     ) -> Result<Outcome, String> {
-        let input = Input {
-            cluster: Arc::clone(&subject.cluster),
-            owner: subject.owner.clone(),
-            account_name: subject.account_name.clone(),
-            account_clusters: subject.siblings.clone(),
-            config: self.config(version).await?,
-            facts,
-        };
-        Ok(self.renderer.render(&input))
+        let input = self.input(subject, version, facts).await?;
+        Ok(self.rendered(&input))
     }
 }

@@ -1,5 +1,8 @@
 //! What a pass over the manifests of a cluster would do, asked of the cluster itself. Nothing is written anywhere.
 
+pub mod stacks;
+mod told;
+
 use std::collections::BTreeMap;
 
 use kube_access::apply::{Applier, ApplyReport, Memory, Policy};

@@ -6,7 +6,8 @@ use model::{Cluster, Progress};
 use ports::cloud::CloudError;
 
 use super::stack_run::StackRun;
-use super::stacks::{delete_stack, owned_tag};
+use super::stacks::delete_stack;
+use super::wanted::owned_tag;
 use super::{Failure, Finding};
 
 /// Rounds over stacks that import from each other (the original's number).

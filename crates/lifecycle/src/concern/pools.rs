@@ -9,26 +9,10 @@ use ports::cloud::{CloudError, PutCondition};
 use render::{DesiredCluster, DesiredPool, PoolDefinition};
 
 use super::stack_run::StackRun;
-use super::stacks::{delete_stack, owned_tag, request};
+use super::stacks::delete_stack;
+use super::wanted::{Place, owned_tag, request};
 use super::{Failure, Finding};
 use crate::archive::archive;
-
-/// The tags of a pool's stack (cloud fact 4.6).
-fn tags(cluster: &Cluster, pool: &DesiredPool) -> Vec<(String, String)> {
-    let tag = |key: &str, value: &str| (key.to_owned(), value.to_owned());
-    vec![
-        owned_tag(cluster),
-        tag("kubernetes.io/role/node-pool", "true"),
-        tag("kubernetes.io/node-pool", &pool.name),
-        tag("NodePool", &pool.name),
-        tag("kubernetes.io/node-pool/profile", &pool.profile),
-    ]
-}
-
-/// The stack of a pool: `nodepool-<pool>-<cluster id with : as ->`.
-pub(crate) fn stack_name(cluster: &Cluster, pool: &str) -> String {
-    format!("nodepool-{pool}-{}", cluster.id.as_str().replace(':', "-"))
-}
 
 /// Brings the definition of every pool to what is wanted, all at the same time, then deletes the stacks of pools that are
 /// gone and have no nodes any more.
@@ -56,8 +40,7 @@ async fn pool_definition(run: &StackRun<'_>, cluster: &Cluster, pool: &DesiredPo
         other => return other,
     }
     let path = format!("pools/{}/stack", pool.name);
-    let mut wanted = request(stack, tags(cluster, pool));
-    wanted.name = stack_name(cluster, &pool.name);
+    let wanted = request(cluster, &Place::Pool(pool, stack));
     run.run(&path, wanted, &stack.text).await.0
 }
 

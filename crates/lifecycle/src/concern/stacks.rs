@@ -4,51 +4,12 @@ use std::collections::BTreeSet;
 
 use model::{Cluster, Progress};
 use ports::Fault;
-use ports::cloud::{CloudError, StackRequest, StackTemplate, Tags};
-use render::{DesiredCluster, Stack};
+use ports::cloud::CloudError;
+use render::DesiredCluster;
 
 use super::stack_run::StackRun;
+use super::wanted::{Place, request};
 use super::{Failure, Finding};
-
-/// What every stack is allowed to contain (cloud fact 5.2).
-const CAPABILITY: &str = "CAPABILITY_NAMED_IAM";
-/// Types that an update of the shared etcd stack may neither replace nor delete (cloud fact 5.1).
-const ETCD_PROTECTED: [&str; 3] = [
-    "AWS::AutoScaling::AutoScalingGroup",
-    "AWS::S3::Bucket",
-    "AWS::IAM::Role",
-];
-
-/// The tag by which everything of a cluster is found.
-pub(crate) fn owned_tag(cluster: &Cluster) -> (String, String) {
-    (format!("kubernetes.io/cluster/{}", cluster.id), "owned".to_owned())
-}
-
-/// A request for a stack: the template's own tags, then ours, which win.
-pub(crate) fn request(stack: &Stack, tags: impl IntoIterator<Item = (String, String)>) -> StackRequest {
-    let mut all = template_tags(&stack.text);
-    all.extend(tags);
-    StackRequest {
-        tags: all,
-        capabilities: BTreeSet::from([CAPABILITY.to_owned()]),
-        termination_protection: true,
-        keep_failed_creation: true,
-        ..StackRequest::new(stack.name.clone(), StackTemplate::Inline(String::new()))
-    }
-}
-
-/// `Metadata.Tags` of a template; the rest of it is never read.
-fn template_tags(text: &str) -> Tags {
-    let document = yaml::load_value(text, &yaml::Options::manifests()).ok();
-    let tags = document
-        .as_ref()
-        .and_then(|document| document.value.pointer("/Metadata/Tags")?.as_object());
-    let text = |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    tags.into_iter()
-        .flatten()
-        .map(|(key, value)| (key.clone(), text(value)))
-        .collect()
-}
 
 /// Etcd stack (if it is ours to manage) and main stack, one after the other.
 pub(crate) async fn main_stacks(
@@ -59,10 +20,7 @@ pub(crate) async fn main_stacks(
 ) -> Finding {
     let etcd = desired.etcd.as_ref().and_then(|etcd| etcd.stack.as_ref());
     if let Some(stack) = etcd.filter(|_| manage_etcd) {
-        let tags = [("application", "kubernetes"), ("component", "etcd-cluster")];
-        let tags = tags.map(|(key, value)| (key.to_owned(), value.to_owned()));
-        let mut request = request(stack, tags);
-        request.protected_types = ETCD_PROTECTED.map(str::to_owned).into();
+        let request = request(cluster, &Place::Etcd(stack));
         let (finding, _) = run.run("stacks/etcd", request, &stack.text).await;
         if finding != Finding::Done {
             return finding;
@@ -71,11 +29,7 @@ pub(crate) async fn main_stacks(
     let Some(stack) = &desired.main_stack else {
         return Finding::Done;
     };
-    let main = (
-        "cluster-lifecycle-controller.zalando.org/main-stack".to_owned(),
-        "true".to_owned(),
-    );
-    let request = request(stack, [owned_tag(cluster), main]);
+    let request = request(cluster, &Place::Main(stack));
     run.run("stacks/main", request, &stack.text).await.0
 }
 
@@ -86,7 +40,7 @@ pub(crate) async fn extra_stacks(run: &StackRun<'_>, cluster: &Cluster, desired:
         if matches!(all, Finding::Refused(_)) {
             return all;
         }
-        let request = request(stack, [owned_tag(cluster)]);
+        let request = request(cluster, &Place::Extra(stack));
         let path = format!("stacks/{}", stack.name);
         all = all.and(run.run(&path, request, &stack.text).await.0);
     }
@@ -153,22 +107,5 @@ pub(crate) async fn delete_stack(run: &StackRun<'_>, name: &str) -> Finding {
         if let Err(refusal) = run.pause().await {
             return refusal.into();
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn our_tags_win_over_those_of_the_template() {
-        let stack = Stack {
-            name: "kube-1".to_owned(),
-            path: String::new(),
-            text: "Metadata:\n  Tags: {a: '1', b: true}\nResources: {A: !Ref B}\n".into(),
-        };
-        let tags = request(&stack, [("a".to_owned(), "2".to_owned())]).tags;
-        let expected = [("a", "2"), ("b", "true")].map(|(k, v)| (k.to_owned(), v.to_owned()));
-        assert_eq!(tags, expected.into());
     }
 }
