@@ -38,14 +38,7 @@ const LAYERS: &[(&str, u8, &[&str])] = &[
     (
         "shadow",
         3,
-        &[
-            "model",
-            "ports",
-            "render",
-            "plan",
-            "kube-access",
-            "lifecycle",
-        ],
+        &["model", "ports", "render", "plan", "kube-access", "lifecycle"],
     ),
     ("rollout", 3, &["model", "ports", "disruption", "kube-access"]),
     (

@@ -15,7 +15,7 @@ struct Tool {
     without: &'static str,
 }
 
-const TOOLS: [Tool; 2] = [
+const TOOLS: [Tool; 3] = [
     Tool {
         name: "PostgreSQL",
         programs: &["postgres", "/usr/lib/postgresql"],
@@ -27,6 +27,12 @@ const TOOLS: [Tool; 2] = [
         programs: &["git"],
         package: "git",
         without: "the tests that read a repository over a path",
+    },
+    Tool {
+        name: "Chromium",
+        programs: &["chromium", "chromium-browser", "google-chrome"],
+        package: "chromium",
+        without: "the tests that use the pages in a browser",
     },
 ];
 

@@ -1,6 +1,6 @@
 //! What a simulated account is like: its place, its pace, its limits.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -155,8 +155,10 @@ pub struct WorldOptions {
     pub start: Timestamp,
     /// Letters of the zones.
     pub zones: String,
-    /// Id of the one network; made from the seed when empty.
+    /// Id of the network that the subnets are in; made from the seed when empty.
     pub vpc: String,
+    /// Ids of further networks that stacks may name.
+    pub other_vpcs: BTreeSet<String>,
     /// Subnets; when empty, one per zone.
     pub subnets: Vec<SubnetSpec>,
     /// How long things take.
@@ -189,6 +191,7 @@ impl WorldOptions {
             start: Timestamp::UNIX_EPOCH,
             zones: "abc".to_owned(),
             vpc: String::new(),
+            other_vpcs: BTreeSet::new(),
             subnets: Vec::new(),
             timings: Timings::default(),
             limits: ApiLimits::default(),

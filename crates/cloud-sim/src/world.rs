@@ -57,14 +57,16 @@ impl World {
             "" => self.new_id("vpc"),
             given => given.to_owned(),
         };
-        let record = Vpc {
-            id: vpc.clone(),
-            is_default: true,
-            ipv4_cidr: "172.31.0.0/16".to_owned(),
-            ipv6_cidrs: Vec::new(),
-            tags: Tags::new(),
-        };
-        self.state.vpcs.insert(vpc.clone(), record);
+        for id in self.options.other_vpcs.iter().chain([&vpc]) {
+            let record = Vpc {
+                id: id.clone(),
+                is_default: *id == vpc,
+                ipv4_cidr: "172.31.0.0/16".to_owned(),
+                ipv6_cidrs: Vec::new(),
+                tags: Tags::new(),
+            };
+            self.state.vpcs.insert(id.clone(), record);
+        }
         let mut specs = self.options.subnets.clone();
         if specs.is_empty() {
             let plain = |zone| crate::options::SubnetSpec {

@@ -252,12 +252,6 @@ impl AccessError {
     pub fn is_absent(&self) -> bool {
         matches!(self, Self::NotFound { .. } | Self::NotServed { .. })
     }
-
-    /// True if nobody can say whether the call was carried out.
-    #[must_use]
-    pub fn is_unknown(&self) -> bool {
-        matches!(self, Self::UnknownOutcome { .. })
-    }
 }
 
 /// What a call that met a passing trouble waits at least.

@@ -132,12 +132,6 @@ impl Quantity {
         self.format
     }
 
-    /// The same value in another family of suffixes.
-    #[must_use]
-    pub fn with_format(self, format: Format) -> Self {
-        Self { format, ..self }
-    }
-
     /// Whether the value is zero.
     #[must_use]
     pub fn is_zero(&self) -> bool {

@@ -137,9 +137,13 @@ fn place_of(of: &ClusterInput) -> (String, String) {
 fn fleet_spec(scenario: &Scenario, seed: u64, clock: &Arc<dyn Clock>) -> FleetSpec {
     let mut options = WorldOptions::new("", "", seed);
     options.subnets = subnets(scenario);
-    if let Some(vpc) = scenario.clusters.iter().find_map(|of| of.facts.vpc_id.clone()) {
-        options.vpc = vpc;
-    }
+    let mut vpcs: BTreeSet<String> = scenario
+        .clusters
+        .iter()
+        .filter_map(|of| of.facts.vpc_id.clone())
+        .collect();
+    options.vpc = vpcs.pop_first().unwrap_or_default();
+    options.other_vpcs = vpcs;
     let catalogue = SimClouds::new(options.clone(), Arc::clone(clock)).sim("0", "eu-central-1");
     let shape = |name: &str| match catalogue.machine_type(name) {
         Some(found) => Shape {

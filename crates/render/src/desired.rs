@@ -225,16 +225,6 @@ impl DesiredCluster {
         manifests.flat_map(|manifest| &manifest.content.objects)
     }
 
-    /// Keys whose value is a default of the configuration.
-    #[must_use]
-    pub fn defaults_used(&self) -> Vec<&str> {
-        let used = self.defaults.iter().filter(|(key, values)| {
-            let value = self.items.get(&***key).map(String::as_str);
-            value == values.last().map(|last| &*last.value)
-        });
-        used.map(|(key, _)| &**key).collect()
-    }
-
     /// The paths of the templates that read this config item, of the cluster or of a pool.
     #[must_use]
     pub fn readers(&self, key: &str) -> Vec<&str> {

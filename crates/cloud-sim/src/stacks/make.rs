@@ -269,7 +269,13 @@ impl World {
             name: name.to_owned(),
             kind,
             dns_name: format!("{name}.elb.{}.amazonaws.com", self.options.region),
-            vpc: self.state.vpcs.keys().next().cloned().unwrap_or_default(),
+            vpc: self
+                .state
+                .vpcs
+                .values()
+                .find(|vpc| vpc.is_default)
+                .map(|vpc| vpc.id.clone())
+                .unwrap_or_default(),
             tags: tags.clone(),
         };
         self.state.balancers.insert(physical.to_owned(), balancer);

@@ -6,7 +6,7 @@ use cli_args::{RehearsalFormat, RehearseArgs, SimProfile};
 use jiff::SignedDuration;
 use ports::config_source::SourceName;
 use ports::{Clock as _, SystemClock};
-use rehearse::{ClusterInput, Report, Scenario, SourceSides, Tips, Workload, print, rehearse_many};
+use rehearse::{ClusterInput, RehearseError, Report, Scenario, SourceSides, Tips, Workload, print, rehearse_many};
 use render::Input;
 
 use crate::console::Console;
@@ -42,11 +42,16 @@ pub(super) async fn run(
     ));
     let began = SystemClock.now();
     let (seed, seeds) = (args.seed, args.seeds);
+    let without_facts = args.compare.sources.facts.is_none();
     // The simulation has runtimes of its own, which must not be inside of this one.
     let held = tokio::task::spawn_blocking(move || rehearse_many(&scenario, seed, seeds)).await;
     let report = held
         .map_err(|error| Failure::of(&error))?
-        .map_err(|error| Failure::of(&error))?;
+        .map_err(|error| match &error {
+            RehearseError::Render { .. } if without_facts => Failure::of(&error)
+                .hint("--facts FILE tells what the cloud would tell: images, subnets, outputs of stacks"),
+            _ => Failure::of(&error),
+        })?;
     let took = SystemClock.now().duration_since(began);
     let lived = report.end.duration_since(report.start);
     console.say(&format!(

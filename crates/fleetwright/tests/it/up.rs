@@ -2,19 +2,20 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 use jiff::SignedDuration;
-use ports::{Clock as _, SystemClock};
+use ports::{Clock as _, Ids as _, SeededIds, SystemClock, SystemIds};
 use serde_json::Value;
 
 use crate::transcript::{Shell, command};
 
 /// A fleet that runs, with where it is.
-struct Up {
+pub(crate) struct Up {
     child: Child,
-    url: String,
-    /// What it printed, up to the last line of the tour.
+    out: Option<BufReader<ChildStdout>>,
+    pub(crate) url: String,
+    /// What it printed so far.
     said: String,
 }
 
@@ -26,27 +27,39 @@ impl Drop for Up {
 }
 
 impl Up {
-    /// Starts it and waits until the fleet stands.
-    fn start(home: &Path) -> Self {
+    /// Starts it and waits until the registry is served; the fleet comes up meanwhile.
+    fn spawn(home: &Path) -> Self {
         let mut command = command(home);
         command.args(["up", "--port", "0", "--clusters", "4", "--data", "data"]);
         with_git(&mut command);
-        let child = command.stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap();
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap();
+        let out = BufReader::new(child.stdout.take().unwrap());
         let mut up = Self {
             child,
+            out: Some(out),
             url: String::new(),
             said: String::new(),
         };
-        let mut out = BufReader::new(up.child.stdout.take().unwrap());
-        while !up.said.contains("Ctrl-C stops it") {
-            let mut line = String::new();
-            assert!(out.read_line(&mut line).unwrap() > 0, "it ended early:\n{}", up.said);
-            if let Some((_, url)) = line.split_once("runs at ") {
-                url.trim().clone_into(&mut up.url);
-            }
-            up.said.push_str(&line);
-        }
+        up.hear("runs at ");
+        up.url = served_at(&up.said);
         up
+    }
+
+    /// Starts it and waits until the fleet stands.
+    pub(crate) fn start(home: &Path) -> Self {
+        let mut up = Self::spawn(home);
+        up.hear("Ctrl-C stops it");
+        up
+    }
+
+    /// Listens until it says something.
+    fn hear(&mut self, what: &str) {
+        let out = self.out.as_mut().unwrap();
+        while !self.said.contains(what) {
+            let mut line = String::new();
+            assert!(out.read_line(&mut line).unwrap() > 0, "it ended early:\n{}", self.said);
+            self.said.push_str(&line);
+        }
     }
 
     fn clusters(&self) -> Vec<Value> {
@@ -76,6 +89,12 @@ impl Up {
     }
 }
 
+/// Where the registry is, of what it said.
+fn served_at(said: &str) -> String {
+    let line = said.lines().find_map(|line| line.split_once("runs at "));
+    line.unwrap().1.trim().to_owned()
+}
+
 /// The binary is started without the tester's environment, but git has to be found.
 fn with_git(command: &mut Command) {
     if let Some(path) = std::env::var_os("PATH") {
@@ -90,7 +109,7 @@ fn interrupt(up: &mut Up) -> Option<i32> {
     up.child.wait().unwrap().code()
 }
 
-fn git(home: &Path, args: &[&str]) -> String {
+pub(crate) fn git(home: &Path, args: &[&str]) -> String {
     let folder = home.join("data/fleet");
     let output = Command::new("git").arg("-C").arg(folder).args(args).output().unwrap();
     assert!(
@@ -102,7 +121,7 @@ fn git(home: &Path, args: &[&str]) -> String {
 }
 
 /// Changes the log agent's image on dev; answers the commit.
-fn commit(home: &Path, version: &str) -> String {
+pub(crate) fn commit(home: &Path, version: &str) -> String {
     let file = home.join("data/fleet/cluster/manifests/logging/daemonset.yaml");
     let text = std::fs::read_to_string(&file).unwrap();
     let (head, tail) = text.split_once("log-agent:").unwrap();
@@ -200,6 +219,50 @@ fn a_newcomer_sees_an_update_travel_commits_blocks_and_comes_back_after_a_kill()
 }
 
 #[test]
+fn the_story_survives_kills_at_three_random_moments() {
+    let given = std::env::var("FLEETWRIGHT_SEED")
+        .ok()
+        .and_then(|text| text.parse().ok());
+    let seed: u64 = given.unwrap_or_else(|| SystemIds.next_u64());
+    println!("FLEETWRIGHT_SEED={seed} draws these moments");
+    let dice = SeededIds::new(seed);
+    let home = tempfile::tempdir().unwrap();
+    for _ in 0..3 {
+        let up = Up::spawn(home.path());
+        // While the fleet is raised, while the first update travels, or after that: a look takes some hundredths of a second.
+        for _ in 0..dice.next_u64() % 400 {
+            up.clusters();
+        }
+        // Dropping it is kill -9.
+    }
+    let mut up = Up::start(home.path());
+    let (beginning, first) = (
+        git(home.path(), &["rev-parse", "beginning"]),
+        git(home.path(), &["rev-parse", "first-update"]),
+    );
+    for alias in ["foobarlab", "foobarlab-test", "abckub-test"] {
+        up.until("the first update travels all the same", |up| up.commit(alias) == first);
+    }
+    assert_eq!(up.commit("abckub"), beginning, "the block of its owners holds");
+    let second = commit(home.path(), "v6");
+    for alias in ["foobarlab-test", "abckub-test"] {
+        up.until("a commit to dev", |up| up.commit(alias) == second);
+        let image = log_agent(home.path(), alias);
+        assert_eq!(image.as_deref(), Some("registry.example.org/log-agent:v6"));
+    }
+    let text = Shell::of_url(&up.url).output(&["get", "updates", "-o", "json"]);
+    let list: Value = serde_json::from_str(&text).unwrap();
+    let mut done = std::collections::BTreeSet::new();
+    for update in list["items"].as_array().unwrap() {
+        if update["outcome"] == "done" {
+            let key = (update["cluster_id"].to_string(), update["to"].to_string());
+            assert!(done.insert(key), "done twice: {update}");
+        }
+    }
+    assert_eq!(interrupt(&mut up), Some(0));
+}
+
+#[test]
 fn a_data_directory_that_cannot_be_written_is_one_clear_line() {
     let shell = Shell::of_url("http://[SERVER]");
     shell.file("file", "no directory\n");
@@ -235,18 +298,16 @@ fn contexts_of_a_kubeconfig_are_registered_looked_at_and_managed_when_told() {
     let mut command = command(home.path());
     command.args(["up", "--port", "0", "--data", "data", "--kubeconfig", "config"]);
     with_git(&mut command);
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    let out = BufReader::new(child.stdout.take().unwrap());
     let mut up = Up {
-        child: command.stdout(Stdio::piped()).spawn().unwrap(),
+        child,
+        out: Some(out),
         url: String::new(),
         said: String::new(),
     };
-    let mut out = BufReader::new(up.child.stdout.take().unwrap());
-    out.read_line(&mut up.said).unwrap();
-    up.url = up
-        .said
-        .split_once("runs at ")
-        .map(|(_, url)| url.trim().to_owned())
-        .unwrap();
+    up.hear("runs at ");
+    up.url = served_at(&up.said);
     let shell = Shell::of_url(&up.url);
     let text = shell.run(&["get", "clusters", "-o", "wide"]);
     assert!(text.contains("kind-home") && text.contains("kubeconfig"), "{text}");

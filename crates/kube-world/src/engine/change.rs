@@ -93,12 +93,6 @@ impl Change {
         self.after.as_ref().map(Side::value)
     }
 
-    /// The object before the write, not parsed.
-    #[must_use]
-    pub fn stored_before(&self) -> Option<&Stored> {
-        self.before.as_ref().map(|side| &side.stored)
-    }
-
     /// The object after the write, not parsed.
     #[must_use]
     pub fn stored_after(&self) -> Option<&Stored> {

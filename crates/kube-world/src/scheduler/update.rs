@@ -69,7 +69,8 @@ impl Scheduler {
     /// Notes a claim; `None` forgets it.
     pub fn set_claim(&mut self, key: ClaimKey, claim: Option<Claim>, now: Timestamp) {
         if self.cluster.storage.claims.get(&key) != claim.as_ref() {
-            self.change_storage(&[key.clone()], now, |storage| match claim {
+            let changed = [key.clone()];
+            self.change_storage(&changed, now, |storage| match claim {
                 Some(claim) => drop(storage.claims.insert(key, claim)),
                 None => drop(storage.claims.remove(&key)),
             });

@@ -21,14 +21,6 @@ pub struct Comparison {
     pub removed: FieldSet,
 }
 
-impl Comparison {
-    /// Whether nothing differs.
-    #[must_use]
-    pub fn is_same(&self) -> bool {
-        self.added.is_empty() && self.modified.is_empty() && self.removed.is_empty()
-    }
-}
-
 /// Compares two values along their schema.
 pub(super) fn compare(old: &Value, new: &Value, at: TypeRef<'_>) -> Comparison {
     let mut out = Comparison::default();

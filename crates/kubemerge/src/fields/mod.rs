@@ -181,14 +181,6 @@ impl FieldSet {
         })
     }
 
-    /// The paths of this set that neither are in the other nor lie below one of its members.
-    #[must_use]
-    pub fn recursive_difference(&self, other: &Self) -> Self {
-        let mut out = self.clone();
-        out.subtract_recursively(other);
-        out
-    }
-
     /// Takes away the paths of another set and all that lies below them.
     pub(crate) fn subtract_recursively(&mut self, other: &Self) {
         for (element, theirs) in &other.nodes {
