@@ -42,12 +42,7 @@ pub(crate) fn page(frame: &Frame<'_>, body: &Markup) -> Response {
         (DOCTYPE)
         html lang="en" {
             head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="color-scheme" content="light dark";
-                title { (frame.title) " · Fleetwright" }
-                link rel="stylesheet" href=(assets::style_path());
-                link rel="icon" href="data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E%3Cpath d='M1 11h14l-3 4H4zM7 1v8H3zM9 3v6h4z' fill='%233a7bd5'/%3E%3C/svg%3E";
+                (about(frame.title))
                 script src=(assets::script_path()) defer {}
             }
             body data-refresh=(frame.refresh) {
@@ -76,6 +71,18 @@ pub(crate) fn page(frame: &Frame<'_>, body: &Markup) -> Response {
         }
     };
     html_answer(StatusCode::OK, markup)
+}
+
+/// What stands in the head of every page.
+fn about(title: &str) -> Markup {
+    html! {
+        meta charset="utf-8";
+        meta name="viewport" content="width=device-width, initial-scale=1";
+        meta name="color-scheme" content="light dark";
+        title { (title) " · Fleetwright" }
+        link rel="stylesheet" href=(assets::style_path());
+        link rel="icon" href="data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E%3Cpath d='M1 11h14l-3 4H4zM7 1v8H3zM9 3v6h4z' fill='%233a7bd5'/%3E%3C/svg%3E";
+    }
 }
 
 fn html_answer(status: StatusCode, markup: Markup) -> Response {
@@ -160,10 +167,7 @@ pub(crate) fn plain(status: StatusCode, sentence: &str) -> Response {
             (DOCTYPE)
             html lang="en" {
                 head {
-                    meta charset="utf-8";
-                    meta name="viewport" content="width=device-width, initial-scale=1";
-                    title { (status.canonical_reason().unwrap_or("Error")) " · Fleetwright" }
-                    link rel="stylesheet" href=(assets::style_path());
+                    (about(status.canonical_reason().unwrap_or("Error")))
                 }
                 body { main.alone { h1 { (status.canonical_reason().unwrap_or("Error")) } p { (sentence) } p { a href="/" { "To the fleet" } } } }
             }

@@ -42,6 +42,8 @@
     box.selectNode(node);
     if (box.getBoundingClientRect().width <= 1) continue;
     const style = getComputedStyle(element);
+    // Only read aloud.
+    if (style.clipPath === "inset(50%)") continue;
     const size = parseFloat(style.fontSize);
     const large = size >= 24 || (size >= 18.66 && Number(style.fontWeight) >= 700);
     const below = behind(element);
