@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-/// Agree to a deletion
+/// Agree to a deletion, or that a commit goes through a gate
 #[derive(Debug, Args)]
 pub struct ApproveArgs {
     /// To what.
@@ -30,6 +30,33 @@ pub enum ApproveCommand {
     #[command(after_help = "Examples:
   fleetwright approve decommission kube-1")]
     Decommission(ApproveDecommissionArgs),
+    /// Agree that a commit goes through the gate of a channel
+    ///
+    /// The agreement is to the commit that stands at the gate now, and to no other. How many persons have to agree is in the
+    /// fleet's policy; "describe channel" shows who did.
+    #[command(after_help = "Examples:
+  # To the commit that stands there
+  fleetwright approve gate beta
+
+  # Only if it is still this one
+  fleetwright approve gate beta --commit 1a2b3c4")]
+    Gate(ApproveGateArgs),
+}
+
+/// Agreement at a gate.
+#[derive(Debug, Args)]
+pub struct ApproveGateArgs {
+    /// The channel behind the gate
+    #[arg(value_name = "CHANNEL")]
+    pub channel: String,
+
+    /// The commit, or its first 7 or more characters; the one that stands at the gate when left out
+    #[arg(long, value_name = "COMMIT")]
+    pub commit: Option<String>,
+
+    /// Write nothing, say what would be written
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 /// Agreement to a prune.

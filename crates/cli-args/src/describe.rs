@@ -38,6 +38,15 @@ pub enum DescribeCommand {
   # Until it is over
   fleetwright describe update kube-1 --watch")]
     Update(DescribeUpdateArgs),
+    /// Show a channel: its commit, its clusters that are not there or not healthy, and every condition of its gate
+    ///
+    /// Written down by the lifecycle manager, which knows the configuration; the age of what is shown is told.
+    #[command(
+        visible_alias = "ch",
+        after_help = "Examples:
+  fleetwright describe channel beta"
+    )]
+    Channel(DescribeChannelArgs),
     /// Show a node of a cluster: why it goes, what it waits for, when it is gone, and each pod with the decision on it
     ///
     /// Read from the cluster itself, by the contract that the registry's config items set.
@@ -52,6 +61,14 @@ pub enum DescribeCommand {
 pub struct DescribeClusterArgs {
     /// Ids or aliases
     #[arg(value_name = "NAME", required = true)]
+    pub names: Vec<String>,
+}
+
+/// Which channel to describe.
+#[derive(Debug, Args)]
+pub struct DescribeChannelArgs {
+    /// Names of channels
+    #[arg(value_name = "CHANNEL", required = true)]
     pub names: Vec<String>,
 }
 

@@ -43,9 +43,12 @@ pub enum Kind {
     /// Evidence of forced terminations
     #[value(name = "evidence", alias = "forced-terminations", alias = "forced-termination")]
     Evidence,
+    /// Channels and their gates
+    #[value(name = "channels", alias = "channel", alias = "ch")]
+    Channels,
 }
 
-/// Show clusters, node pools, accounts, blocks, updates, approvals, rollouts or evidence
+/// Show clusters, node pools, accounts, blocks, updates, approvals, rollouts, evidence or channels
 ///
 /// Prints a table of the objects, of all of them or of those that are named. A cluster is named by its id or by its
 /// alias. Selectors look at fields: channel=beta, environment!=test, "region in (eu-central-1, eu-west-1)",
@@ -80,10 +83,13 @@ pub enum Kind {
   fleetwright get rollouts
   fleetwright get evidence kube-1 -o yaml
 
+  # Which commit each channel stands at, how many clusters have it, and what its gate waits for
+  fleetwright get channels
+
   # Columns of one's own
   fleetwright get clusters -o custom-columns=ALIAS:.alias,BLOCK:.config_items.cluster_update_block")]
 pub struct GetArgs {
-    /// What to show: clusters (cl), nodepools (np), accounts (ac), blocks, updates, approvals, rollouts or evidence; singular works too
+    /// What to show: clusters (cl), nodepools (np), accounts (ac), blocks, updates, approvals, rollouts, evidence or channels (ch); singular works too
     #[arg(value_enum, value_name = "KIND")]
     pub kind: Kind,
 

@@ -58,8 +58,8 @@ mod why;
 
 pub use apply::ApplyArgs;
 pub use approve::{
-    ApproveArgs, ApproveCommand, ApproveDecommissionArgs, ApprovePruneArgs, CancelArgs, CancelClusterArgs,
-    CancelCommand, DecommissionArgs,
+    ApproveArgs, ApproveCommand, ApproveDecommissionArgs, ApproveGateArgs, ApprovePruneArgs, CancelArgs,
+    CancelClusterArgs, CancelCommand, DecommissionArgs,
 };
 pub use assignment::ItemAssignment;
 pub use block::{BlockArgs, ScopeName, UnblockArgs};
@@ -71,7 +71,7 @@ pub use config::{ConfigArgs, ConfigCommand, GetContextsArgs, SetContextArgs, Use
 pub use controllers::{ControllerName, ControllersArgs};
 pub use create::CreateArgs;
 pub use delete::DeleteArgs;
-pub use describe::{DescribeArgs, DescribeClusterArgs, DescribeCommand, DescribeUpdateArgs};
+pub use describe::{DescribeArgs, DescribeChannelArgs, DescribeClusterArgs, DescribeCommand, DescribeUpdateArgs};
 pub use diff::{DiffArgs, ReportFormat};
 pub use explain::{ExplainArgs, ExplainCommand, ExplainConfigItemArgs};
 pub use export::{DocumentFormat, ExportArgs};

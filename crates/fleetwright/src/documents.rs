@@ -94,7 +94,13 @@ pub(crate) fn read_objects(files: &[PathBuf]) -> Result<Vec<Given>, Failure> {
     objects.sort_by_key(|given: &Given| match given.kind {
         Kind::Accounts => 0,
         Kind::Clusters => 1,
-        Kind::NodePools | Kind::Blocks | Kind::Updates | Kind::Approvals | Kind::Rollouts | Kind::Evidence => 2,
+        Kind::NodePools
+        | Kind::Blocks
+        | Kind::Updates
+        | Kind::Approvals
+        | Kind::Rollouts
+        | Kind::Evidence
+        | Kind::Channels => 2,
     });
     Ok(objects)
 }

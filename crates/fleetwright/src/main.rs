@@ -11,6 +11,7 @@
 mod age;
 mod approvals;
 mod carrying_out;
+mod channels;
 mod commands;
 mod config_file;
 mod console;
@@ -30,6 +31,7 @@ mod pictures;
 mod planning;
 mod print;
 mod progress;
+mod prometheus;
 mod records;
 mod selector;
 mod serving;

@@ -2,13 +2,14 @@
 
 use cli_args::Kind;
 use jiff::Timestamp;
-use model::{Cluster, ClusterVersion, InfrastructureAccount, NodePool};
+use model::{ChannelStatus, Cluster, ClusterVersion, InfrastructureAccount, NodePool};
 use registry_api::{ApprovalEntry, BlockEntry, RecordEntry, UpdateEntry};
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::age::age;
 use crate::approvals;
+use crate::channels;
 use crate::failure::Failure;
 use crate::ledger::{self, Entry};
 use crate::records;
@@ -82,6 +83,8 @@ pub(crate) enum Object {
     Rollout(Box<Entry<RecordEntry>>),
     /// Evidence of a forced termination.
     Evidence(Box<Entry<RecordEntry>>),
+    /// A channel.
+    Channel(Box<ChannelStatus>),
 }
 
 /// A node pool as it is printed: what `create` and `apply` need to find its cluster again.
@@ -103,6 +106,7 @@ impl Object {
             Self::Update(update) => ledger::value(update),
             Self::Approval(approval) => ledger::value(approval),
             Self::Rollout(record) | Self::Evidence(record) => ledger::value(record),
+            Self::Channel(channel) => serde_json::to_value(channel),
         }
         .map_err(|error| Failure::of(&error))
     }
@@ -118,6 +122,7 @@ impl Object {
             Self::Approval(approval) => approvals::name(approval),
             Self::Rollout(record) => records::rollout_name(record),
             Self::Evidence(record) => format!("evidence/{}", record.entry.id),
+            Self::Channel(channel) => format!("channel/{}", channel.channel),
         }
     }
 
@@ -132,6 +137,7 @@ impl Object {
             Self::Approval(approval) => approvals::row(approval, wide, now),
             Self::Rollout(record) => records::rollout_row(record, wide, now),
             Self::Evidence(record) => records::evidence_row(record, wide, now),
+            Self::Channel(channel) => channels::row(channel, wide, now),
         }
     }
 }
@@ -161,6 +167,7 @@ pub(crate) fn fields(kind: Kind) -> &'static [&'static str] {
         Kind::Updates => ledger::UPDATE_FIELDS,
         Kind::Approvals => approvals::FIELDS,
         Kind::Rollouts | Kind::Evidence => records::FIELDS,
+        Kind::Channels => channels::FIELDS,
     }
 }
 
@@ -190,6 +197,7 @@ pub(crate) fn header(kind: Kind, wide: bool) -> Vec<&'static str> {
         Kind::Approvals => approvals::HEADER,
         Kind::Rollouts => records::ROLLOUT_HEADER,
         Kind::Evidence => records::EVIDENCE_HEADER,
+        Kind::Channels => channels::HEADER,
         kind @ (Kind::Blocks | Kind::Updates) => ledger::header(kind),
     };
     let more = if wide { more } else { &[] };
@@ -299,7 +307,7 @@ fn short_source(source: &str) -> String {
     }
 }
 
-fn short_id(id: &str) -> String {
+pub(crate) fn short_id(id: &str) -> String {
     let commit = id.len() >= 40 && id.bytes().all(|b| b.is_ascii_hexdigit());
     if commit { cut(id, SHORT_ID) } else { cut(id, WHOLE_ID) }
 }

@@ -6,8 +6,11 @@
 //! is built anew. A [`DirectorySource`] reads a directory, whose version is a hash of its content.
 //! In both, symbolic links are followed inside the source and are an error when they lead out of it.
 //!
-//! What this crate deliberately does not do: it never writes to an origin, knows nothing about what the files mean, and does
-//! not decide when to refresh. Several sources are combined by [`ports::config_source::ConfigSources`].
+//! A [`GitSource`] can also move a branch of its origin ([`ports::Promote`]): forward to a commit that is there already, or back to
+//! where it was, and only from the place that the caller expects.
+//!
+//! What this crate deliberately does not do: it makes no commits and writes nothing else to an origin, knows nothing about what the
+//! files mean, and does not decide when to refresh. Several sources are combined by [`ports::config_source::ConfigSources`].
 //!
 //! Network access of `https` and `http` is pure Rust; `ssh` locations start the `ssh` program with strict host-key checking,
 //! and paths start `git-upload-pack`.

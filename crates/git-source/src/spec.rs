@@ -5,6 +5,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use model::Invalid;
+use ports::Promote;
 use ports::config_source::{ConfigSource, SourceName};
 
 use crate::{DirectoryIds, DirectorySource, GitLocation, GitOptions, GitSource, LocationError, TreeOptions};
@@ -113,19 +114,22 @@ impl SourceSpec {
     /// The source itself. Nothing is read or fetched yet.
     #[must_use]
     pub fn open(self, options: &SourceOptions) -> Arc<dyn ConfigSource> {
+        self.open_movable(options).0
+    }
+
+    /// The source, and who moves its branches, if it has any.
+    #[must_use]
+    pub fn open_movable(self, options: &SourceOptions) -> (Arc<dyn ConfigSource>, Option<Arc<dyn Promote>>) {
         match self.place {
-            SourcePlace::Git(location) => Arc::new(GitSource::new(
-                self.name,
-                location,
-                options.git.clone(),
-                options.tree.clone(),
-            )),
-            SourcePlace::Directory(path) => Arc::new(DirectorySource::new(
-                self.name,
-                path,
-                options.directory_ids,
-                options.tree.clone(),
-            )),
+            SourcePlace::Git(location) => {
+                let source = GitSource::new(self.name, location, options.git.clone(), options.tree.clone());
+                let source = Arc::new(source);
+                (source.clone(), Some(source))
+            }
+            SourcePlace::Directory(path) => {
+                let source = DirectorySource::new(self.name, path, options.directory_ids, options.tree.clone());
+                (Arc::new(source), None)
+            }
         }
     }
 }

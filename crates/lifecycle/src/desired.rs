@@ -74,6 +74,16 @@ impl Configuration {
         failed.map(|(name, error)| (name, chain(&error))).collect()
     }
 
+    /// The version that a channel stands at.
+    ///
+    /// # Errors
+    /// In words: a channel that does not exist.
+    pub async fn head(&self, channel: &str) -> Result<CombinedVersion, String> {
+        let channel = Channel::new(channel).map_err(|error| chain(&error))?;
+        let resolved = self.sources.resolve(&channel, &ChannelOverrides::default()).await;
+        resolved.map_err(|error| chain(&error))
+    }
+
     /// The version that a cluster's channel stands at.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use model::{ClusterId, Progress, Update, UpdateStep};
+use model::{ClusterId, HealthVerdict, Progress, Update, UpdateStep};
 use ports::ledger::{EntryDraft, EntryFilter, EntryId, EntryKind};
 use ports::registry::PageRequest;
 use ports::{Clock, Ledger, RegistryError, WriteContext};
@@ -200,6 +200,11 @@ impl Journal {
         let mut state = self.state();
         state.update.progress = progress;
         message.clone_into(&mut state.update.message);
+    }
+
+    /// Says how the cluster fares.
+    pub(crate) fn fares(&self, verdict: Option<HealthVerdict>) {
+        self.state().update.health = verdict;
     }
 
     /// Writes what changed since the last time.

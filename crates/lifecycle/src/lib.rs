@@ -10,6 +10,9 @@
 //! is never taken for "none". Each concern of a cluster backs off by itself. [`Metrics`] are plain figures; who runs the manager
 //! exports them. Spans carry cluster, cause and update.
 //!
+//! Beside the passes the health of updated clusters is watched ([`health`]), and channels with their gates are looked after, whose
+//! branches are moved where the policy says so.
+//!
 //! What a pass would do to the objects of a cluster can be asked beforehand ([`preview`]). Agreements to deletions are those of
 //! [`ports::approvals`], which the registry writes and passes ask for.
 //!
@@ -21,6 +24,7 @@
 
 mod archive;
 mod backoff;
+mod channels;
 pub mod claims;
 mod concern;
 pub mod connect;
@@ -29,6 +33,7 @@ mod desired;
 mod drift;
 mod gate;
 pub mod guard;
+pub mod health;
 mod inputs;
 pub mod journal;
 mod manager;
@@ -36,6 +41,7 @@ mod meanwhile;
 pub mod metrics;
 pub mod need;
 mod pass;
+mod policies;
 pub mod preview;
 pub mod queue;
 mod state;
@@ -50,4 +56,5 @@ pub use meanwhile::meanwhile;
 pub use metrics::{Figures, Metrics};
 pub use model::words;
 pub use pass::{PassEnd, Reach, Settings};
+pub use policies::Policies;
 pub use state::Standing;

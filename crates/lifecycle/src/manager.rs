@@ -22,9 +22,11 @@ use ports::registry::{AccountFilter, Change, ClusterFilter, Detail, ObjectKind, 
 use tokio::sync::Notify;
 
 use crate::backoff::Backoff;
+use crate::channels::Gatekeeper;
 use crate::claims::Claims;
 use crate::desired::Subject;
 use crate::guard::{Generation, Guard, Refusal, Rules, Stopping};
+use crate::health::Watcher;
 use crate::inputs;
 use crate::meanwhile;
 use crate::metrics::Metrics;
@@ -163,8 +165,21 @@ impl Manager {
     /// Works until `stop` completes; passes that run then end at their next step, with that written down, and are taken up
     /// again by the next start. One that does not come to its next step within ten seconds is let go where it is.
     ///
-    /// A registry that does not answer is waited for, at the start as well as later.
-    pub async fn run(mut self, stop: impl Future<Output = ()>) {
+    /// A registry that does not answer is waited for, at the start as well as later. Beside the work the health of clusters is
+    /// watched that were updated, and channels and their gates are looked after.
+    pub async fn run(self, stop: impl Future<Output = ()>) {
+        let watcher = Watcher::new(Arc::clone(&self.reach), self.pace.claims.clone());
+        let gatekeeper = Gatekeeper::new(Arc::clone(&self.reach), self.pace.claims.clone(), self.wake.clone());
+        tokio::select! {
+            biased;
+            () = self.work(stop) => {}
+            () = watcher.run() => {}
+            () = gatekeeper.run() => {}
+        }
+    }
+
+    /// The work itself.
+    async fn work(mut self, stop: impl Future<Output = ()>) {
         let mut stop = std::pin::pin!(stop.fuse());
         let mut feed = tokio::select! {
             biased;

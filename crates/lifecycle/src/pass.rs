@@ -10,7 +10,7 @@ use kube_access::applyset::Threshold;
 use model::{Cluster, ClusterStatus, ClusterUpdate, ClusterVersion, LifecycleStatus, Problem, Progress, Update};
 use ports::cloud::Cloud;
 use ports::config_source::CombinedVersion;
-use ports::{Clock, Fault, Ids, Ledger, Registry, RegistryError, WriteContext};
+use ports::{Clock, Fault, Ids, Ledger, Prometheus, Promote, Registry, RegistryError, WriteContext};
 use render::Outcome;
 
 use crate::concern::{
@@ -26,6 +26,7 @@ use crate::guard::{Guard, Refusal, Touches};
 use crate::inputs;
 use crate::journal::Journal;
 use crate::need::{self, Cause};
+use crate::policies::Policies;
 use crate::turns::Turns;
 
 /// What passes can reach; shared by all.
@@ -67,6 +68,12 @@ pub struct Settings {
     pub policy: Policy,
     /// How long a cluster waits before it is taken down.
     pub decommission_wait: jiff::SignedDuration,
+    /// How the fleet moves and how its health is judged.
+    pub policies: Policies,
+    /// Who answers the queries of health checks; without one they have no answer, which is never taken for a good one.
+    pub prometheus: Option<Arc<dyn Prometheus>>,
+    /// Who moves the branches of channels through their gates; without one gates are evaluated and shown only.
+    pub promote: Option<Arc<dyn Promote>>,
 }
 
 impl Default for Settings {
@@ -82,6 +89,9 @@ impl Default for Settings {
                 ..Policy::default()
             },
             decommission_wait: consent::WAIT,
+            policies: Policies::default(),
+            prometheus: None,
+            promote: None,
         }
     }
 }
@@ -222,6 +232,7 @@ impl Reach {
             ..Update::default()
         };
         let journal = self.begin(cluster, begun, guard).await?;
+        self.note_baseline(cluster, to, cause, &outcome.desired).await?;
         let run = Run {
             cluster,
             outcome: &outcome,
@@ -407,6 +418,8 @@ impl Reach {
         let cluster = &subject.cluster;
         match finding {
             Finding::Done => {
+                // Before the cluster counts as updated: an update whose watch was lost would never be found healthy.
+                journal.fares(self.begin_check(cluster, to, journal.id()).await?);
                 let made = cluster.lifecycle_status != LifecycleStatus::Ready;
                 let status = ClusterStatus {
                     last_version: cluster.status.current_version.clone(),

@@ -8,7 +8,7 @@
 //! no decisions about clusters.
 //!
 //! Main types: [`Cluster`], [`NodePool`], [`InfrastructureAccount`], [`ClusterStatus`], [`Problem`], [`ClusterVersion`], [`Block`],
-//! [`Update`] with its steps as a tree ([`StepNode`]), [`Deletion`]; how times and counts are said to people is in [`words`];
+//! [`Update`] with its steps as a tree ([`StepNode`]) and its [`HealthVerdict`], [`Deletion`]; how times and counts are said to people is in [`words`];
 //! [`quantity::Quantity`], [`duration::GoDuration`]; [`selector::Selector`] picks clusters by their fields.
 //!
 //! ```
@@ -24,11 +24,13 @@
 mod account;
 pub mod acts;
 mod block;
+mod channel;
 mod cluster;
 pub mod config_tree;
 mod deletion;
 pub mod duration;
 mod file_registry;
+pub mod health;
 mod ids;
 mod invalid;
 mod node_pool;
@@ -43,9 +45,14 @@ pub mod words;
 
 pub use account::{AccountLifecycle, InfrastructureAccount, InfrastructureAccountUpdate};
 pub use block::{Block, BlockScope, Lifted};
+pub use channel::{
+    ChannelCounts, ChannelMember, ChannelMove, ChannelStatus, GateAgreement, GateCondition, GateState, GateStatus,
+    Lineage, MemberState, MoveState,
+};
 pub use cluster::{Cluster, ClusterUpdate, ConfigItems, LifecycleStatus};
 pub use deletion::{Deletion, DeletionTarget, Propagation};
 pub use file_registry::{FileCluster, FileRegistry};
+pub use health::{HealthReason, HealthState, HealthVerdict};
 pub use ids::{AccountId, Alias, ClusterId, ConfigKey, NodePoolName};
 pub use invalid::{Invalid, Validate};
 pub use node_pool::{NodePool, NodePoolUpdate};

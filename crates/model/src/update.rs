@@ -3,6 +3,8 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::HealthVerdict;
+
 /// How far a step or an update is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -105,6 +107,9 @@ pub struct Update {
     /// The sentence of what it waits for as a whole, or why it failed or stopped.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub message: String,
+    /// How the cluster fares since the work was done; absent while it is not, and where nothing is checked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health: Option<HealthVerdict>,
     /// Its steps, in the order in which they were planned.
     #[serde(default)]
     pub steps: Vec<UpdateStep>,

@@ -17,6 +17,9 @@
 //! How a fleet moves (waves, limits, windows, freezes) is a document of its own, [`policy::FleetPolicy`];
 //! [`waves::decide`] says by it who may begin now and what the others wait for.
 //!
+//! Beside plans of single changes: [`health`] (is a cluster well after an update) and [`promotion`] (may a commit go on to the next
+//! channel, must it come back).
+//!
 //! Main types: [`ClusterPlan`], [`FleetPlan`], [`Block`], [`Inputs`], [`PlanId`]; [`report`] prints.
 //!
 //! ```
@@ -41,11 +44,13 @@ mod deletions;
 mod fleet;
 mod fold;
 mod forecast;
+pub mod health;
 mod id;
 mod immutable;
 mod objects;
 pub mod policy;
 mod pools;
+pub mod promotion;
 mod recipe;
 pub mod report;
 mod stacks;

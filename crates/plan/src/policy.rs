@@ -20,7 +20,9 @@ mod budget;
 mod calendar;
 mod channels;
 mod floor;
+mod gates;
 mod grouping;
+mod health;
 mod limits;
 #[cfg(test)]
 mod tests;
@@ -34,8 +36,10 @@ pub use budget::FailureBudget;
 pub use calendar::{Freeze, Moment, Weekday, Window, Zone};
 pub use channels::ChannelPolicy;
 pub use floor::Floor;
+pub use gates::GatePolicy;
 pub(crate) use grouping::OTHERS;
 pub use grouping::{Canary, Grouping};
+pub use health::{Bound, CheckTime, HealthCheck, HealthPolicy, ObjectsCheck, QueryCheck};
 pub use limits::Limits;
 pub use values::{Share, Span};
 
@@ -63,6 +67,10 @@ pub struct FleetPolicy {
     pub floor: Floor,
     /// What is too old to be silent about.
     pub alarms: Alarms,
+    /// How health is judged after an update.
+    pub health: HealthPolicy,
+    /// What has to hold before a commit goes on to the next channel.
+    pub gates: Vec<GatePolicy>,
 }
 
 /// The document as it is written: the policy and its kind.
@@ -111,6 +119,12 @@ impl FleetPolicy {
         self.channels.iter().find(|channel| channel.name == name)
     }
 
+    /// The gates between channels, each with the channel that commits come from.
+    #[must_use]
+    pub fn gates(&self) -> Vec<GatePolicy> {
+        gates::resolved(&self.gates, &self.channels)
+    }
+
     /// The limits in a channel. `account` and `fleet` are those of the whole fleet everywhere.
     #[must_use]
     pub fn limits_in(&self, channel: &str) -> Limits {
@@ -151,6 +165,8 @@ impl Validate for FleetPolicy {
             check_within(freeze, &format!("freezes[{i}]"), problems);
         }
         check_within(&self.floor, "floor", problems);
+        check_within(&self.health, "health", problems);
+        gates::check(&self.gates, &self.channels, problems);
     }
 }
 

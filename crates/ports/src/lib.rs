@@ -22,6 +22,7 @@
 
 pub mod approvals;
 pub mod blocks;
+pub mod channels;
 mod clock;
 pub mod cloud;
 pub mod config_source;
@@ -29,6 +30,8 @@ mod error;
 mod ids;
 mod leases;
 pub mod ledger;
+pub mod prometheus;
+pub mod promote;
 pub mod registry;
 pub mod standing;
 
@@ -37,4 +40,6 @@ pub use error::{Classified, Fault, Retry};
 pub use ids::{Ids, SeededIds, SystemIds};
 pub use leases::{Lease, LeaseError, LeaseName, Leases};
 pub use ledger::Ledger;
+pub use prometheus::Prometheus;
+pub use promote::Promote;
 pub use registry::{Registry, RegistryError, WriteContext};

@@ -12,6 +12,7 @@
 
 mod approvals;
 mod calls;
+mod channels;
 mod entries;
 mod error;
 mod feed;

@@ -267,6 +267,7 @@ fn object_name(name: Option<&str>) -> &'static str {
         "config item",
         "block",
         "update",
+        "gate of channel",
     ]
     .into_iter()
     .find(|known| Some(*known) == name)

@@ -11,7 +11,7 @@
 //! What this crate deliberately does not do: it serves nothing (that is `registry`), stores nothing, and decides nothing.
 //!
 //! Main types: [`ErrorBody`], [`ErrorKind`], [`ClusterList`], [`BriefCluster`], [`ConfigValue`], [`ChangeEvent`],
-//! [`HistoryList`], [`BlockEntry`], [`ApprovalEntry`], [`UpdateEntry`], [`RecordEntry`]; module [`paths`], and `client` with the feature of that name.
+//! [`HistoryList`], [`BlockEntry`], [`ApprovalEntry`], [`ChannelList`], [`UpdateEntry`], [`RecordEntry`]; module [`paths`], and `client` with the feature of that name.
 //!
 //! ```
 //! use ports::RegistryError;
@@ -25,6 +25,7 @@
 
 mod approvals;
 mod brief;
+mod channels;
 #[cfg(feature = "client")]
 pub mod client;
 mod cursor;
@@ -38,6 +39,7 @@ pub mod paths;
 
 pub use approvals::{ApprovalDraft, ApprovalEntry, ApprovalList, DecommissionDraft, GuardedName, StandingName};
 pub use brief::BriefCluster;
+pub use channels::{ChannelList, GateAgreementDraft, GateAgreementList};
 pub use cursor::{decode_cursor, encode_cursor};
 pub use entries::{LedgerEntry, LedgerEntryDraft, LedgerEntryList};
 pub use error_body::{ErrorBody, FieldError};

@@ -48,6 +48,10 @@ pub const ENTRIES: &str = "/api/v1/ledger/{entry_kind}";
 pub const ENTRY: &str = "/api/v1/ledger/{entry_kind}/{entry_id}";
 /// Requests to take a cluster down: ask.
 pub const DECOMMISSIONS: &str = "/api/v1/decommissions";
+/// Channels: list.
+pub const CHANNELS: &str = "/api/v1/channels";
+/// Agreements at gates: list, agree.
+pub const GATE_AGREEMENTS: &str = "/api/v1/gate-agreements";
 /// Updates: list.
 pub const UPDATES: &str = "/api/v1/updates";
 /// One update: get.

@@ -4,6 +4,7 @@ mod accounts;
 mod approvals;
 mod blocks;
 mod changes;
+mod channels;
 mod clusters;
 mod config_items;
 mod entries;
@@ -45,6 +46,8 @@ pub(crate) fn operations() -> OpenApiRouter<AppState> {
         .routes(routes!(approvals::list, approvals::approve))
         .routes(routes!(approvals::cancel))
         .routes(routes!(approvals::decommission))
+        .routes(routes!(channels::list))
+        .routes(routes!(channels::agreements, channels::agree))
         .routes(routes!(entries::list))
         .routes(routes!(entries::get, entries::put))
         .routes(routes!(updates::list))

@@ -138,14 +138,20 @@ impl Lab {
 
     /// Commits a configuration whose nodes have this image, with more defaults of config items.
     pub(crate) fn commit(&self, commit: &str, image: &str, defaults: &str) {
+        self.commit_with(commit, image, defaults, &[]);
+    }
+
+    /// The same with further files.
+    pub(crate) fn commit_with(&self, commit: &str, image: &str, defaults: &str, more: &[(&str, &str)]) {
         let defaults = format!("image: {image}\n{defaults}");
-        let files = [
+        let mut files = vec![
             ("cluster/config-defaults.yaml", defaults.as_str()),
             ("cluster/cluster.yaml", MAIN),
             ("cluster/node-pools/worker/stack.yaml", POOL),
             ("cluster/node-pools/worker/userdata.yaml", "#cloud-config\n"),
             ("cluster/manifests/base/settings.yaml", SETTINGS),
         ];
+        files.extend(more);
         self.source.commit("dev", tree(commit, &files));
         if let Some((_, handle)) = &self.control {
             handle.configuration_moved();

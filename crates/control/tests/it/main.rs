@@ -9,5 +9,6 @@
 
 mod facts;
 mod fleet;
+mod health;
 mod lab;
 mod source;

@@ -2,22 +2,24 @@
 
 use std::io::{BufRead as _, IsTerminal as _};
 
-use cli_args::{ApproveArgs, ApproveCommand, CancelArgs, CancelCommand, DecommissionArgs};
+use cli_args::{ApproveArgs, ApproveCommand, ApproveGateArgs, CancelArgs, CancelCommand, DecommissionArgs};
 use model::Cluster;
 use ports::approvals::Guarded;
-use registry_api::{ApprovalDraft, DecommissionDraft, GuardedName};
+use registry_api::{ApprovalDraft, DecommissionDraft, GateAgreementDraft, GuardedName};
 
 use super::DRY_RUN;
 use crate::approvals::sentence;
+use crate::channels;
 use crate::console::Console;
 use crate::failure::Failure;
-use crate::objects::cluster_name;
+use crate::objects::{cluster_name, short_id};
 use crate::session::Session;
 use crate::settings::Settings;
 
 pub(super) async fn run(args: ApproveArgs, settings: &Settings, console: &mut Console) -> Result<(), Failure> {
     let session = Session::new(settings)?;
     let (name, what, count) = match &args.command {
+        ApproveCommand::Gate(args) => return gate(args, &session, console).await,
         ApproveCommand::Prune(args) => (&args.cluster, GuardedName::Prune, Some(args.count)),
         ApproveCommand::Decommission(args) => (&args.cluster, GuardedName::Decommission, None),
     };
@@ -34,6 +36,27 @@ pub(super) async fn run(args: ApproveArgs, settings: &Settings, console: &mut Co
     console.flush()?;
     console.say(&sentence(cluster.alias.as_str(), &given, session.clock.now()));
     Ok(())
+}
+
+/// Agrees at the gate of a channel to the commit that stands there, or to the one that is given.
+async fn gate(args: &ApproveGateArgs, session: &Session, console: &mut Console) -> Result<(), Failure> {
+    let channel = channels::find(session, &args.channel).await?;
+    let Some(gate) = channel.gate.as_ref().filter(|gate| !gate.commit.is_empty()) else {
+        let message = format!("no commit stands at a gate of channel {:?}", channel.channel);
+        return Err(Failure::new(message).hint("\"fleetwright get channels\" shows the gates"));
+    };
+    let draft = GateAgreementDraft {
+        channel: channel.channel.clone(),
+        commit: args.commit.clone().unwrap_or_else(|| gate.commit.clone()),
+    };
+    let doing = || format!("channel/{}", channel.channel);
+    if args.dry_run {
+        let commit = short_id(&draft.commit);
+        return console.line(&format!("{} gate approved for {commit}{DRY_RUN}", doing()));
+    }
+    let given = session.client.agree_at_gate(&draft, &session.write()).await;
+    let given = given.map_err(|error| Failure::from(error).while_doing(doing()))?;
+    console.line(&format!("{} gate approved for {}", doing(), short_id(&given.commit)))
 }
 
 pub(super) async fn decommission(

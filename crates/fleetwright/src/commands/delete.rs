@@ -73,6 +73,9 @@ fn targets(args: &DeleteArgs) -> Result<Vec<Target>, Failure> {
         (Some(Kind::Updates | Kind::Rollouts | Kind::Evidence), _) => {
             return Err(Failure::new("updates, rollouts and evidence stay in the history"));
         }
+        (Some(Kind::Channels), _) => {
+            return Err(Failure::new("channels are branches of the configuration").hint("delete the branch in git"));
+        }
         (None, _) => {
             // Node pools first: they are gone with their cluster otherwise.
             for given in read_objects(&args.files)?.into_iter().rev() {
@@ -83,7 +86,12 @@ fn targets(args: &DeleteArgs) -> Result<Vec<Target>, Failure> {
                         name: given.text("name")?.to_owned(),
                     },
                     Kind::Accounts => return Err(accounts_stay()),
-                    Kind::Blocks | Kind::Updates | Kind::Approvals | Kind::Rollouts | Kind::Evidence => {
+                    Kind::Blocks
+                    | Kind::Updates
+                    | Kind::Approvals
+                    | Kind::Rollouts
+                    | Kind::Evidence
+                    | Kind::Channels => {
                         return Err(given.not_of_files());
                     }
                 });

@@ -1,5 +1,6 @@
 //! `describe`.
 
+mod channel;
 mod following;
 mod update;
 
@@ -36,6 +37,7 @@ pub(super) async fn run(
         DescribeCommand::Node(args) => why::describe_node(args, global, env, console).await,
         DescribeCommand::Cluster(args) => clusters(args, &settings()?, console).await,
         DescribeCommand::Update(args) => updates(args, &settings()?, console).await,
+        DescribeCommand::Channel(args) => channel::run(args, &settings()?, console).await,
     }
 }
 

@@ -9,6 +9,7 @@ use ports::RegistryError;
 use ports::registry::{AccountFilter, Action, Change, ClusterFilter, Detail, ObjectKind, PageRequest};
 use serde_json::Value;
 
+use crate::channels;
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::ledger;
@@ -97,6 +98,7 @@ async fn fetch(session: &Session, query: &Query) -> Result<(Vec<(Object, Value)>
             found.extend(page.items.into_iter().map(|c| Object::Cluster(Box::new(c.object))));
         }
         Kind::NodePools => found = pools(session, query, &mut missing).await?,
+        Kind::Channels => found = channels::fetch(session, &query.names, &mut missing).await?,
         Kind::Blocks | Kind::Updates | Kind::Approvals | Kind::Rollouts | Kind::Evidence => {
             found = ledger::fetch(session, query.kind, &query.names, &mut missing).await?
         }
@@ -290,7 +292,7 @@ async fn watch(
             ObjectKind::InfrastructureAccount => query.kind == Kind::Accounts,
             ObjectKind::Entry => matches!(
                 query.kind,
-                Kind::Blocks | Kind::Updates | Kind::Approvals | Kind::Rollouts | Kind::Evidence
+                Kind::Blocks | Kind::Updates | Kind::Approvals | Kind::Rollouts | Kind::Evidence | Kind::Channels
             ),
         };
         if !wanted {
@@ -319,6 +321,7 @@ async fn watch(
 /// What a change is about, as far as it was asked for.
 async fn changed(session: &Session, query: &Query, change: &Change) -> Result<Vec<(Object, Value)>, Failure> {
     let found = match query.kind {
+        Kind::Channels => channels::changed(session, &change.id).await?.into_iter().collect(),
         Kind::Accounts => {
             let account = session.client.get_account(&change.id.parse()?).await;
             gone_is_none(account)?
@@ -358,6 +361,7 @@ async fn changed(session: &Session, query: &Query, change: &Change) -> Result<Ve
                 Object::Rollout(record) | Object::Evidence(record) => {
                     is_of(&record.cluster, record.entry.cluster_id.as_ref(), name)
                 }
+                Object::Channel(channel) => channels::is_called(channel, name),
                 Object::Update(update) => is_of(&update.cluster, update.entry.cluster_id.as_ref(), name),
             });
         let value = object.value()?;

@@ -14,12 +14,13 @@ use lifecycle::{Claims, Configuration, Manager, Pace, Reach, Settings};
 use model::Cluster;
 use ports::cloud::Cloud;
 use ports::config_source::ConfigSources;
-use ports::{Classified, Fault, Ids as _, Retry, SystemClock, SystemIds};
+use ports::{Classified, Fault, Ids as _, Promote, Retry, SystemClock, SystemIds};
 use render::Facts;
 
 use super::up::existing::Contexts;
 use crate::console::Console;
 use crate::failure::Failure;
+use crate::prometheus::HttpPrometheus;
 use crate::settings::Env;
 
 /// How long a replica that dies keeps the cluster that it works on from others.
@@ -51,6 +52,8 @@ pub(super) async fn run(
             ids: Arc::new(SystemIds),
             settings: Settings {
                 dry_run: args.dry_run,
+                prometheus: Some(parts.prometheus),
+                promote: parts.promote,
                 ..Settings::default()
             },
         });
@@ -87,6 +90,9 @@ pub(super) async fn run(
 struct Parts {
     sources: ConfigSources,
     contexts: Contexts,
+    prometheus: Arc<HttpPrometheus>,
+    /// Who moves branches, where one repository is all of the configuration.
+    promote: Option<Arc<dyn Promote>>,
 }
 
 fn parts(args: &ServeRolesArgs, env: &Env) -> Result<Parts, Failure> {
@@ -105,14 +111,22 @@ fn parts(args: &ServeRolesArgs, env: &Env) -> Result<Parts, Failure> {
         tree: TreeOptions::default(),
         directory_ids: DirectoryIds::Content,
     };
-    let mut sources = Vec::new();
+    let (mut sources, mut movers) = (Vec::new(), Vec::new());
     for text in &args.config_sources {
         let spec: SourceSpec = text
             .parse()
             .map_err(|error: git_source::SpecError| Failure::of(&error).while_doing(text))?;
-        sources.push(spec.open(&options));
+        let (source, promote) = spec.open_movable(&options);
+        sources.push(source);
+        movers.push(promote);
     }
+    let promote = match movers.as_slice() {
+        [only] => only.clone(),
+        _ => None,
+    };
     Ok(Parts {
+        prometheus: Arc::new(HttpPrometheus::new()?),
+        promote,
         sources: ConfigSources::new(sources).map_err(|error| Failure::of(&error))?,
         contexts: Contexts::new(kubeconfig.clone()),
     })

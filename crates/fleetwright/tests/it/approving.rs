@@ -250,3 +250,76 @@ async fn a_prune_is_agreed_to_by_its_count() {
         Timestamp::from_millisecond(NOW).unwrap() + SignedDuration::from_hours(72)
     );
 }
+
+#[tokio::test]
+async fn channels_are_shown_and_gates_approved() {
+    let town = Town::new().await;
+    let none = town.says("alice", &["get", "channels"]);
+    assert!(none.contains("no objects found"), "{none}");
+    let member = model::ChannelMember {
+        cluster: "shop".to_owned(),
+        state: model::MemberState::Unhealthy,
+        sentence: "Deployment kube-system/skipper (skipper): 0 of 2 pods are available".to_owned(),
+        since: Some(Timestamp::from_millisecond(NOW - 60_000).unwrap()),
+        ..model::ChannelMember::default()
+    };
+    let condition = model::GateCondition {
+        name: "approval".to_owned(),
+        met: false,
+        sentence: "2 persons have to agree".to_owned(),
+        until: None,
+    };
+    let commit = "0123456789abcdef0123456789abcdef01234567";
+    let status = model::ChannelStatus {
+        channel: "beta".to_owned(),
+        commit: "89abcdef0123456789abcdef0123456789abcdef".to_owned(),
+        counts: model::ChannelCounts::of(std::slice::from_ref(&member)),
+        gate: Some(model::GateStatus {
+            from: "alpha".to_owned(),
+            commit: commit.to_owned(),
+            state: model::GateState::Waiting,
+            conditions: vec![condition],
+            eta: None,
+        }),
+        members: vec![member],
+        ..model::ChannelStatus::default()
+    };
+    let manager = WriteContext::by("lifecycle", "request-9");
+    ports::channels::put_channel(&*town.server.ledger, &status, true, &manager)
+        .await
+        .unwrap();
+
+    let table = town.says("alice", &["get", "channels"]);
+    let row: Vec<&str> = table.lines().nth(1).unwrap().split_whitespace().collect();
+    assert_eq!(
+        row[..9],
+        ["beta", "89abcde", "1", "1", "0", "0", "1", "waiting", "<none>"],
+        "{table}"
+    );
+    assert!(table.contains("2 persons have to agree"), "{table}");
+    let missing = town.says("alice", &["get", "channel", "gamma"]);
+    assert!(missing.contains("channel \"gamma\" not found"), "{missing}");
+
+    let dry = town.says("alice", &["approve", "gate", "beta", "--dry-run"]);
+    assert!(dry.contains("channel/beta gate approved for 0123456"), "{dry}");
+    let wrong = town.says("alice", &["approve", "gate", "beta", "--commit", "7654321"]);
+    assert!(wrong.contains("must be the commit that stands at the gate"), "{wrong}");
+    let given = town.says("alice", &["approve", "gate", "beta"]);
+    assert!(given.contains("channel/beta gate approved for 0123456"), "{given}");
+    let agreed = ports::channels::agreements(&*town.server.ledger).await.unwrap();
+    assert_eq!(
+        (agreed.len(), agreed[0].by.as_str(), agreed[0].commit.as_str()),
+        (1, "alice", commit)
+    );
+    let told = town.says("bob", &["describe", "channel", "beta"]);
+    for part in [
+        "waiting, from alpha",
+        "alice (0s ago)",
+        "approval",
+        "not met",
+        "shop",
+        "Deployment kube-system/skipper (skipper): 0 of 2 pods are available",
+    ] {
+        assert!(told.contains(part), "{part:?} is not in {told}");
+    }
+}

@@ -152,7 +152,7 @@ impl Shared {
 
     /// Answers a server that asks who we are. There is nobody to ask for a password, and no helper is started. The network
     /// library itself refuses to send an answer over plain `http`.
-    fn credentials(&self, action: Action) -> gix::Result<Option<Outcome>> {
+    pub(super) fn credentials(&self, action: Action) -> gix::Result<Option<Outcome>> {
         // What was good is not stored, and what was bad is not erased: the file belongs to the operator.
         let Action::Get(context) = action else { return Ok(None) };
         let refuse = |text: String| Err(gix::Error::from_error(std::io::Error::other(text)));

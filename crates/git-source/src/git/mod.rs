@@ -4,6 +4,7 @@ mod cause;
 mod fetch;
 mod mirror;
 mod objects;
+mod push;
 mod snapshot;
 mod trees;
 

@@ -11,6 +11,7 @@ mod channels;
 mod directory;
 mod fetching;
 mod links;
+mod moving;
 mod origin;
 mod repair;
 mod trees;

@@ -78,6 +78,28 @@ impl Origin {
         self.git(&["-C", at, "rev-parse", "HEAD"])
     }
 
+    /// Puts a branch at a commit, whatever it was at, as somebody at a keyboard does.
+    pub(crate) fn point(&self, branch: &str, commit: &str) {
+        let bare = self.bare.to_str().unwrap();
+        self.git(&["-C", bare, "update-ref", &format!("refs/heads/{branch}"), commit]);
+    }
+
+    /// Where a branch is.
+    pub(crate) fn tip(&self, branch: &str) -> String {
+        let bare = self.bare.to_str().unwrap();
+        self.git(&["-C", bare, "rev-parse", &format!("refs/heads/{branch}")])
+    }
+
+    /// A source that can also move branches.
+    pub(crate) fn git_source(&self) -> Arc<GitSource> {
+        Arc::new(GitSource::new(
+            SourceName::new("main").unwrap(),
+            GitLocation::parse(self.bare.to_str().unwrap()).unwrap(),
+            GitOptions::new(self.dir.path().join("cache")),
+            TreeOptions::default(),
+        ))
+    }
+
     /// A source that fetches from here into a cache that may be shared with others.
     pub(crate) fn source_in(&self, name: &str, cache: PathBuf) -> Arc<dyn ConfigSource> {
         Arc::new(GitSource::new(

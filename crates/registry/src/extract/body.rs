@@ -8,7 +8,9 @@ use model::{
     Cluster, ClusterUpdate, InfrastructureAccount, InfrastructureAccountUpdate, Invalid, NodePool, NodePoolUpdate,
     Validate,
 };
-use registry_api::{ApprovalDraft, BlockDraft, ConfigValue, DecommissionDraft, ErrorKind, LedgerEntryDraft};
+use registry_api::{
+    ApprovalDraft, BlockDraft, ConfigValue, DecommissionDraft, ErrorKind, GateAgreementDraft, LedgerEntryDraft,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -56,6 +58,7 @@ checked_later!(
     InfrastructureAccountUpdate,
     NodePoolUpdate,
     ApprovalDraft,
+    GateAgreementDraft,
     DecommissionDraft,
     LedgerEntryDraft
 );

@@ -3,6 +3,7 @@
 
 mod access;
 mod approvals;
+mod channels;
 mod conditions;
 mod connections;
 mod document;

@@ -1,7 +1,7 @@
 //! `describe update`: the tree of its steps, with what fails or waits told to the last.
 
 use jiff::Timestamp;
-use model::{StepNode, Update, UpdateStep};
+use model::{HealthVerdict, StepNode, Update, UpdateStep};
 use ports::RegistryError;
 use ports::ledger::EntryId;
 use ports::registry::PageRequest;
@@ -54,6 +54,10 @@ pub(super) fn tell(entry: &UpdateEntry, earlier: &[Update], now: Timestamp, text
         ("Summary", &update.summary),
         ("Progress", update.progress.as_str()),
         ("Message", sentence(entry)),
+        (
+            "Health",
+            &update.health.as_ref().map(HealthVerdict::sentence).unwrap_or_default(),
+        ),
         ("Started", &time(update.started_at)),
         ("Finished", &time(update.finished_at)),
         ("Lasted", &lasted(update.started_at, update.finished_at, now)),

@@ -26,6 +26,7 @@ use super::{Places, open_page, source};
 use crate::console::Console;
 use crate::documents::read_text;
 use crate::failure::Failure;
+use crate::prometheus::HttpPrometheus;
 use crate::serving::Serving;
 
 /// The part of a kubeconfig that names clusters.
@@ -139,7 +140,8 @@ pub(super) async fn run(
     let context = WriteContext::by("fleetwright up", SystemIds.uuid());
     let known = register(&serving, &found, &context).await?;
     let repository = Repository::open(&places.repository(), Content::Minimal)?;
-    let sources = ConfigSources::new(vec![source(places, &repository)?]).map_err(|error| Failure::of(&error))?;
+    let source = source(places, &repository)?;
+    let sources = ConfigSources::new(vec![source.clone()]).map_err(|error| Failure::of(&error))?;
     let reach = Reach {
         registry: serving.store.clone(),
         ledger: serving.store.clone(),
@@ -149,7 +151,11 @@ pub(super) async fn run(
         facts: Arc::new(NoCloud),
         clock: Arc::new(SystemClock),
         ids: Arc::new(SystemIds),
-        settings: Settings::default(),
+        settings: Settings {
+            prometheus: Some(Arc::new(HttpPrometheus::new()?)),
+            promote: Some(source),
+            ..Settings::default()
+        },
     };
     let (control, _handle) = Control::new(Arc::new(reach), Options::default());
     let (url, shutdown) = (serving.url(), serving.shutdown());

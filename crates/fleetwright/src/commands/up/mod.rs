@@ -22,7 +22,7 @@ use cli_args::{UpArgs, env_vars};
 use git_source::{GitLocation, GitOptions, GitSource, TreeOptions};
 use jiff::Timestamp;
 use model::LifecycleStatus;
-use ports::config_source::{ConfigSource, SourceName};
+use ports::config_source::SourceName;
 use ports::registry::{AccountFilter, ClusterFilter, Detail, ImportMode, PageRequest};
 use ports::{Clock, Ids as _, Registry as _, SystemClock, SystemIds, WriteContext};
 use registry::{Access, Loopback};
@@ -239,7 +239,7 @@ async fn fill(args: &UpArgs, store: &Store, repository: &Repository) -> Result<b
 }
 
 /// The clusters to raise, as the registry remembers them.
-async fn plan(store: &Store, source: Arc<dyn ConfigSource>) -> Result<Plan, Failure> {
+async fn plan(store: &Store, source: Arc<GitSource>) -> Result<Plan, Failure> {
     let clusters = store
         .list_clusters(&ClusterFilter::default(), Detail::Full, &PageRequest::all())
         .await?;
@@ -257,7 +257,7 @@ async fn plan(store: &Store, source: Arc<dyn ConfigSource>) -> Result<Plan, Fail
 }
 
 /// The repository as a source of configuration.
-fn source(places: &Places, repository: &Repository) -> Result<Arc<dyn ConfigSource>, Failure> {
+fn source(places: &Places, repository: &Repository) -> Result<Arc<GitSource>, Failure> {
     let path = repository.path().display().to_string();
     let location = GitLocation::parse(&path).map_err(|error| Failure::of(&error).while_doing(path))?;
     let name = SourceName::new("main").map_err(|error| Failure::of(&error))?;

@@ -38,7 +38,7 @@ pub(super) struct Ground {
     pub(super) clock: Arc<WorldClock>,
     pub(super) speed: f64,
     pub(super) repository: Repository,
-    pub(super) source: Arc<dyn ports::config_source::ConfigSource>,
+    pub(super) source: Arc<git_source::GitSource>,
     pub(super) seen: Arc<Seen>,
     pub(super) metrics: FleetMetrics,
     pub(super) shutdown: Shutdown,

@@ -11,6 +11,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use cloud_sim::{ApiLimits, Span, Timings, WorldOptions};
 use control::{CloudFacts, CloudsByProvider};
+use git_source::GitSource;
 use kube_access::{Access, Context};
 use kube_sim::{ApiServer, FaultyApi};
 use lifecycle::connect::{CloudSource, Connector, Trouble};
@@ -29,6 +30,7 @@ use twin::{ClusterSpec, Fleet, FleetSpec, SharedFleet};
 use super::clock::WorldClock;
 use super::{demo, example};
 use crate::failure::Failure;
+use crate::prometheus::HttpPrometheus;
 
 /// All that is random in the demo follows from it.
 const SEED: u64 = 20_240_601;
@@ -42,7 +44,7 @@ const MEMORIES: [&str; 2] = ["applied", "stacks"];
 pub(super) struct Plan {
     pub(super) accounts: Vec<InfrastructureAccount>,
     pub(super) clusters: Vec<Cluster>,
-    pub(super) source: Arc<dyn ConfigSource>,
+    pub(super) source: Arc<GitSource>,
 }
 
 /// A simulated fleet.
@@ -316,7 +318,7 @@ async fn memories(scratch: &MemoryRegistry) -> Result<Vec<Entry>, Failure> {
 pub(super) struct Parts {
     pub(super) registry: Arc<dyn Registry>,
     pub(super) ledger: Arc<dyn Ledger>,
-    pub(super) source: Arc<dyn ConfigSource>,
+    pub(super) source: Arc<GitSource>,
     pub(super) accesses: BTreeMap<ClusterId, Access>,
     pub(super) clouds: Arc<dyn CloudSource>,
     pub(super) clock: Arc<dyn Clock>,
@@ -331,7 +333,13 @@ pub(super) fn reach(parts: Parts) -> Result<Reach, Failure> {
     let mut given = given.defaults;
     // These come from the cluster's own stack.
     given.stack_outputs = None;
-    let sources = ConfigSources::new(vec![parts.source]).map_err(|error| Failure::of(&error))?;
+    let sources: Vec<Arc<dyn ConfigSource>> = vec![parts.source.clone()];
+    let sources = ConfigSources::new(sources).map_err(|error| Failure::of(&error))?;
+    let settings = Settings {
+        prometheus: Some(Arc::new(HttpPrometheus::new()?)),
+        promote: Some(parts.source),
+        ..Settings::default()
+    };
     Ok(Reach {
         registry: parts.registry,
         ledger: parts.ledger,
@@ -341,7 +349,7 @@ pub(super) fn reach(parts: Parts) -> Result<Reach, Failure> {
         clouds: parts.clouds,
         clock: parts.clock,
         ids: Arc::new(ports::SystemIds),
-        settings: Settings::default(),
+        settings,
     })
 }
 

@@ -17,8 +17,9 @@ use kube_access::{Access, Body, Context};
 use kube_sim::{ApiServer, FaultPlan, FaultyApi};
 use lifecycle::connect::{CloudSource, Connector, FactSource, Trouble};
 use lifecycle::guard::Rules;
-use lifecycle::{Claims, Configuration, Manager, Pace, Reach, Settings, Wake};
+use lifecycle::{Claims, Configuration, Manager, Pace, Policies, Reach, Settings, Wake};
 use model::Cluster;
+use plan::policy::FleetPolicy;
 use ports::cloud::{Cloud, StackRequest, StackTemplate, Stacks};
 use ports::config_source::ConfigSources;
 use ports::registry::Detail;
@@ -34,6 +35,9 @@ use crate::clouds::one_subnet;
 use crate::faulty::{Chance, End, FaultyRegistry, FaultySource, lost};
 use crate::source::TestSource;
 
+/// Health is watched for so short a time that a life of some minutes sees all of it.
+const HEALTH: &str =
+    "kind: FleetPolicy\nhealth: {checkTime: 30s, checkTimes: [], settle: 1m, interval: 15s, watch: 1m}\n";
 /// How long a claim holds.
 pub(super) const TERM: u64 = 60;
 
@@ -330,6 +334,7 @@ impl Fleet {
                     objects: FEW,
                     percent: 0,
                 },
+                policies: Policies::new(FleetPolicy::parse(HEALTH).unwrap()),
                 ..Settings::default()
             },
         };

@@ -1,0 +1,114 @@
+//! Channels: how each stands, whether its gate opens, and, where the policy says so, moving its branch through it and back.
+//!
+//! Whenever something changes, and from time to time besides, all channels are looked at as a whole. What is found is written
+//! down ([`ports::channels`]), where commands, pages and the registry read it. A branch is moved only by a gate with `promote`,
+//! and only through [`ports::Promote`], which moves it from exactly where it was seen. A move is written down before it is done;
+//! one that was cut is looked into at the next look: where the branch is says what came of it.
+//!
+//! When several replicas share the work, one of them does this.
+
+mod moving;
+mod seen;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use ports::registry::{Change, ObjectKind};
+use ports::{LeaseName, RegistryError};
+
+use crate::claims::{Claims, Hold};
+use crate::manager::Wake;
+use crate::pass::Reach;
+
+/// Between two looks when nothing happens: soak times pass, and sources move without telling.
+const CALM: Duration = Duration::from_secs(30);
+/// How long changes are gathered before a look.
+const GATHER: Duration = Duration::from_secs(5);
+/// The pause before something that did not work is tried again.
+const PAUSE: Duration = Duration::from_secs(15);
+/// Name of the lease of the one that does it.
+const LEASE: &str = "channels";
+/// Entries of the ledger whose changes tell nothing about channels; among them what is written here.
+const SILENT: [&str; 6] = [
+    "channel/",
+    "channel-move/",
+    "inputs/",
+    "applied/",
+    "rollout/",
+    "stacks/",
+];
+
+/// Looks after channels and gates.
+pub(crate) struct Gatekeeper {
+    reach: Arc<Reach>,
+    claims: Option<Claims>,
+    wake: Wake,
+}
+
+impl Gatekeeper {
+    pub(crate) fn new(reach: Arc<Reach>, claims: Option<Claims>, wake: Wake) -> Self {
+        Self { reach, claims, wake }
+    }
+
+    /// Looks after them for ever. A program that only tries things out writes nothing.
+    pub(crate) async fn run(self) {
+        if self.reach.settings.dry_run {
+            return std::future::pending().await;
+        }
+        let Some(claims) = self.claims.clone() else {
+            return self.look_after().await;
+        };
+        let Ok(name) = LeaseName::new(LEASE) else {
+            return std::future::pending().await;
+        };
+        let clock = Arc::clone(&self.reach.clock);
+        loop {
+            match Hold::take(&claims, &name).await {
+                Ok(hold) => {
+                    tokio::select! {
+                        biased;
+                        () = hold.keep(&*clock) => {}
+                        () = self.look_after() => {}
+                    }
+                }
+                Err(_) => clock.sleep(claims.term / 2).await,
+            }
+        }
+    }
+
+    async fn look_after(&self) {
+        loop {
+            if let Err(error) = self.follow().await {
+                tracing::warn!(%error, "channels cannot be looked after at the moment");
+            }
+            self.reach.clock.sleep(PAUSE).await;
+        }
+    }
+
+    async fn follow(&self) -> Result<(), RegistryError> {
+        let (registry, clock) = (&self.reach.registry, &self.reach.clock);
+        let mut feed = registry.watch(registry.last_change().await?).await?;
+        loop {
+            self.look().await?;
+            // Whatever happens soon after something happened is one look.
+            let mut wait = CALM;
+            loop {
+                tokio::select! {
+                    biased;
+                    () = clock.sleep(wait) => break,
+                    change = feed.next() => match change {
+                        Some(Ok(change)) if telling(&change) => wait = wait.min(GATHER),
+                        Some(Ok(_)) => {}
+                        Some(Err(error)) => return Err(error),
+                        None => return Ok(()),
+                    },
+                }
+            }
+        }
+    }
+}
+
+fn telling(change: &Change) -> bool {
+    change.kind != ObjectKind::Entry || !SILENT.iter().any(|prefix| change.id.starts_with(prefix))
+}
