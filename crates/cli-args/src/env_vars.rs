@@ -56,7 +56,7 @@ pub const REQUEST_TIMEOUT: EnvVar = EnvVar {
 /// Database of `registry serve`.
 pub const DATABASE: EnvVar = EnvVar {
     name: "FLEETWRIGHT_DATABASE",
-    help: "database of \"registry serve\", where it must not stand in the process list",
+    help: "database of \"serve\" and \"shadow\", where it must not stand in the process list",
     flag: Some("--database"),
 };
 /// Password of the database.
@@ -131,6 +131,12 @@ pub const HOME: EnvVar = EnvVar {
     help: "the home directory, base of the places above",
     flag: None,
 };
+/// The user.
+pub const USER: EnvVar = EnvVar {
+    name: "USER",
+    help: "who adopts a cluster or hands it back",
+    flag: Some("--by"),
+};
 
 /// All of them, in the order in which help lists them.
 pub const ALL: &[EnvVar] = &[
@@ -154,4 +160,5 @@ pub const ALL: &[EnvVar] = &[
     XDG_STATE_HOME,
     HOSTNAME,
     HOME,
+    USER,
 ];

@@ -49,6 +49,7 @@ mod rehearse;
 mod render;
 mod serve;
 mod set;
+mod shadow;
 mod sim;
 mod top;
 mod unset;
@@ -89,6 +90,7 @@ pub use rehearse::{RehearsalFormat, RehearseArgs};
 pub use render::RenderArgs;
 pub use serve::{Role, ServeRolesArgs};
 pub use set::{SetArgs, SetCommand, SetConfigItemArgs};
+pub use shadow::{AdoptArgs, HandBackArgs, ShadowArgs, ShadowFormat, ShadowPlaceArgs};
 pub use sim::{
     ApiFault, ApiFaultArgs, ClearFaultsArgs, ClockFaultArgs, CloudFault, CloudFaultArgs, CloudMarket, ClusterArgs,
     FaultArgs, FaultCommand, ListFaultsArgs, NodeFaultArgs, ScaleBounds, SimArgs, SimCommand, SimListArgs, SimLoadArgs,
@@ -128,7 +130,7 @@ pub struct Cli {
 /// Everything below the list of commands, made from the declarations so that it cannot go stale.
 static TOP_HELP: std::sync::LazyLock<String> = std::sync::LazyLock::new(|| {
     let mut text = String::from(
-        "Exit codes:\n  0    success\n  1    the command failed; the reason is on standard error\n  2    the command line is wrong; of \"diff\": an error, where 1 means that something differs;\n     of \"plan --detailed-exitcode\": something changes;\n     of \"rehearse --detailed-exitcode\": something was left to be done\n\nEnvironment variables:\n",
+        "Exit codes:\n  0    success\n  1    the command failed; the reason is on standard error\n  2    the command line is wrong; of \"diff\": an error, where 1 means that something differs;\n     of \"plan --detailed-exitcode\": something changes;\n     of \"shadow --detailed-exitcode\": not all clusters agree;\n     of \"rehearse --detailed-exitcode\": something was left to be done\n\nEnvironment variables:\n",
     );
     for variable in env_vars::ALL {
         text.push_str(&format!("  {:<36} {}\n", variable.name, variable.help));
@@ -190,6 +192,12 @@ pub enum Command {
     Why(WhyArgs),
     /// Look for mistakes in configuration and registry
     Lint(LintArgs),
+    /// Say what Fleetwright would do beside a Cluster Lifecycle Manager, and write nothing
+    Shadow(ShadowArgs),
+    /// Take one cluster over from a Cluster Lifecycle Manager
+    Adopt(AdoptArgs),
+    /// Hand one cluster back to the Cluster Lifecycle Manager that it came from
+    HandBack(HandBackArgs),
     /// Run the Cluster Registry
     Registry(RegistryArgs),
     /// Serve the registry and look after the clusters that it holds

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use crate::registry::ServeArgs;
+use model::duration::GoDuration;
 
 /// Serve the registry and look after the clusters that it holds
 ///
@@ -14,11 +15,20 @@ use crate::registry::ServeArgs;
 /// item "fleetwright_manage" is "true": manifests and drift; what leaves git is not deleted there. It enters no cloud, so clusters
 /// of other providers are told so as their problem, and nodes are not replaced. Several replicas on one PostgreSQL database share
 /// the clusters by leases.
+///
+/// With --shadow the registry is another manager's: it is only read, every cluster is looked at again and again, and a history of
+/// agreement is kept in the database ("shadow" prints it). Only clusters that "adopt" has moved are managed; to all others nothing is
+/// ever written.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   # The registry and the manager in one process
   fleetwright serve --roles registry,lifecycle --database postgres://fleetwright@db/registry \\
       --listen 0.0.0.0:8443 --tls-cert tls.crt --tls-key tls.key --token-file tokens \\
+      --config-source main:git:https://git.example.org/fleet.git --kubeconfig /secrets/kubeconfig
+
+  # Beside the manager that is in charge, for weeks, and then one cluster after the other
+  fleetwright serve --shadow https://registry.example.org --shadow-token-file /secrets/registry-token \\
+      --database sqlite:shadow.db --listen 0.0.0.0:8443 --tls-cert tls.crt --tls-key tls.key --token-file tokens \\
       --config-source main:git:https://git.example.org/fleet.git --kubeconfig /secrets/kubeconfig
 
   # Only look: nothing is written anywhere
@@ -56,6 +66,22 @@ pub struct ServeRolesArgs {
     /// Write nothing: not to clusters, registry or history
     #[arg(long)]
     pub dry_run: bool,
+
+    /// Shadow the manager of this registry, and manage only what was adopted
+    #[arg(long, value_name = "URL", help_heading = "Shadow", conflicts_with = "dry_run")]
+    pub shadow: Option<String>,
+
+    /// File with the bearer token for that registry
+    #[arg(long, value_name = "FILE", help_heading = "Shadow", requires = "shadow")]
+    pub shadow_token_file: Option<PathBuf>,
+
+    /// How long to wait between looks
+    #[arg(long, value_name = "DURATION", help_heading = "Shadow", default_value = "10m")]
+    pub shadow_interval: GoDuration,
+
+    /// File with discovered facts (subnets, zones, images, ...)
+    #[arg(long, value_name = "FILE", help_heading = "Shadow", requires = "shadow")]
+    pub facts: Option<PathBuf>,
 }
 
 /// What a server can do.

@@ -58,8 +58,8 @@ impl Books {
     }
 }
 
-/// Opens clusters by the kubeconfig, for writing.
-pub(crate) struct ByKubeconfig(pub(crate) Clusters);
+/// Opens clusters by the kubeconfig, in this mode.
+pub(crate) struct ByKubeconfig(pub(crate) Clusters, pub(crate) Mode);
 
 /// Why a cluster cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -79,7 +79,7 @@ impl ports::Classified for NoWay {
 #[async_trait]
 impl Connector for ByKubeconfig {
     async fn open(&self, cluster: &Cluster) -> Result<Access, Trouble> {
-        let opened = self.0.open(cluster, Mode::Live).await;
+        let opened = self.0.open(cluster, self.1).await;
         opened.map_err(|failure| Box::new(NoWay(failure.text())) as Trouble)
     }
 }

@@ -24,6 +24,7 @@ mod rehearse;
 mod render;
 mod serve;
 mod set;
+mod shadow;
 mod sim;
 mod top;
 mod unset;
@@ -38,6 +39,8 @@ use cli_args::{Cli, Command};
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::settings::{Env, Settings};
+
+pub(crate) use registry::{database_of, no_database};
 
 /// Says of a line that nothing was written.
 const DRY_RUN: &str = " (dry run)";
@@ -75,6 +78,9 @@ pub(crate) fn run(cli: Cli, env: &Env, console: &mut Console) -> Result<(), Fail
         Command::Rehearse(args) => servers(rehearse::run(args, settings()?, env, console)),
         Command::Explain(args) => servers(explain::run(args, settings()?, env, console)),
         Command::Lint(args) => servers(lint::run(args, settings()?, env, console)),
+        Command::Shadow(args) => servers(shadow::run(args, settings()?, env, console)),
+        Command::Adopt(args) => servers(shadow::adopt(args, settings()?, env, console)),
+        Command::HandBack(args) => servers(shadow::hand_back(args, settings()?, env, console)),
         Command::Registry(args) => servers(registry::run(args, cli.global.token_file.as_deref(), env, console)),
         Command::Serve(args) => servers(serve::run(args, cli.global.token_file.as_deref(), env, console)),
         Command::Sim(args) => servers(sim::run(args, &settings()?, env, console)),

@@ -229,6 +229,16 @@ pub(crate) struct Opened {
 }
 
 impl Opened {
+    /// Why a source could not be brought up to date.
+    pub(crate) fn unreachable(&self) -> Option<&str> {
+        self.unreachable.as_deref()
+    }
+
+    /// The sources as they will be: they can be brought up to date again.
+    pub(crate) fn live(&self) -> Result<ConfigSources, Failure> {
+        crate::shadowing::shared(&self.sources)
+    }
+
     /// The sources as they are now: whoever reads them later finds the same.
     pub(crate) fn frozen(&self) -> Result<ConfigSources, Failure> {
         let all = self.sources.sources().iter();
@@ -488,7 +498,8 @@ async fn config(sources: &ConfigSources, version: &CombinedVersion) -> Result<Co
     ))
 }
 
-fn read_registry(file: &str) -> Result<FileRegistry, Failure> {
+/// A registry document.
+pub(crate) fn read_registry(file: &str) -> Result<FileRegistry, Failure> {
     let (name, text) = read_text(&PathBuf::from(file))?;
     let document: FileRegistry = yaml::from_str(&text).map_err(|error| Failure::new(format!("{name}: {error}")))?;
     for (i, entry) in document.clusters.iter().enumerate() {

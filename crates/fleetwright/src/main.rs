@@ -37,6 +37,7 @@ mod selector;
 mod serving;
 mod session;
 mod settings;
+mod shadowing;
 mod table;
 
 use std::process::ExitCode;

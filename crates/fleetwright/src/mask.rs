@@ -45,6 +45,18 @@ impl Mask {
         }
     }
 
+    /// Adds what the entries of clusters in the same account hold secret: templates see their siblings.
+    pub(crate) fn add_siblings(&mut self, input: &Input) {
+        let schema = schema(input);
+        for sibling in &input.account_clusters {
+            let pools = sibling.node_pools.iter().flat_map(|pool| &pool.config_items);
+            let items = sibling.config_items.iter().chain(pools);
+            for (_, value) in items.filter(|(key, value)| schema.is_secret(key.as_str(), value)) {
+                self.word(value);
+            }
+        }
+    }
+
     /// Adds the words of another mask.
     pub(crate) fn merge(&mut self, other: Self) {
         self.words.extend(other.words);

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use ports::{Clock, SystemIds};
+use ports::{Clock, Registry, SystemIds};
 use registry::{Access, BindError, BoundServer, Server};
 use service::{ReadyCheck, Shutdown, Tls};
 use store::{DatabaseUrl, Store};
@@ -34,6 +34,9 @@ impl ReadyCheck for DatabaseAnswers {
     }
 }
 
+/// Makes the registry that a server shows from its store, where that is not the store itself.
+pub(crate) type Shown<'s> = &'s (dyn Fn(&Arc<Store>) -> Arc<dyn Registry> + Sync);
+
 impl Serving {
     /// Opens the database and binds the address. Nothing is served before [`Serving::run`].
     pub(crate) async fn start(
@@ -43,6 +46,7 @@ impl Serving {
         tls: Option<Tls>,
         clock: Arc<dyn Clock>,
         surroundings: Arc<dyn Surroundings>,
+        shown: Option<Shown<'_>>,
     ) -> Result<Self, Failure> {
         let shutdown = Shutdown::new();
         shutdown
@@ -54,8 +58,12 @@ impl Serving {
                 .map_err(|error| Failure::of(&error))?,
         );
         let ids = Arc::new(SystemIds);
+        let shows: Arc<dyn Registry> = match shown {
+            Some(shown) => shown(&store),
+            None => Arc::clone(&store) as _,
+        };
         let pages = Pages::new(
-            Arc::clone(&store) as _,
+            Arc::clone(&shows),
             Arc::clone(&store) as _,
             Arc::clone(&clock),
             Arc::clone(&ids) as _,
@@ -63,7 +71,7 @@ impl Serving {
         );
         let pages = pages.surroundings(surroundings).shutdown(shutdown.clone());
         let pages = if tls.is_some() { pages.behind_tls() } else { pages };
-        let mut server = Server::new(Arc::clone(&store) as _, clock, ids, shutdown.clone())
+        let mut server = Server::new(shows, clock, ids, shutdown.clone())
             .extra_routes(pages.router())
             .ledger(Arc::clone(&store) as _)
             .ready_check("database", Arc::new(DatabaseAnswers(Arc::clone(&store))));

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt as _;
+use lifecycle::Claims;
 use model::ClusterId;
-use ports::{Ids, RegistryError, WriteContext};
+use ports::{Ids, LeaseName, RegistryError, WriteContext};
 use tokio::sync::watch;
 
 use crate::history::{self, Record};
@@ -24,6 +25,7 @@ pub struct Follower {
     shadow: Arc<Shadow>,
     ids: Arc<dyn Ids>,
     interval: Duration,
+    turn: Option<Claims>,
     known: Option<BTreeMap<ClusterId, Record>>,
     latest: watch::Sender<Option<Arc<Report>>>,
 }
@@ -37,10 +39,36 @@ impl Follower {
             shadow,
             ids,
             interval,
+            turn: None,
             known: None,
             latest,
         };
         (follower, reader)
+    }
+
+    /// One of several replicas looks at a time: the one that holds a lease.
+    #[must_use]
+    pub fn in_turn(mut self, claims: Claims) -> Self {
+        self.turn = Some(claims);
+        self
+    }
+
+    /// Whether it is this replica's turn. Another one that looked in between has written what is known, so it is read again.
+    async fn is_turn(&mut self) -> bool {
+        let Some(claims) = &self.turn else { return true };
+        let name = match LeaseName::new("shadow/looks") {
+            Ok(name) => name,
+            Err(refused) => unreachable!("a name of this module: {refused}"),
+        };
+        let term = self.interval.saturating_mul(2).max(claims.term);
+        match claims.leases.claim(&name, &claims.holder, term).await {
+            Ok(_) => true,
+            Err(error) => {
+                tracing::debug!(%error, "another replica looks");
+                self.known = None;
+                false
+            }
+        }
     }
 
     /// Looks until `stop` completes.
@@ -48,9 +76,11 @@ impl Follower {
         let mut stop = std::pin::pin!(stop.fuse());
         loop {
             let clock = Arc::clone(&self.shadow.means().clock);
+            let turn = self.is_turn().await;
             let wait = tokio::select! {
                 biased;
                 () = &mut stop => return,
+                () = std::future::ready(()), if !turn => self.interval,
                 looked = self.once() => match looked {
                     Ok(report) => {
                         tracing::info!(clusters = report.looks.len(), counts = report.counts().sentence(), "looked");

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use cli_args::{ApplyArgs, CompareArgs, SelectionArgs, SourceArgs};
+use kube_access::Mode;
 use lifecycle::{Configuration, Manager, Pace, Reach, Standing};
 use model::{Cluster, ClusterId};
 use plan::FleetPlan;
@@ -188,7 +189,7 @@ async fn carry_out(
         registry: Arc::clone(&books.registry),
         ledger: Arc::new(Telling::new(Arc::clone(&books.ledger), lines)),
         configuration: Configuration::new(made.comparison.sources.frozen()?),
-        connector: Arc::new(ByKubeconfig(clusters)),
+        connector: Arc::new(ByKubeconfig(clusters, Mode::Live)),
         clouds: Arc::new(NoCloud),
         facts: Arc::new(GivenFacts(made.comparison.fleet.facts_by_cluster())),
         clock: Arc::new(SystemClock),

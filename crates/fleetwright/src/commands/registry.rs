@@ -14,7 +14,7 @@ use store::DatabaseUrl;
 use crate::console::Console;
 use crate::documents::read_text;
 use crate::failure::Failure;
-use crate::serving::Serving;
+use crate::serving::{Serving, Shown};
 use crate::settings::Env;
 
 pub(super) async fn run(
@@ -24,14 +24,15 @@ pub(super) async fn run(
     console: &mut Console,
 ) -> Result<(), Failure> {
     let RegistryCommand::Serve(args) = args.command;
-    serving(&args, token_file, env, console).await?.run().await;
+    serving(&args, token_file, None, env, console).await?.run().await;
     Ok(())
 }
 
-/// A server that is started and says so.
+/// A server that is started and says so. It shows the registry of its own store, or the one that `shown` makes from it.
 pub(super) async fn serving(
     args: &ServeArgs,
     token_file: Option<&Path>,
+    shown: Option<Shown<'_>>,
     env: &Env,
     console: &mut Console,
 ) -> Result<Serving, Failure> {
@@ -59,6 +60,7 @@ pub(super) async fn serving(
         tls,
         Arc::new(SystemClock),
         Arc::new(web::Alone),
+        shown,
     )
     .await?;
     console.say(&format!("serving the registry in {database} on {}", serving.url()));
@@ -70,11 +72,25 @@ pub(super) async fn serving(
 
 /// The database with its password, which may come from the environment or a file: arguments show in the process list.
 fn database(args: &ServeArgs, env: &Env) -> Result<DatabaseUrl, Failure> {
-    let Some(url) = args.database.as_deref().or_else(|| env.get(&env_vars::DATABASE)) else {
-        let failure = Failure::new("no database is given");
-        return Err(failure.hint("give --database sqlite:PATH, or FLEETWRIGHT_DATABASE"));
+    let given = database_of(args.database.as_deref(), args.database_password_file.as_deref(), env)?;
+    given.ok_or_else(no_database)
+}
+
+/// What is to be said when a database is needed and none is given.
+pub(crate) fn no_database() -> Failure {
+    Failure::new("no database is given").hint("give --database sqlite:PATH, or FLEETWRIGHT_DATABASE")
+}
+
+/// The database that flags and environment name, if they name one.
+pub(crate) fn database_of(
+    url: Option<&str>,
+    password_file: Option<&Path>,
+    env: &Env,
+) -> Result<Option<DatabaseUrl>, Failure> {
+    let Some(url) = url.or_else(|| env.get(&env_vars::DATABASE)) else {
+        return Ok(None);
     };
-    let password = match &args.database_password_file {
+    let password = match password_file {
         Some(path) => Some(read_text(path)?.1.trim_end_matches(['\r', '\n']).to_owned()),
         None => env.get(&env_vars::DATABASE_PASSWORD).map(str::to_owned),
     };
@@ -82,8 +98,8 @@ fn database(args: &ServeArgs, env: &Env) -> Result<DatabaseUrl, Failure> {
         Some(password) if url.starts_with("postgres") => with_password(url, &password),
         _ => url.to_owned(),
     };
-    url.parse()
-        .map_err(|error: store::DatabaseUrlError| Failure::of(&error))
+    let parsed: Result<DatabaseUrl, store::DatabaseUrlError> = url.parse();
+    parsed.map(Some).map_err(|error| Failure::of(&error))
 }
 
 /// The URL with the password as a parameter, which wins over one in the authority.

@@ -1,5 +1,7 @@
 //! `serve`: the registry and the lifecycle manager over clusters that exist.
 
+mod shadowed;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,9 +38,12 @@ pub(super) async fn run(
         let failure = Failure::new("--roles: the registry is part of every server of this version");
         return Err(failure.hint("--roles registry,lifecycle"));
     }
+    if let Some(url) = &args.shadow {
+        return shadowed::run(&args, url, token_file, env, console).await;
+    }
     let manages = args.roles.contains(&Role::Lifecycle);
     let parts = if manages { Some(parts(&args, env)?) } else { None };
-    let serving = super::registry::serving(&args.server, token_file, env, console).await?;
+    let serving = super::registry::serving(&args.server, token_file, None, env, console).await?;
     let (store, shutdown, metrics) = (Arc::clone(&serving.store), serving.shutdown(), serving.metrics());
     let manager = parts.map(|parts| {
         let reach = Arc::new(Reach {

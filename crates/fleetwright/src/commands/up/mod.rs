@@ -87,7 +87,7 @@ pub(super) async fn run(args: UpArgs, env: &Env, console: &mut Console) -> Resul
     } else {
         seen.clone()
     };
-    let serving = Serving::start(&database, address, access, None, living.clone(), pages).await;
+    let serving = Serving::start(&database, address, access, None, living.clone(), pages, None).await;
     let serving = serving.map_err(|failure| failure.hint("--port takes another one, --port 0 a free one"))?;
     if args.empty {
         welcome::empty(&serving.url(), &places.registry(), console)?;
