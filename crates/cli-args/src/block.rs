@@ -39,8 +39,8 @@ pub struct BlockArgs {
     #[arg(long, value_name = "TICKET")]
     pub ticket: Option<String>,
 
-    /// How long it holds, such as 24h or 1h30m [default: 72h]
-    #[arg(long = "for", value_name = "DURATION", conflicts_with = "until")]
+    /// How long it holds, such as 24h, 3d or 1h30m [default: 72h]
+    #[arg(long = "for", value_name = "DURATION", conflicts_with = "until", value_parser = crate::term::term)]
     pub term: Option<GoDuration>,
 
     /// When it ends, such as 2026-12-01T06:00:00Z

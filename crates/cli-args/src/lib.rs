@@ -51,6 +51,7 @@ mod serve;
 mod set;
 mod shadow;
 mod sim;
+mod term;
 mod top;
 mod unset;
 mod up;

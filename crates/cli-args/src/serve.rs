@@ -76,7 +76,7 @@ pub struct ServeRolesArgs {
     pub shadow_token_file: Option<PathBuf>,
 
     /// How long to wait between looks
-    #[arg(long, value_name = "DURATION", help_heading = "Shadow", default_value = "10m")]
+    #[arg(long, value_name = "DURATION", help_heading = "Shadow", default_value = "10m", value_parser = crate::term::term)]
     pub shadow_interval: GoDuration,
 
     /// File with discovered facts (subnets, zones, images, ...)

@@ -68,7 +68,7 @@ pub struct ShadowArgs {
     pub watch: bool,
 
     /// With --watch: how long to wait between looks
-    #[arg(long, value_name = "DURATION", default_value = "10m")]
+    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = crate::term::term)]
     pub interval: GoDuration,
 
     /// Output format
@@ -126,7 +126,7 @@ pub struct AdoptArgs {
     pub plan: Option<String>,
 
     /// How long the original must have left the cluster alone before anything is written; twice its interval
-    #[arg(long, value_name = "DURATION", default_value = "20m")]
+    #[arg(long, value_name = "DURATION", default_value = "20m", value_parser = crate::term::term)]
     pub settle: GoDuration,
 
     /// Where things come from.

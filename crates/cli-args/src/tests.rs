@@ -41,6 +41,7 @@ fn lines_are_taken_or_refused() {
         ("registry serve --listen nonsense", false),
         ("block kube-1 --reason x --for 24h --scope nodes", true),
         ("block -l channel=beta --reason x --until 2026-12-01T06:00:00Z", true),
+        ("block kube-1 --reason x --for 3d", true),
         ("block kube-1", false),
         ("block --reason x", false),
         ("block kube-1 -l channel=beta --reason x", false),

@@ -26,6 +26,8 @@ impl Session {
             request_timeout: settings.request_timeout.value,
             // A person waits: a few quick repetitions bridge a restart, more would hide that the server is away.
             retries: 2,
+            // One that answers "not yet" is there: a roll-out of it or a fail-over of its database takes some seconds.
+            busy_retries: 8,
             ..ClientOptions::new(settings.server.value.clone())
         };
         let (clock, ids): (Arc<dyn Clock>, Arc<dyn Ids>) = (Arc::new(SystemClock), Arc::new(SystemIds));

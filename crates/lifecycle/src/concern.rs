@@ -2,12 +2,14 @@
 //! and looks again; each can be stopped at any step and goes on from what it then finds.
 
 mod decommission;
+mod drain;
 mod karpenter;
 mod manifests;
 mod pools;
 mod stack_move;
 mod stack_run;
 mod stacks;
+mod tally;
 pub(crate) mod wanted;
 
 use std::time::Duration;
@@ -19,11 +21,13 @@ use crate::desired::chain;
 use crate::guard::Refusal;
 
 pub(crate) use decommission::decommission;
+pub(crate) use drain::{DrainRun, drain};
 pub(crate) use manifests::{ManifestMemory, ManifestRun, components, manifests};
 pub(crate) use pools::pools;
 pub use stack_move::{Asked, Move, cause, next_move};
 pub(crate) use stack_run::{StackMemory, StackRun};
 pub(crate) use stacks::{delete_stacks, extra_stacks, main_stacks};
+pub(crate) use tally::Tally;
 
 /// What a concern came to.
 #[derive(Debug, Clone, PartialEq)]
@@ -83,6 +87,15 @@ impl Failure {
             fault,
             at_least: None,
         }
+    }
+}
+
+/// A text about something, which many errors name themselves already: it is not said twice.
+pub(crate) fn about(subject: &impl std::fmt::Display, text: &str) -> String {
+    let subject = subject.to_string();
+    match text.starts_with(&subject) {
+        true => text.to_owned(),
+        false => format!("{subject}: {text}"),
     }
 }
 

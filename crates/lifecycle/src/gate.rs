@@ -11,13 +11,24 @@ use crate::guard::{Guard, Refusal, Touches};
 #[derive(Debug)]
 pub(crate) struct WriteGate {
     guard: Guard,
+    touches: Touches,
     refused: Mutex<Option<Refusal>>,
 }
 
 impl WriteGate {
     pub(crate) fn new(guard: Guard) -> Arc<Self> {
+        Self::touching(guard, Touches::Configuration)
+    }
+
+    /// In front of writes that take nodes and pods away: a block of nodes alone stops them too.
+    pub(crate) fn for_nodes(guard: Guard) -> Arc<Self> {
+        Self::touching(guard, Touches::Nodes)
+    }
+
+    fn touching(guard: Guard, touches: Touches) -> Arc<Self> {
         Arc::new(Self {
             guard,
+            touches,
             refused: Mutex::new(None),
         })
     }
@@ -31,7 +42,7 @@ impl WriteGate {
 #[async_trait]
 impl Gate for WriteGate {
     async fn permits(&self) -> bool {
-        match self.guard.permit(Touches::Configuration).await {
+        match self.guard.permit(self.touches).await {
             Ok(()) => true,
             Err(refusal) => {
                 let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);

@@ -51,6 +51,20 @@ async fn put(
     ledger.put_entry(draft, context).await.map(drop)
 }
 
+/// A step that is open when its update ends: an earlier pass waited or failed there, and the last one did not come by again.
+fn settle(step: &mut UpdateStep, end: Progress) {
+    if end == Progress::Done {
+        // What failed or waited was not needed in the end: consent to a prune that is none any more, a template that was mended.
+        step.progress = Progress::Skipped;
+        step.message = match step.message.is_empty() {
+            true => "not needed in the end".to_owned(),
+            false => format!("not needed in the end; before: {}", step.message),
+        };
+    } else {
+        step.progress = Progress::Stopped;
+    }
+}
+
 /// The update of one cluster that is being written down.
 #[derive(Clone)]
 pub struct Journal {
@@ -154,6 +168,14 @@ impl Journal {
         self.state().update.clone()
     }
 
+    /// When a step began for the first time, and whether it is over; `None` when it has not begun.
+    #[must_use]
+    pub(crate) fn since(&self, path: &str) -> Option<(jiff::Timestamp, bool)> {
+        let state = self.state();
+        let step = state.update.steps.iter().find(|step| step.path == path)?;
+        Some((step.started_at?, step.progress.is_over()))
+    }
+
     /// Notes that a step begins, once more perhaps.
     pub fn begin(&self, path: &str) {
         let now = self.clock.now();
@@ -231,9 +253,14 @@ impl Journal {
     pub async fn finish(&self, progress: Progress, message: &str) -> Result<(), RegistryError> {
         {
             let mut state = self.state();
+            let now = self.clock.now();
             state.update.progress = progress;
             message.clone_into(&mut state.update.message);
-            state.update.finished_at = Some(self.clock.now());
+            state.update.finished_at = Some(now);
+            for step in state.update.steps.iter_mut().filter(|step| !step.progress.is_over()) {
+                settle(step, progress);
+                step.finished_at.get_or_insert(now);
+            }
         }
         self.save().await
     }

@@ -14,7 +14,8 @@ use ports::{Clock, Fault, Ids, Ledger, Prometheus, Promote, Registry, RegistryEr
 use render::Outcome;
 
 use crate::concern::{
-    Failure, Finding, ManifestMemory, StackMemory, decommission, extra_stacks, main_stacks, manifests, pools,
+    DrainRun, Failure, Finding, ManifestMemory, StackMemory, Tally, decommission, drain, extra_stacks, main_stacks,
+    manifests, pools,
 };
 use crate::concern::{ManifestRun, StackRun};
 use crate::connect::{CloudSource, Connector, FactSource};
@@ -68,12 +69,17 @@ pub struct Settings {
     pub policy: Policy,
     /// How long a cluster waits before it is taken down.
     pub decommission_wait: jiff::SignedDuration,
+<<<<<<< HEAD
     /// How the fleet moves and how its health is judged.
     pub policies: Policies,
     /// Who answers the queries of health checks; without one they have no answer, which is never taken for a good one.
     pub prometheus: Option<Arc<dyn Prometheus>>,
     /// Who moves the branches of channels through their gates; without one gates are evaluated and shown only.
     pub promote: Option<Arc<dyn Promote>>,
+=======
+    /// How long its pods are asked to leave before its nodes go with them.
+    pub decommission_drain: jiff::SignedDuration,
+>>>>>>> 51c03ef (lifecycle: pods leave before a cluster goes; counts of prunes outlive a restart; what is open when an update ends is settled)
 }
 
 impl Default for Settings {
@@ -89,9 +95,13 @@ impl Default for Settings {
                 ..Policy::default()
             },
             decommission_wait: consent::WAIT,
+<<<<<<< HEAD
             policies: Policies::default(),
             prometheus: None,
             promote: None,
+=======
+            decommission_drain: jiff::SignedDuration::from_hours(1),
+>>>>>>> 51c03ef (lifecycle: pods leave before a cluster goes; counts of prunes outlive a restart; what is open when an update ends is settled)
         }
     }
 }
@@ -356,6 +366,11 @@ impl Reach {
                 policy: self.settings.policy.clone(),
                 threshold: self.settings.threshold,
                 consent,
+                tally: Tally {
+                    cluster: cluster.id.clone(),
+                    ledger: Arc::clone(&self.ledger),
+                    context: self.context(),
+                },
                 // What others built is adopted object by object; nothing of theirs is deleted.
                 adopted: cluster.provider == need::EXISTING,
             };
@@ -383,10 +398,14 @@ impl Reach {
         if cluster.status.next_version == to {
             return Ok(());
         }
-        let status = ClusterStatus {
+        let mut status = ClusterStatus {
             next_version: to.to_owned(),
             ..cluster.status.clone()
         };
+        // Another version was under way and is overtaken: its problems are not those of this one.
+        if !cluster.status.next_version.is_empty() {
+            status.problems.clear();
+        }
         self.write_status(cluster, status, None).await
     }
 
@@ -514,6 +533,15 @@ impl Reach {
             return Ok(PassEnd::Stopped(refusal));
         }
         let journal = self.begin(cluster, begun, guard).await?;
+        let drained = turns
+            .take("decommission/drain", self.drain(cluster, guard, &journal))
+            .await;
+        if drained != Finding::Done {
+            return self
+                .close(subject, &cluster.status.next_version, drained, &journal)
+                .await;
+        }
+        journal.save().await?;
         let stacks = StackMemory::load(&cluster.id, Arc::clone(&self.ledger), self.context()).await?;
         let bucket = bucket(cluster);
         let run = StackRun {
@@ -539,6 +567,25 @@ impl Reach {
             }
             other => self.close(subject, &cluster.status.next_version, other, &journal).await,
         }
+    }
+}
+
+impl Reach {
+    /// Lets the pods of a cluster leave before its nodes go.
+    async fn drain(&self, cluster: &Cluster, guard: &Guard, journal: &Journal) -> Finding {
+        let opened = self.connector.open(cluster).await;
+        let gate = WriteGate::for_nodes(guard.clone());
+        let run = DrainRun {
+            access: opened
+                .map(|access| access.gated(gate))
+                .map_err(|error| error.to_string()),
+            alias: cluster.alias.as_str(),
+            guard,
+            journal,
+            clock: &*self.clock,
+            bound: self.settings.decommission_drain,
+        };
+        drain(&run).await
     }
 }
 

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use futures::StreamExt as _;
+use futures::future::BoxFuture;
+use futures::{FutureExt as _, StreamExt as _};
 use jiff::Timestamp;
 use kube_access::apply::Policy;
 use kube_access::applyset::Threshold;
@@ -196,11 +197,12 @@ impl Shadow {
         let wanted = |subject: &Subject| only.is_none_or(|only| only.contains(&subject.cluster.id));
         let subjects: Vec<Subject> = self.subjects().await?.into_iter().filter(wanted).collect();
         let adoptions = adoption::all(&*self.means.ledger).await?;
-        let looks = subjects.iter().map(|subject| {
-            let adopted = adoptions.get(&subject.cluster.id);
-            self.look(subject, adopted)
-        });
-        let looks: Vec<Look> = futures::stream::iter(looks).buffered(AT_ONCE).collect().await;
+        // Boxed, since a future that borrows from what it iterates over is otherwise not seen to be `Send`.
+        let mut each: Vec<BoxFuture<'_, Look>> = Vec::new();
+        for subject in &subjects {
+            each.push(self.look(subject, adoptions.get(&subject.cluster.id)).boxed());
+        }
+        let looks: Vec<Look> = futures::stream::iter(each).buffered(AT_ONCE).collect().await;
         Ok(Report::new(self.means.clock.now(), looks))
     }
 

@@ -100,7 +100,7 @@ pub(super) fn told(block: &BlockEntry) -> String {
         text.push_str(&format!("; {ticket}"));
     }
     match block.expires_at {
-        Some(end) => text.push_str(&format!("; ends {end}")),
+        Some(end) => text.push_str(&format!("; ends {end:.0}")),
         None => text.push_str("; until somebody lifts it"),
     }
     crate::table::one_line(text)

@@ -138,7 +138,9 @@ async fn a_read_is_repeated_when_the_server_says_or_the_connection_breaks() {
 #[tokio::test]
 async fn repetitions_end() {
     let server = Scripted::with(vec![answer("503 Service Unavailable", "", ""); 5]).await;
-    let error = list(&server.client(|options| options.retries = 2)).await.unwrap_err();
+    let error = list(&server.client(|options| options.busy_retries = 2))
+        .await
+        .unwrap_err();
     assert!(matches!(error, RegistryError::Unavailable(_)), "{error:?}");
     assert_eq!(server.requests().len(), 3);
     let server = Scripted::with(vec![answer("503 Service Unavailable", "retry-after: 3600\r\n", ""); 2]).await;

@@ -24,6 +24,7 @@ mod refusals;
 mod rehearsing;
 mod remote;
 mod server;
+mod shadowing;
 mod sim;
 mod transcript;
 mod up;

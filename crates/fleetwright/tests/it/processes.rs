@@ -7,9 +7,9 @@ use std::process::{Child, Command, Stdio};
 use crate::transcript::{Shell, command};
 
 /// A started server with its URL.
-struct Started {
+pub(crate) struct Started {
     child: Child,
-    url: String,
+    pub(crate) url: String,
     rest: BufReader<Box<dyn std::io::Read + Send>>,
 }
 
@@ -21,7 +21,7 @@ impl Drop for Started {
 }
 
 /// Starts a server and reads up to the line that holds its URL after `mark`.
-fn start(mut command: Command, mark: &str) -> Started {
+pub(crate) fn start(mut command: Command, mark: &str) -> Started {
     // Owned by its guard from the first moment, so that a failing test leaves no process behind.
     let mut started = Started {
         child: command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap(),
@@ -51,7 +51,7 @@ fn start(mut command: Command, mark: &str) -> Started {
 }
 
 /// Asks the process to end, as Kubernetes and terminals do, and waits for it.
-fn stop(started: &mut Started, signal: &str) -> Option<i32> {
+pub(crate) fn stop(started: &mut Started, signal: &str) -> Option<i32> {
     let pid = started.child.id().to_string();
     assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
     started.child.wait().unwrap().code()

@@ -11,7 +11,7 @@ use model::{Deletion, Progress};
 use ports::{Clock, Fault};
 use render::{DesiredCluster, PoolDefinition};
 
-use super::{Failure, Finding, karpenter};
+use super::{Failure, Finding, Tally, about, karpenter};
 use crate::gate::WriteGate;
 use crate::guard::{Guard, Touches};
 use crate::journal::Journal;
@@ -48,6 +48,8 @@ pub(crate) struct ManifestRun<'a> {
     pub(crate) threshold: Threshold,
     /// Agreement to a prune above the threshold.
     pub(crate) consent: Option<Consent>,
+    /// How many objects went on the way to the version.
+    pub(crate) tally: Tally,
     /// A cluster that others built: nothing is pruned and nothing deleted that was there before us.
     pub(crate) adopted: bool,
 }
@@ -182,9 +184,13 @@ impl ManifestRun<'_> {
         }
         // Consent to another selection is none: the plan is asked about again.
         let consent = self.consent.as_ref().filter(|consent| consent.hash == prune.hash());
+        let unwritten = |error| Finding::Failed(Failure::of(PATH, "what was pruned cannot be counted", &error));
         let before = match &memory.pruned {
             (version, count) if *version == desired.version => *count,
-            _ => 0,
+            _ => match self.tally.of(&desired.version).await {
+                Ok(count) => count,
+                Err(error) => return unwritten(error),
+            },
         };
         let threshold = match before {
             _ if !self.guard.rules.consent => ANY,
@@ -204,12 +210,21 @@ impl ManifestRun<'_> {
             Ok(split) => split,
             Err(error) => return Finding::Failed(Failure::of(PATH, "the nodes of a pool cannot be looked at", &error)),
         };
+        // Counted before they go: who is killed in between has counted too many, and asks.
+        if let Err(error) = self.tally.set(&desired.version, before + split.now.items.len()).await {
+            return unwritten(error);
+        }
         // The whole of it is allowed, so a part of it is.
         let done = applier.prune(&split.now, plan, &mut memory.objects, ANY, None).await;
         let written = applied.written;
         let finding = self.judge_prune(done, applied);
         let deleted = applied.written.saturating_sub(written);
         memory.pruned = (desired.version.clone(), before + deleted);
+        if deleted < split.now.items.len()
+            && let Err(error) = self.tally.set(&desired.version, before + deleted).await
+        {
+            return unwritten(error);
+        }
         if let (Finding::Done, Some(Finding::Wait { sentence, .. })) = (&finding, &split.waits) {
             self.journal.note(PATH, Progress::Waiting, sentence);
         }
@@ -228,7 +243,7 @@ impl ManifestRun<'_> {
             Ok(Err(refusal)) => Finding::Failed(Failure::told(PATH, refusal.to_string(), Fault::User)),
             Ok(Ok(report)) => {
                 let failed = report.results.iter().find_map(|result| match &result.outcome {
-                    PruneOutcome::Failed(error) => Some(format!("{}: {error}", result.key)),
+                    PruneOutcome::Failed(error) => Some(about(&result.key, &error.to_string())),
                     _ => None,
                 });
                 applied.written += report.deleted();
@@ -267,7 +282,7 @@ impl ManifestRun<'_> {
         };
         let deleted = results.iter().filter(|r| r.outcome == DeletionOutcome::Deleted).count();
         let failed = results.iter().find_map(|result| match &result.outcome {
-            DeletionOutcome::Failed(error) => Some(format!("{}: {error}", result.key)),
+            DeletionOutcome::Failed(error) => Some(about(&result.key, &error.to_string())),
             _ => None,
         });
         if let Some(title) = failed {
@@ -320,7 +335,7 @@ fn summary(report: &ApplyReport) -> String {
 
 fn told(result: &ObjectResult) -> String {
     match &result.outcome {
-        Outcome::Failed { error } => format!("{}: {error}", result.key),
+        Outcome::Failed { error } => about(&result.key, &error.to_string()),
         Outcome::HeldBack { by, rule } => format!("{} waits for {by}: {rule}", result.key),
         other => format!("{}: {}", result.key, other.word()),
     }

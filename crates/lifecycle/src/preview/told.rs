@@ -9,6 +9,7 @@ use plan::{ClusterPlan, Deletion, ObjectChange, ObjectRef, Phase, Verb};
 use sha2::{Digest as _, Sha256};
 
 use super::Preview;
+use crate::concern::about;
 use crate::desired::chain;
 
 /// The key under which a look keeps the selection of a prune.
@@ -59,7 +60,7 @@ impl Preview {
                     ..whole(key, component, Verb::Replace)
                 },
                 Outcome::Failed { error } => {
-                    plan.errors.push(hide(&format!("{key}: {}", chain(error))));
+                    plan.errors.push(hide(&about(key, &chain(error))));
                     continue;
                 }
                 Outcome::HeldBack { by, rule } => {

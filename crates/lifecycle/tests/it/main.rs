@@ -11,6 +11,7 @@
 mod bench;
 mod blocks;
 mod clouds;
+mod drains;
 mod e2e;
 mod existing;
 mod faulty;

@@ -16,6 +16,8 @@ pub struct ClientOptions {
     pub request_timeout: Duration,
     /// How often a call is repeated at most.
     pub retries: u32,
+    /// How often a call is repeated at most when the server answers that it is busy or about to be there (429, 502, 503, 504).
+    pub busy_retries: u32,
     /// How the client names itself.
     pub user_agent: String,
 }
@@ -30,6 +32,7 @@ impl ClientOptions {
             ca_file: None,
             request_timeout: Duration::from_secs(30),
             retries: 4,
+            busy_retries: 4,
             user_agent: concat!("fleetwright/", env!("CARGO_PKG_VERSION")).to_owned(),
         }
     }

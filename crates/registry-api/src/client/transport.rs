@@ -119,6 +119,7 @@ pub(super) struct Transport {
     token_file: Option<PathBuf>,
     timeout: Duration,
     retries: u32,
+    busy_retries: u32,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) ids: Arc<dyn Ids>,
 }
@@ -161,6 +162,7 @@ impl Transport {
             token_file: options.token_file.clone(),
             timeout: options.request_timeout,
             retries: options.retries,
+            busy_retries: options.busy_retries,
             clock,
             ids,
         })
@@ -190,13 +192,20 @@ impl Transport {
                     let untouched = reply.status.as_u16() == 429 || matches!(error, RegistryError::Busy { .. });
                     in_doubt |= passing && !untouched;
                     let again = passing && (call.repeatable() || (untouched && call.method != Method::POST));
-                    Failure { error, again, wait }
+                    let most = self.busy_retries;
+                    Failure {
+                        error,
+                        again,
+                        wait,
+                        most,
+                    }
                 }
                 Err(Lost::Before(error)) => return Err(error),
                 Err(Lost::NoConnection(error)) => Failure {
                     error,
                     again: true,
                     wait: None,
+                    most: self.retries,
                 },
                 Err(Lost::Underway(error)) => {
                     in_doubt = true;
@@ -204,6 +213,7 @@ impl Transport {
                         error,
                         again: call.repeatable(),
                         wait: None,
+                        most: self.retries,
                     }
                 }
             };
@@ -213,7 +223,7 @@ impl Transport {
             }
             attempt += 1;
             let wait = failure.wait.unwrap_or_else(|| backoff(attempt, self.ids.as_ref()));
-            if !failure.again || attempt > self.retries || wait > LONGEST_WAIT {
+            if !failure.again || attempt > failure.most || wait > LONGEST_WAIT {
                 return Err(if in_doubt && call.method != Method::GET {
                     unsure(failure.error)
                 } else {
@@ -317,6 +327,8 @@ struct Failure {
     error: RegistryError,
     again: bool,
     wait: Option<Duration>,
+    /// How often the call may be repeated.
+    most: u32,
 }
 
 /// No answer.

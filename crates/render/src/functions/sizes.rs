@@ -97,7 +97,9 @@ fn kilobytes(text: &str, factor: f64) -> Outcome {
 fn sum(arguments: &[Value]) -> Outcome {
     let mut total = Quantity::zero();
     for at in 0..arguments.len() {
-        total += &quantity(string(arguments, at)?)?;
+        // The place of the call names the expressions; which of several it was, only this function knows.
+        let one = quantity(string(arguments, at)?);
+        total += &one.map_err(|error| failed(format!("argument {}: {error}", at + 1)))?;
     }
     Ok(Value::from(total.to_string()))
 }

@@ -72,8 +72,22 @@ pub(super) async fn run(args: UpArgs, env: &Env, console: &mut Console) -> Resul
     };
     let cannot =
         |error| Failure::new(format!("{}: {error}", places.data.display())).hint("--data takes another directory");
+    let fresh = !places.data.exists();
     std::fs::create_dir_all(&places.data).map_err(cannot)?;
     let _alone = alone(&places)?;
+    let ended = started(args, &places, env, console).await;
+    // A first start that failed leaves nothing half made behind. Who only does not read on has a fleet that runs.
+    if fresh && !matches!(ended, Ok(()) | Err(Failure::BrokenPipe)) {
+        let removed = std::fs::remove_dir_all(&places.data);
+        if let Err(error) = removed {
+            console.warn(&format!("{}: cannot be removed: {error}", places.data.display()));
+        }
+    }
+    ended
+}
+
+/// Starts in a data directory that is there and ours.
+async fn started(args: UpArgs, places: &Places, env: &Env, console: &mut Console) -> Result<(), Failure> {
     let filter = env.get(&env_vars::LOG).unwrap_or("error");
     service::init_tracing(service::LogFormat::Text, filter, console.colour()).map_err(|error| Failure::of(&error))?;
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, args.port));
@@ -97,9 +111,9 @@ pub(super) async fn run(args: UpArgs, env: &Env, console: &mut Console) -> Resul
         return Ok(());
     }
     if let Some(file) = &args.kubeconfig {
-        return existing::run(file, &args, &places, serving, console).await;
+        return existing::run(file, &args, places, serving, console).await;
     }
-    simulated(&args, &places, serving, living, seen, console).await
+    simulated(&args, places, serving, living, seen, console).await
 }
 
 fn data_directory(args: &UpArgs, env: &Env) -> Result<PathBuf, Failure> {
