@@ -71,6 +71,12 @@ pub const LOG: EnvVar = EnvVar {
     help: "what servers log, such as \"info\" or \"info,registry=debug\"",
     flag: Some("--log"),
 };
+/// Collector of spans.
+pub const OTLP_ENDPOINT: EnvVar = EnvVar {
+    name: "OTEL_EXPORTER_OTLP_ENDPOINT",
+    help: "URL of the OpenTelemetry collector that servers send spans to",
+    flag: Some("--otlp-endpoint"),
+};
 /// No colours.
 pub const NO_COLOR: EnvVar = EnvVar {
     name: "NO_COLOR",
@@ -150,6 +156,7 @@ pub const ALL: &[EnvVar] = &[
     DATABASE,
     DATABASE_PASSWORD,
     LOG,
+    OTLP_ENDPOINT,
     NO_COLOR,
     TERM,
     XDG_CONFIG_HOME,

@@ -76,6 +76,10 @@ pub struct ServeArgs {
     /// What to log, such as "info" or "info,registry=debug" [env: FLEETWRIGHT_LOG] [default: info]
     #[arg(long, value_name = "FILTER")]
     pub log: Option<String>,
+
+    /// Send spans to the OpenTelemetry collector at this URL, as OTLP over HTTP in JSON [env: OTEL_EXPORTER_OTLP_ENDPOINT] [default: nowhere]
+    #[arg(long, value_name = "URL")]
+    pub otlp_endpoint: Option<String>,
 }
 
 /// Form of log lines.

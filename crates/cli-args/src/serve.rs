@@ -12,7 +12,7 @@ use model::duration::GoDuration;
 /// The server of "registry serve" and, with the role lifecycle, the lifecycle manager: it brings clusters to the versions of
 /// their channels. Clusters are reached through the contexts of a kubeconfig; a context is found by the cluster's config
 /// item "kubeconfig_context", or else by its alias. This version manages clusters with the provider "kubeconfig" whose config
-/// item "fleetwright_manage" is "true": manifests and drift; what leaves git is not deleted there. It enters no cloud, so clusters
+/// item "fleetwright_manage" is "true": manifests and drift; what leaves git is deleted there only with "fleetwright_prune" set to "true". It enters no cloud, so clusters
 /// of other providers are told so as their problem, and nodes are not replaced. Several replicas on one PostgreSQL database share
 /// the clusters by leases.
 ///

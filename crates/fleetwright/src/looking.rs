@@ -63,7 +63,7 @@ impl Clusters {
             .await
             .map_err(|failure| failure.text())?;
         let settings = lifecycle::Settings::default();
-        let adopted = cluster.provider == Cluster::EXISTING;
+        let adopted = lifecycle::need::keeps_all(cluster);
         let seen = preview(&access, desired, (settings.policy, settings.threshold), adopted)
             .await
             .map_err(|failure| failure.title)?;

@@ -38,6 +38,7 @@ mod serving;
 mod session;
 mod settings;
 mod shadowing;
+mod spans;
 mod table;
 
 use std::process::ExitCode;

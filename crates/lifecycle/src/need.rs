@@ -72,6 +72,15 @@ pub struct Situation<'a> {
 pub const EXISTING: &str = Cluster::EXISTING;
 /// The config item that says so, with the value `true`.
 pub const MANAGE: &str = "fleetwright_manage";
+/// The config item by which, with the value `true`, what leaves git is also deleted from a cluster that others built: objects
+/// that carry our label, above the threshold only with somebody's agreement, and those that files of deletions name.
+pub const PRUNE: &str = "fleetwright_prune";
+
+/// Whether nothing is ever deleted from a cluster: others built it, and nobody said that what leaves git may go.
+#[must_use]
+pub fn keeps_all(cluster: &Cluster) -> bool {
+    cluster.provider == EXISTING && cluster.config_items.get(PRUNE).map(String::as_str) != Some("true")
+}
 
 /// Decides. A `creating` cluster is one whose creation was begun: the original fails on it for ever (fault F8).
 #[must_use]

@@ -69,17 +69,14 @@ pub struct Settings {
     pub policy: Policy,
     /// How long a cluster waits before it is taken down.
     pub decommission_wait: jiff::SignedDuration,
-<<<<<<< HEAD
     /// How the fleet moves and how its health is judged.
     pub policies: Policies,
     /// Who answers the queries of health checks; without one they have no answer, which is never taken for a good one.
     pub prometheus: Option<Arc<dyn Prometheus>>,
     /// Who moves the branches of channels through their gates; without one gates are evaluated and shown only.
     pub promote: Option<Arc<dyn Promote>>,
-=======
     /// How long its pods are asked to leave before its nodes go with them.
     pub decommission_drain: jiff::SignedDuration,
->>>>>>> 51c03ef (lifecycle: pods leave before a cluster goes; counts of prunes outlive a restart; what is open when an update ends is settled)
 }
 
 impl Default for Settings {
@@ -95,13 +92,10 @@ impl Default for Settings {
                 ..Policy::default()
             },
             decommission_wait: consent::WAIT,
-<<<<<<< HEAD
             policies: Policies::default(),
             prometheus: None,
             promote: None,
-=======
             decommission_drain: jiff::SignedDuration::from_hours(1),
->>>>>>> 51c03ef (lifecycle: pods leave before a cluster goes; counts of prunes outlive a restart; what is open when an update ends is settled)
         }
     }
 }
@@ -371,8 +365,8 @@ impl Reach {
                     ledger: Arc::clone(&self.ledger),
                     context: self.context(),
                 },
-                // What others built is adopted object by object; nothing of theirs is deleted.
-                adopted: cluster.provider == need::EXISTING,
+                // What others built is adopted object by object; nothing of theirs is deleted before somebody says so.
+                adopted: need::keeps_all(cluster),
             };
             let (finding, applied) = manifests(&run, &outcome.desired, &mut memory.manifests).await;
             turns.metrics().written(applied.written);

@@ -8,7 +8,8 @@
 //! request itself it answers with a bare status and leaves a [`Failure`] in the response's extensions, so that the server
 //! around it can dress it in its own error body. It reads time and ids only through `ports`.
 //!
-//! Main types: [`Listener`], [`Tls`], [`Shell`], [`Shutdown`], [`Health`], [`HttpMetrics`], [`Tasks`], [`LogFormat`].
+//! Main types: [`Listener`], [`Tls`], [`Shell`], [`Shutdown`], [`Health`], [`HttpMetrics`], [`Tasks`], [`LogFormat`],
+//! [`TraceExporter`].
 //!
 //! ```
 //! use std::sync::Arc;
@@ -39,10 +40,11 @@ mod shell;
 mod shutdown;
 mod tasks;
 mod tls;
+mod traces;
 
 pub use health::{Health, ReadyCheck};
 pub use listen::{ListenError, Listener};
-pub use logging::{LogFormat, LoggingError, init_tracing};
+pub use logging::{LogFormat, LoggingError, init_tracing, init_tracing_with};
 pub use metrics::{Exchange, HttpMetrics, build_info, metrics_router, seconds_buckets};
 pub use request_id::RequestId;
 pub use serve::{Connections, Peer, serve};
@@ -50,3 +52,4 @@ pub use shell::{Actor, Failure, Shell};
 pub use shutdown::Shutdown;
 pub use tasks::{Task, TaskStatus, Tasks};
 pub use tls::{Tls, TlsError};
+pub use traces::{TraceExporter, TraceLayer, traces};

@@ -4,6 +4,8 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
+use crate::traces::TraceLayer;
+
 /// Form of log lines.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum LogFormat {
@@ -38,11 +40,24 @@ pub enum LoggingError {
 /// # Errors
 /// When the filter cannot be read or logging was set up before.
 pub fn init_tracing(format: LogFormat, filter: &str, colour: bool) -> Result<(), LoggingError> {
+    init_tracing_with(format, filter, colour, None)
+}
+
+/// The same, with spans collected for a collector besides, as far as the filter lets them.
+///
+/// # Errors
+/// Those of [`init_tracing`].
+pub fn init_tracing_with(
+    format: LogFormat,
+    filter: &str,
+    colour: bool,
+    traces: Option<TraceLayer>,
+) -> Result<(), LoggingError> {
     let filter = EnvFilter::try_new(filter).map_err(|source| LoggingError::Filter {
         filter: filter.to_owned(),
         source,
     })?;
-    let registry = tracing_subscriber::registry().with(filter);
+    let registry = tracing_subscriber::registry().with(filter).with(traces);
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     match format {
         LogFormat::Text => registry.with(lines.with_ansi(colour)).try_init(),

@@ -328,7 +328,7 @@ impl Shadow {
         let unreachable = |error: lifecycle::connect::Trouble| format!("objects were not looked at: {error}");
         let access = self.clusters.open(cluster).await.map_err(unreachable)?;
         let how = (self.means.policy.clone(), self.means.threshold);
-        let seen = preview(&access, desired, how, cluster.provider == Cluster::EXISTING).await;
+        let seen = preview(&access, desired, how, lifecycle::need::keeps_all(cluster)).await;
         let seen = seen.map_err(|failure| format!("objects were not looked at: {}", failure.title))?;
         let stacks = std::mem::take(&mut plan.deletions);
         let mut digests = seen.tell(plan, &|text| hide(text));

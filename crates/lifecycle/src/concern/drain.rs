@@ -126,7 +126,7 @@ async fn round(run: &DrainRun<'_>, access: &Access) -> Result<Left, AccessError>
     let mut workers = BTreeSet::new();
     for node in access.list(nodes, &Selection::default(), Depth::Full).await? {
         let labels = node.pointer("/metadata/labels");
-        let plane = |label: &&str| labels.and_then(|labels| labels.get(**label)).is_some();
+        let plane = |label: &&str| labels.and_then(|labels| labels.get(*label)).is_some();
         let name = text(&node, "/metadata/name").to_owned();
         if name.is_empty() || CONTROL_PLANE.iter().any(|label| plane(&label)) {
             continue;

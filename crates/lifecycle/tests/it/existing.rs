@@ -105,6 +105,43 @@ async fn a_managed_one_takes_nothing_from_others_and_deletes_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_leaves_git_goes_once_somebody_said_so_and_agreed_to_the_number() {
+    let bench = bench().await;
+    theirs(&bench).await;
+    let maps: Vec<(String, String)> = (0..12)
+        .map(|n| (format!("cluster/manifests/many/m{n}.yaml"), map_named(&format!("m{n}"))))
+        .collect();
+    let many: Vec<(&str, &str)> = maps.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
+    bench.configmaps("kube-1").delete("settings", &kube::api::DeleteParams::default()).await.unwrap();
+    bench.source.commit("dev", commit("one", "1", &many));
+    let (id, key) = (existing().id, "fleetwright_prune".parse().unwrap());
+    let setup = context("alice");
+    bench.registry.put_config_item(&id, &key, "true", &setup).await.unwrap();
+    manage(&bench, "true").await;
+    let wake = bench.start();
+    bench.pass_time(60).await;
+    let there = |name: &str| bench.object("kube-1", "configmaps", name).is_some();
+    assert!(there("m11") && there("mine"));
+    bench.source.commit("dev", commit("two", "2", &[]));
+    wake.configuration_moved();
+    bench.pass_time(60).await;
+    // Too many to go by themselves: the cluster asks, and says so.
+    assert!(there("m0") && there("m11"));
+    let asks = lifecycle::consent::asked(&*bench.registry, &id).await.unwrap().unwrap();
+    assert_eq!(asks.count, 12);
+    let problem = bench.cluster("kube-1").await.status.problems.remove(0);
+    assert!(problem.title.contains("approve prune"), "{problem:?}");
+    let (entry, bob) = (bench.cluster("kube-1").await, context("bob"));
+    ports::approvals::approve_prune(&*bench.registry, (&*bench.clock, &bench.ids), &entry, 12, &bob)
+        .await
+        .unwrap();
+    bench.pass_time(600).await;
+    assert!(!there("m0") && !there("m11") && there("mine"), "what was never ours stays");
+    assert_eq!(bench.cluster("kube-1").await.status.problems, []);
+    assert!(lifecycle::consent::asked(&*bench.registry, &id).await.unwrap().is_none());
+}
+
+#[tokio::test(start_paused = true)]
 async fn it_is_never_taken_down() {
     let bench = bench().await;
     manage(&bench, "true").await;
