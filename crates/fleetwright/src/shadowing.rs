@@ -194,6 +194,20 @@ impl Beside {
         look.ok_or_else(|| Failure::new(format!("cluster {name:?} is gone from the registry")))
     }
 
+    /// Refuses a cluster that nobody could look after once it is adopted.
+    pub(crate) async fn can_manage(&self, cluster: &ClusterId) -> Result<(), Failure> {
+        let subjects = self.shadow.subjects().await?;
+        let found = subjects.iter().find(|subject| subject.cluster.id == *cluster);
+        let Some(subject) = found.filter(|subject| subject.cluster.provider != Cluster::EXISTING) else {
+            return Ok(());
+        };
+        let message = format!(
+            "cluster {} is of provider {:?}, whose cloud this version does not enter: adopted, it would be looked after by nobody",
+            subject.cluster.alias, subject.cluster.provider
+        );
+        Err(Failure::new(message).hint("\"fleetwright shadow\" goes on to look at it"))
+    }
+
     /// Where adoptions are written.
     pub(crate) fn places(&self) -> Result<Places, Failure> {
         let Some(store) = &self.store else {

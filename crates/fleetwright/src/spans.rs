@@ -43,7 +43,9 @@ impl Spans {
                 tracing::warn!(dropped, "spans came faster than the collector takes them");
             }
             let request = self.http.post(self.url.clone());
-            let request = request.header("content-type", "application/json").body(body.to_string());
+            let request = request
+                .header("content-type", "application/json")
+                .body(body.to_string());
             match request.send().await {
                 Ok(reply) if reply.status().is_success() => {}
                 Ok(reply) => tracing::warn!(status = reply.status().as_u16(), "the collector does not take spans"),

@@ -142,7 +142,9 @@ impl<S: Subscriber + for<'s> LookupSpan<'s>> Layer<S> for TraceLayer {
         let Some(span) = context.span(id) else { return };
         let above = span.parent().and_then(|parent| {
             let extensions = parent.extensions();
-            extensions.get::<Open>().map(|open| (open.trace.clone(), open.id.clone()))
+            extensions
+                .get::<Open>()
+                .map(|open| (open.trace.clone(), open.id.clone()))
         });
         let (trace, parent) = match above {
             Some((trace, parent)) => (trace, Some(parent)),
@@ -174,7 +176,9 @@ impl<S: Subscriber + for<'s> LookupSpan<'s>> Layer<S> for TraceLayer {
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
         let Some(span) = context.event_span(event) else { return };
         let mut extensions = span.extensions_mut();
-        let Some(open) = extensions.get_mut::<Open>() else { return };
+        let Some(open) = extensions.get_mut::<Open>() else {
+            return;
+        };
         open.failed |= *event.metadata().level() == tracing::Level::ERROR;
         if open.events.len() >= EVENTS {
             return;
@@ -182,14 +186,20 @@ impl<S: Subscriber + for<'s> LookupSpan<'s>> Layer<S> for TraceLayer {
         let mut fields = Fields::default();
         event.record(&mut fields);
         let message = fields.0.remove("message");
-        let text = message.as_ref().and_then(|message| message.get("stringValue")).and_then(Value::as_str);
+        let text = message
+            .as_ref()
+            .and_then(|message| message.get("stringValue"))
+            .and_then(Value::as_str);
         let name = text.unwrap_or(event.metadata().name()).to_owned();
         let at = nanos(self.clock.now());
-        open.events.push(json!({"timeUnixNano": at, "name": name, "attributes": fields.attributes()}));
+        open.events
+            .push(json!({"timeUnixNano": at, "name": name, "attributes": fields.attributes()}));
     }
 
     fn on_close(&self, id: Id, context: Context<'_, S>) {
-        let open = context.span(&id).and_then(|span| span.extensions_mut().remove::<Open>());
+        let open = context
+            .span(&id)
+            .and_then(|span| span.extensions_mut().remove::<Open>());
         let Some(open) = open else { return };
         let mut span = json!({
             "traceId": open.trace,
@@ -258,16 +268,27 @@ mod tests {
         let (body, dropped) = exporter.next(&*clock).await.unwrap();
         assert_eq!(dropped, 0);
         let resource = &body["resourceSpans"][0];
-        assert_eq!(resource["resource"]["attributes"][0]["value"]["stringValue"], "fleetwright");
+        assert_eq!(
+            resource["resource"]["attributes"][0]["value"]["stringValue"],
+            "fleetwright"
+        );
         let spans = resource["scopeSpans"][0]["spans"].as_array().unwrap();
-        let [apply, pass] = spans.as_slice() else { panic!("{spans:#?}") };
+        let [apply, pass] = spans.as_slice() else {
+            panic!("{spans:#?}")
+        };
         assert_eq!((&apply["name"], &pass["name"]), (&json!("apply"), &json!("pass")));
-        assert_eq!((&apply["traceId"], &apply["parentSpanId"]), (&pass["traceId"], &pass["spanId"]));
+        assert_eq!(
+            (&apply["traceId"], &apply["parentSpanId"]),
+            (&pass["traceId"], &pass["spanId"])
+        );
         assert!(pass.get("parentSpanId").is_none());
         assert_eq!(pass["traceId"].as_str().unwrap().len(), 32);
         assert_eq!(pass["startTimeUnixNano"], "1700000000000000000");
         let attribute = |key: &str, value: Value| json!({"key": key, "value": value});
-        assert_eq!(apply["attributes"], json!([attribute("objects", json!({"intValue": "3"}))]));
+        assert_eq!(
+            apply["attributes"],
+            json!([attribute("objects", json!({"intValue": "3"}))])
+        );
         assert_eq!(
             pass["attributes"],
             json!([
@@ -275,7 +296,10 @@ mod tests {
                 attribute("update", json!({"stringValue": "shop.1"})),
             ])
         );
-        assert_eq!((&apply["events"][0]["name"], &apply["status"]["code"]), (&json!("refused"), &json!(2)));
+        assert_eq!(
+            (&apply["events"][0]["name"], &apply["status"]["code"]),
+            (&json!("refused"), &json!(2))
+        );
         assert_eq!(pass["status"]["code"], 0);
     }
 
@@ -291,7 +315,10 @@ mod tests {
         });
         let (mut sent, mut lost) = (0, 0);
         while let Some((body, dropped)) = exporter.next(&*clock).await {
-            let spans = body["resourceSpans"][0]["scopeSpans"][0]["spans"].as_array().unwrap().len();
+            let spans = body["resourceSpans"][0]["scopeSpans"][0]["spans"]
+                .as_array()
+                .unwrap()
+                .len();
             assert!(spans <= BATCH);
             sent += spans;
             lost += dropped;

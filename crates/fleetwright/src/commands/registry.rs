@@ -52,9 +52,14 @@ pub(super) async fn serving(
         (Some(certificate), Some(key)) => Some(Tls::from_files(certificate, key).map_err(|error| Failure::of(&error))?),
         _ => None,
     };
-    let endpoint = args.otlp_endpoint.as_deref().or_else(|| env.get(&env_vars::OTLP_ENDPOINT));
+    let endpoint = args
+        .otlp_endpoint
+        .as_deref()
+        .or_else(|| env.get(&env_vars::OTLP_ENDPOINT));
     let traces = endpoint.map(Spans::to).transpose()?;
-    let (layer, spans) = traces.map(|(layer, spans)| (Some(layer), Some(spans))).unwrap_or_default();
+    let (layer, spans) = traces
+        .map(|(layer, spans)| (Some(layer), Some(spans)))
+        .unwrap_or_default();
     service::init_tracing_with(format, filter, console.colour(), layer).map_err(|error| Failure::of(&error))?;
     if let Some(spans) = spans {
         // It ends with the process; spans of its last seconds may be lost.

@@ -162,6 +162,7 @@ pub(super) async fn adopt(
     let beside = Beside::open(&args.sources, &args.place, settings, env, console).await?;
     let places = beside.places()?;
     let look = beside.look(&args.cluster).await?;
+    beside.can_manage(&look.cluster).await?;
     let adopted = adoption::adopt(&places, &look, args.plan.as_deref(), settle, &asked).await;
     beside.close().await;
     match adopted {

@@ -30,7 +30,7 @@ async fn create(api: &Api<DynamicObject>, object: &Value) {
 fn pod(name: &str, more: &Value) -> Value {
     let mut pod = json!({"apiVersion": "v1", "kind": "Pod",
         "metadata": {"name": name, "namespace": "web", "labels": {"app": name}},
-        "spec": {"nodeName": "node-1", "containers": [{"name": "a", "image": "a"}]}});
+        "spec": {"nodeName": "node-1", "terminationGracePeriodSeconds": 0, "containers": [{"name": "a", "image": "a"}]}});
     kube_merge(&mut pod, more);
     pod
 }
@@ -74,7 +74,14 @@ async fn doomed(pods: &[Value], budgets: &[&str]) -> (Bench, cloud_sim::CloudSim
     let node = json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "node-1"}});
     create(&api(&bench, "", "Node", None), &node).await;
     for pod in pods {
-        create(&api(&bench, "", "Pod", Some("web")), pod).await;
+        let pods = api(&bench, "", "Pod", Some("web"));
+        create(&pods, pod).await;
+        // Only pods that are ready count for a budget.
+        let ready = json!({"status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}});
+        let name = pod["metadata"]["name"].as_str().unwrap();
+        pods.patch_status(name, &PatchParams::default(), &Patch::Merge(ready))
+            .await
+            .unwrap();
     }
     for name in budgets {
         forbid(&bench, name).await;

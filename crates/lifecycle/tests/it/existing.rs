@@ -112,7 +112,11 @@ async fn what_leaves_git_goes_once_somebody_said_so_and_agreed_to_the_number() {
         .map(|n| (format!("cluster/manifests/many/m{n}.yaml"), map_named(&format!("m{n}"))))
         .collect();
     let many: Vec<(&str, &str)> = maps.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
-    bench.configmaps("kube-1").delete("settings", &kube::api::DeleteParams::default()).await.unwrap();
+    bench
+        .configmaps("kube-1")
+        .delete("settings", &kube::api::DeleteParams::default())
+        .await
+        .unwrap();
     bench.source.commit("dev", commit("one", "1", &many));
     let (id, key) = (existing().id, "fleetwright_prune".parse().unwrap());
     let setup = context("alice");
@@ -136,9 +140,17 @@ async fn what_leaves_git_goes_once_somebody_said_so_and_agreed_to_the_number() {
         .await
         .unwrap();
     bench.pass_time(600).await;
-    assert!(!there("m0") && !there("m11") && there("mine"), "what was never ours stays");
+    assert!(
+        !there("m0") && !there("m11") && there("mine"),
+        "what was never ours stays"
+    );
     assert_eq!(bench.cluster("kube-1").await.status.problems, []);
-    assert!(lifecycle::consent::asked(&*bench.registry, &id).await.unwrap().is_none());
+    assert!(
+        lifecycle::consent::asked(&*bench.registry, &id)
+            .await
+            .unwrap()
+            .is_none()
+    );
 }
 
 #[tokio::test(start_paused = true)]
