@@ -2,7 +2,7 @@
 //!
 //! Nothing waits for a collector: a queue of bounded length lies between, and spans that find it full are counted and dropped.
 //! Who sends is given by the program, since this crate has no HTTP client
-//! (docs/decisions/0013-otlp-in-json-by-ourselves.md).
+//! (docs/decisions/0015-otlp-in-json-by-ourselves.md).
 
 use std::fmt;
 use std::sync::Arc;
