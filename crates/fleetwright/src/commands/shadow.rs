@@ -198,7 +198,10 @@ pub(super) async fn hand_back(
     let asked = asked(args.by, &args.reason, env)?;
     let beside = Beside::open(&args.sources, &args.place, settings, env, console).await?;
     let places = beside.places()?;
-    let wanted = beside.select(&[args.cluster.clone()]).await?.unwrap_or_default();
+    let wanted = beside
+        .select(std::slice::from_ref(&args.cluster))
+        .await?
+        .unwrap_or_default();
     let subjects = beside.shadow.subjects().await?;
     let Some(subject) = subjects.iter().find(|subject| wanted.contains(&subject.cluster.id)) else {
         return Err(Failure::new(format!(

@@ -128,7 +128,7 @@ async fn round(run: &DrainRun<'_>, access: &Access) -> Result<Left, AccessError>
         let labels = node.pointer("/metadata/labels");
         let plane = |label: &&str| labels.and_then(|labels| labels.get(*label)).is_some();
         let name = text(&node, "/metadata/name").to_owned();
-        if name.is_empty() || CONTROL_PLANE.iter().any(|label| plane(&label)) {
+        if name.is_empty() || CONTROL_PLANE.iter().any(plane) {
             continue;
         }
         if node.pointer("/spec/unschedulable") != Some(&Value::Bool(true)) {
