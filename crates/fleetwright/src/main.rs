@@ -18,6 +18,7 @@ mod documents;
 mod failure;
 mod fleet;
 mod fleet_metrics;
+mod fleet_policy;
 mod jsonpath;
 mod kubeconfig;
 mod ledger;

@@ -23,6 +23,7 @@
 //! assert!(matches!(RegistryError::from(body), RegistryError::NotFound { kind: "cluster", .. }));
 //! ```
 
+mod acts;
 mod approvals;
 mod brief;
 #[cfg(feature = "client")]
@@ -36,6 +37,7 @@ mod ledger;
 mod lists;
 pub mod paths;
 
+pub use acts::{ActDraft, ActEntry, ActList, ActName, AnyAct};
 pub use approvals::{ApprovalDraft, ApprovalEntry, ApprovalList, DecommissionDraft, GuardedName, StandingName};
 pub use brief::BriefCluster;
 pub use cursor::{decode_cursor, encode_cursor};

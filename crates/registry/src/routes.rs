@@ -1,6 +1,7 @@
 //! The operations: each reads its request, calls the registry once and answers.
 
 mod accounts;
+mod acts;
 mod approvals;
 mod blocks;
 mod changes;
@@ -45,6 +46,8 @@ pub(crate) fn operations() -> OpenApiRouter<AppState> {
         .routes(routes!(approvals::list, approvals::approve))
         .routes(routes!(approvals::cancel))
         .routes(routes!(approvals::decommission))
+        .routes(routes!(acts::list, acts::create))
+        .routes(routes!(acts::lift))
         .routes(routes!(entries::list))
         .routes(routes!(entries::get, entries::put))
         .routes(routes!(updates::list))

@@ -22,3 +22,4 @@ mod source;
 mod spy;
 mod takeover;
 mod updates;
+mod waves;
