@@ -8,7 +8,9 @@ use model::{
     Cluster, ClusterUpdate, InfrastructureAccount, InfrastructureAccountUpdate, Invalid, NodePool, NodePoolUpdate,
     Validate,
 };
-use registry_api::{ApprovalDraft, BlockDraft, ConfigValue, DecommissionDraft, ErrorKind, LedgerEntryDraft};
+use registry_api::{
+    ActDraft, AnyAct, ApprovalDraft, BlockDraft, ConfigValue, DecommissionDraft, ErrorKind, LedgerEntryDraft,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -64,6 +66,17 @@ impl Incoming for ConfigValue {
     const WHOLE: bool = false;
 
     fn check(&self, _: &mut Vec<Invalid>) {}
+}
+
+impl Incoming for ActDraft {
+    fn check(&self, problems: &mut Vec<Invalid>) {
+        match self.clone().act() {
+            Ok(AnyAct::Pause(pause)) => pause.check(problems),
+            Ok(AnyAct::Freeze(freeze)) => freeze.check(problems),
+            Ok(AnyAct::FastLane(lane)) => lane.check(problems),
+            Err(refused) => problems.push(refused),
+        }
+    }
 }
 
 impl Incoming for BlockDraft {
