@@ -141,6 +141,7 @@ fn the_document_is_openapi_3_1_with_the_originals_operations() {
     assert_eq!(
         ids,
         [
+            "act",
             "addOrUpdateConfigItem",
             "addOrUpdateNodePoolConfigItem",
             "approve",
@@ -152,6 +153,7 @@ fn the_document_is_openapi_3_1_with_the_originals_operations() {
             "deleteConfigItem",
             "deleteNodePool",
             "deleteNodePoolConfigItem",
+            "endAct",
             "exportRegistry",
             "getCluster",
             "getEntry",
@@ -160,6 +162,7 @@ fn the_document_is_openapi_3_1_with_the_originals_operations() {
             "importRegistry",
             "liftBlock",
             "liftBlocks",
+            "listActs",
             "listApprovals",
             "listBlocks",
             "listClusters",
