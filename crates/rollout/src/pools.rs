@@ -66,6 +66,9 @@ impl Engine {
         let now = self.hand.now();
         let decision = decide_pool(&self.picture.view, &pool.policy, &limits(self, pool), now);
         self.wake(decision.changes_at);
+        if decision.done && self.too_many(pool) > 0 {
+            return self.repair(pool, now).await;
+        }
         if decision.done {
             return self.finish(pool).await;
         }
@@ -268,6 +271,9 @@ impl Engine {
         }
         self.wake(wake);
         for id in late {
+            if self.was_ready_after_all(&id).await? {
+                continue;
+            }
             let Some(mut record) = self.records.get(&pool.name).cloned() else {
                 continue;
             };

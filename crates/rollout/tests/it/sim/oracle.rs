@@ -17,10 +17,13 @@ use ports::{Clock, SimClock};
 use super::case::Case;
 use super::facts::{Facts, Kind, Name};
 
-/// What was known of the block when a request left.
+/// What was known when a request left.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Sent {
+    /// The block.
     pub(crate) blocked: bool,
+    /// The time, of the world and not of the manager.
+    pub(crate) at: Option<Timestamp>,
 }
 
 /// What a request would do, judged before it is done.
@@ -28,8 +31,15 @@ pub(crate) struct Sent {
 pub(crate) enum Judgement {
     Other,
     Node(String, Sent),
-    Evict { uid: String, found: Vec<String> },
-    Delete { pod: Name, found: Vec<String> },
+    Evict {
+        pod: Name,
+        blocked: bool,
+        found: Vec<String>,
+    },
+    Delete {
+        pod: Name,
+        found: Vec<String>,
+    },
 }
 
 /// The numbers of the contract.
@@ -49,9 +59,6 @@ pub(crate) struct Numbers {
     pub(crate) patience: SignedDuration,
 }
 
-/// What a forced termination may take from its decision to its request, and how far clocks may differ: paces are kept up to
-/// this.
-const UNDER_WAY: SignedDuration = SignedDuration::from_secs(12);
 /// The API's times are whole seconds, and clocks agree that differ by no more than five.
 pub(crate) const ROUNDING: SignedDuration = SignedDuration::from_secs(7);
 
@@ -62,8 +69,8 @@ pub(crate) struct State {
     pub(crate) forced_in: BTreeMap<Name, Timestamp>,
     /// UIDs of pods whose forced termination is on record.
     pub(crate) evidence: BTreeSet<String>,
-    /// Refused evictions, by UID.
-    pub(crate) refused: BTreeMap<String, Timestamp>,
+    /// When each manager learnt that an eviction of a pod, by UID, was refused, and how often it asked since.
+    pub(crate) refused: BTreeMap<(u64, String), Vec<Timestamp>>,
     /// When machines end whatever anybody does.
     pub(crate) ends: BTreeMap<String, Timestamp>,
     /// Machines that a manager asked to end, or that trouble took.
@@ -151,8 +158,10 @@ impl Oracle {
             }
             let name = (write.namespace().to_owned(), write.name().to_owned());
             let after = write.after().map(|stored| stored.value());
-            state.note(&format!("{now} {resource} {}/{} v{}", name.0, name.1, write.version()));
-            state.facts.take(resource, name, after.as_ref(), now);
+            let (line, version) = (format!("{now} {resource} {}/{}", name.0, name.1), write.version());
+            state.facts.take(resource, name.clone(), after.as_ref(), now);
+            let brief = state.facts.brief(resource, &name);
+            state.note(&format!("{line} v{version}{brief}"));
         }
         act(&mut state, now)
     }
@@ -165,6 +174,31 @@ impl Oracle {
             state.check("V10", holds, || {
                 format!("{now} manager {manager} without the lease: {what}")
             });
+        });
+    }
+
+    /// A manager asks for an eviction. P1: who was refused does not ask again at once. Once he may: a clock that jumped takes
+    /// with it when that was.
+    pub(crate) fn asks(&self, manager: u64, path: &str) {
+        self.look(|state, now| {
+            let Some((name, uid)) = state.evicted_by(path) else {
+                return;
+            };
+            let lately = |at: &&Timestamp| now.duration_since(**at) < SignedDuration::from_secs(20);
+            let refusals = state.refused.get(&(manager, uid));
+            let often = refusals.map_or(0, |all| all.iter().filter(lately).count());
+            state.check("P1", often < 2, || {
+                format!("{now} {name:?} asked for by manager {manager}, refused {often} times just now")
+            });
+        });
+    }
+
+    /// A manager learns that the API server refused an eviction for its budget.
+    pub(crate) fn was_refused(&self, manager: u64, path: &str) {
+        self.look(|state, now| {
+            if let Some((_, uid)) = state.evicted_by(path) {
+                state.refused.entry((manager, uid)).or_default().push(now);
+            }
         });
     }
 
@@ -197,13 +231,14 @@ impl Oracle {
             let done = (200..300).contains(&status);
             match judgement {
                 Judgement::Node(name, sent) if done => state.node_changed(&name, before, sent, now),
-                Judgement::Evict { uid, found } if done => {
-                    state.refused.remove(&uid);
-                    state.evicted += 1;
-                    state.breaches.extend(found);
-                }
-                Judgement::Evict { uid, .. } if status == 429 => {
-                    state.refused.insert(uid, now);
+                // Another pod has the name by now (409) or none (404): whoever was meant, nobody is disturbed.
+                Judgement::Evict { .. } if status == 409 || status == 404 => {}
+                Judgement::Evict { pod, blocked, found } => {
+                    state.check("V4", !blocked, || format!("{now} while blocked: eviction of {pod:?}"));
+                    if done {
+                        state.evicted += 1;
+                        state.breaches.extend(found);
+                    }
                 }
                 Judgement::Delete { pod, found } if done => state.was_forced(&pod, found, now),
                 _ => {}
@@ -299,11 +334,28 @@ impl State {
     }
 
     /// Like [`State::check`] for something that counts only if it is done.
-    fn judge(&mut self, found: &mut Vec<String>, law: &'static str, holds: bool, what: impl FnOnce() -> String) {
+    pub(crate) fn judge(
+        &mut self,
+        found: &mut Vec<String>,
+        law: &'static str,
+        holds: bool,
+        what: impl FnOnce() -> String,
+    ) {
         *self.checks.entry(law).or_default() += 1;
         if !holds {
             found.push(format!("{law}: {}", what()));
         }
+    }
+
+    /// The pod that an eviction's path names.
+    fn evicted_by(&self, path: &str) -> Option<(Name, String)> {
+        let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
+        let ["api", "v1", "namespaces", space, "pods", name, "eviction"] = parts.as_slice() else {
+            return None;
+        };
+        let name = ((*space).to_owned(), (*name).to_owned());
+        let uid = self.facts.pods.get(&name)?.uid.clone();
+        Some((name, uid))
     }
 
     /// The first of several notices counts.
@@ -312,7 +364,7 @@ impl State {
         *first = at.min(*first);
     }
 
-    fn ending(&self, node: &str) -> Option<Timestamp> {
+    pub(crate) fn ending(&self, node: &str) -> Option<Timestamp> {
         let machine = &self.facts.nodes.get(node)?.machine;
         self.ends.get(machine).copied()
     }
@@ -326,18 +378,8 @@ impl State {
             at.is_some_and(|at| now.duration_since(at) > patience)
         });
         let ending = self.ending(&pod.node);
-        self.check("V4", !sent.blocked || ending.is_some(), || {
-            format!("{now} while blocked: eviction of {name:?}")
-        });
-        let again = self
-            .refused
-            .get(&pod.uid)
-            .is_some_and(|at| now.duration_since(*at) < SignedDuration::from_secs(20));
-        self.judge(&mut found, "P1", !again, || {
-            format!("{now} {name:?} asked again at once")
-        });
         let stays = matches!(pod.kind, Kind::Daemon | Kind::Static) || old(pod.finished, patience);
-        self.check("K1", !stays, || {
+        self.judge(&mut found, "K1", !stays, || {
             format!("{now} eviction of {name:?}, which stays: {:?}", pod.kind)
         });
         if pod.healthy() && pod.phase != "Pending" {
@@ -348,9 +390,9 @@ impl State {
                 });
             }
         }
-        if ending.is_none() {
-            let node = self.facts.nodes.get(&pod.node).cloned().unwrap_or_default();
-            self.check("S5", node.cordoned, || {
+        // A node that is gone takes no pods.
+        if let Some(node) = self.facts.nodes.get(&pod.node).filter(|_| ending.is_none()).cloned() {
+            self.judge(&mut found, "S5", node.cordoned, || {
                 format!("{now} eviction of {name:?} from {}, open to pods", pod.node)
             });
         }
@@ -370,122 +412,10 @@ impl State {
         self.judge(&mut found, "S4", !old(pod.moving, patience), || {
             format!("{now} {name:?} evicted, its data moves")
         });
-        Judgement::Evict { uid: pod.uid, found }
-    }
-
-    /// A deletion is a forced termination: V2 and V3, each clock by itself.
-    fn deletion(&mut self, name: Name, sent: Sent, now: Timestamp) -> Judgement {
-        let Some(pod) = self.facts.pods.get(&name).cloned() else {
-            return Judgement::Other;
-        };
-        let numbers = self.numbers.clone();
-        let mut found = Vec::new();
-        let ending = self.ending(&pod.node);
-        self.check("V4", !sent.blocked || ending.is_some(), || {
-            format!("{now} while blocked: {name:?} forced")
-        });
-        self.judge(&mut found, "K1", pod.movable(), || {
-            format!("{now} {name:?} forced, which stays")
-        });
-        self.judge(&mut found, "V15", self.evidence.contains(&pod.uid), || {
-            format!("{now} {name:?} forced without a record")
-        });
-        if ending.is_some_and(|at| now >= at - numbers.margin - ROUNDING) {
-            return Judgement::Delete { pod: name, found };
-        }
-        let over = |from: Option<Timestamp>, time: SignedDuration| {
-            from.is_some_and(|from| now.duration_since(from) + ROUNDING >= time)
-        };
-        let node = self.facts.nodes.get(&pod.node).cloned().unwrap_or_default();
-        let (grace, life) = (over(node.draining, numbers.grace), over(Some(pod.created), numbers.pod));
-        self.judge(&mut found, "V2 grace", grace, || {
-            format!("{now} {name:?}, drain since {:?}", node.draining)
-        });
-        self.judge(&mut found, "V2 lifetime", life, || {
-            format!("{now} {name:?}, created {}", pod.created)
-        });
-        if let Kind::Job(job) = &pod.kind
-            && let Some(deadline) = self.facts.deadlines.get(job).copied()
-        {
-            self.judge(&mut found, "V2 deadline", now >= deadline, || {
-                format!("{now} {name:?}, deadline {deadline}")
-            });
-        }
-        if let Some(moving) = pod.moving {
-            // The engine may have learnt of it later, never earlier.
-            self.judge(
-                &mut found,
-                "V2 operator",
-                over(Some(moving), numbers.operator) || !old_enough(now, moving, numbers.patience),
-                || format!("{now} {name:?}, operator at work since {moving}"),
-            );
-        }
-        self.siblings(&name, &pod, &numbers, &mut found, now);
-        let last = self.forced_on.get(&pod.node).copied();
-        let pace = last.is_none_or(|last| now.duration_since(last) + UNDER_WAY >= numbers.interval);
-        self.judge(&mut found, "V3 node", pace, || {
-            format!("{now} {name:?} on {}, the last one {last:?}", pod.node)
-        });
-        for key in self.facts.budgets_of(&name, &pod) {
-            let last = self.forced_in.get(&key).copied();
-            let pace = last.is_none_or(|last| now.duration_since(last) + UNDER_WAY >= numbers.ready);
-            self.judge(&mut found, "V3 budget", pace, || {
-                format!("{now} {name:?} in {key:?}, the last one {last:?}")
-            });
-        }
-        Judgement::Delete { pod: name, found }
-    }
-
-    fn siblings(
-        &mut self,
-        name: &Name,
-        pod: &super::facts::PodFacts,
-        numbers: &Numbers,
-        found: &mut Vec<String>,
-        now: Timestamp,
-    ) {
-        let mut unmet = Vec::new();
-        let siblings = self.facts.siblings(name, pod);
-        let count = siblings.len();
-        for (other, sibling) in siblings {
-            let (law, from, time) = if let Some(deleted) = sibling.deleted {
-                ("V2 unready", deleted, numbers.unready)
-            } else {
-                let from = if numbers.since_change {
-                    sibling.ready_changed.max(sibling.created)
-                } else {
-                    sibling.created
-                };
-                if sibling.ready {
-                    ("V2 ready", from, numbers.ready)
-                } else {
-                    ("V2 unready", from, numbers.unready)
-                }
-            };
-            // What changed a moment ago nobody can know while the API lies.
-            let changed = sibling
-                .ready_changed
-                .max(sibling.created)
-                .max(sibling.deleted.unwrap_or(Timestamp::MIN));
-            if now.duration_since(from) + ROUNDING < time && now.duration_since(changed) > numbers.patience {
-                unmet.push(format!("{law}: {now} {name:?} forced, sibling {other:?} since {from}"));
-            }
-        }
-        *self.checks.entry("V2 siblings").or_default() += u64::try_from(count).unwrap();
-        found.extend(unmet);
-    }
-
-    fn was_forced(&mut self, name: &Name, found: Vec<String>, now: Timestamp) {
-        self.breaches.extend(found);
-        self.forced += 1;
-        let Some(pod) = self.facts.pods.get(name).cloned() else {
-            return;
-        };
-        if self.ending(&pod.node).is_none() {
-            self.forced_on.insert(pod.node.clone(), now);
-            for key in self.facts.budgets_of(name, &pod) {
-                self.forced_in.insert(key, now);
-            }
+        Judgement::Evict {
+            pod: name,
+            blocked: sent.blocked && ending.is_none(),
+            found,
         }
     }
 
@@ -520,6 +450,11 @@ impl State {
             || (!before.cordoned && node.cordoned)
             || (!before.tainted && node.tainted)
             || (!marked(&before) && marked(&node));
+        // The contract's grace runs from the selection of the node. That is when the request leaves which says so; the time
+        // that a slow API takes with it is not the owner's.
+        if began && let (Some(sent), Some(node)) = (sent.at, self.facts.nodes.get_mut(name)) {
+            node.draining = Some(sent);
+        }
         let ends = self.ends.contains_key(&node.machine);
         self.check("V4", !(worse && sent.blocked) || ends, || {
             format!("{now} while blocked: {name} marked")
@@ -556,8 +491,4 @@ impl State {
             format!("{now} {desired} machines wanted, {most} allowed")
         });
     }
-}
-
-fn old_enough(now: Timestamp, at: Timestamp, patience: SignedDuration) -> bool {
-    now.duration_since(at) > patience
 }
