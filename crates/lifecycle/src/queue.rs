@@ -45,6 +45,8 @@ pub struct Waiting {
     pub failures: u32,
     /// When it was last worked on; the one that waited longest comes first.
     pub last_run: Option<Timestamp>,
+    /// The order among clusters that are equal otherwise, before that of their ids.
+    pub place: u64,
 }
 
 /// The queue, with what is running.
@@ -63,6 +65,7 @@ impl Queue {
                 known.cause = known.cause.max(new.cause);
                 known.failures = new.failures;
                 known.last_run = new.last_run;
+                known.place = new.place;
             }
             None => {
                 self.waiting.insert(cluster.clone(), new);
@@ -101,6 +104,7 @@ impl Queue {
                 failing,
                 std::cmp::Reverse(waiting.cause),
                 waiting.last_run,
+                waiting.place,
                 (*id).clone(),
             )
         });

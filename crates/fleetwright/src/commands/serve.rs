@@ -24,7 +24,7 @@ use crate::prometheus::HttpPrometheus;
 use crate::settings::Env;
 
 /// How long a replica that dies keeps the cluster that it works on from others.
-const TERM: Duration = Duration::from_secs(60);
+const TERM: Duration = Duration::from_secs(30);
 
 pub(super) async fn run(
     args: ServeRolesArgs,
@@ -77,12 +77,14 @@ pub(super) async fn run(
         let end = shutdown.clone();
         tokio::spawn(manager.run(async move { end.begun().await }))
     });
-    serving.run().await;
+    let handing_over = async {
+        if let Some(managing) = managing {
+            // A panic of it has been told already.
+            let _ = managing.await;
+        }
+    };
+    serving.run_beside(handing_over).await;
     follows.abort();
-    if let Some(managing) = managing {
-        // A panic of it has been told already.
-        let _ = managing.await;
-    }
     Ok(())
 }
 

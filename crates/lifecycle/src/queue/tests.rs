@@ -19,6 +19,7 @@ fn waiting(account: &str, cause: Cause, due: i64) -> Waiting {
         due: at(due),
         failures: 0,
         last_run: None,
+        place: 0,
     }
 }
 
