@@ -22,8 +22,6 @@ use serde_json::{Value, json};
 const NAMESPACE: &str = "kube-system";
 /// The Lease of updates: who applies manifests.
 pub const UPDATES: &str = "fleetwright";
-/// The Lease of rollouts: who replaces nodes.
-pub const ROLLOUTS: &str = "fleetwright-rollout";
 /// The annotation with the token.
 pub const TOKEN: &str = "lifecycle.fleetwright.dev/token";
 /// For how long a comparison counts.

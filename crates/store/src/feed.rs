@@ -110,9 +110,10 @@ pub(crate) fn follow(
     newest: watch::Receiver<Place>,
     after: i64,
 ) -> BoxStream<'static, Result<Change, RegistryError>> {
+    let set_back = newest.borrow().set_back;
     let start = Follower {
         read,
-        set_back: newest.borrow().set_back,
+        set_back,
         newest,
         seen: after,
         ahead: VecDeque::new(),

@@ -224,7 +224,7 @@ impl Manager {
         }
         // What has not been begun may be another one's turn now.
         let queued = |cell: &&Cell| matches!(cell.standing, Standing::Queued(_)) && cell.failures == 0;
-        let queued = self.cells.iter().filter(|(_, cell)| queued(&cell));
+        let queued = self.cells.iter().filter(|(_, cell)| queued(cell));
         let queued: Vec<ClusterId> = queued.map(|(id, _)| id.clone()).collect();
         let mut versions = BTreeMap::new();
         for id in queued {
