@@ -289,10 +289,9 @@ async fn growth(count: usize) -> f64 {
     );
     // Restarted: to a first answer, to knowing every cluster, to the first cluster done after a commit.
     let began = Instant::now();
-    let listed = fleet
-        .registry
-        .list_clusters(&ClusterFilter::default(), Detail::Full, &PageRequest::all());
-    let listed = listed.await.unwrap().items.len();
+    let (filter, page) = (ClusterFilter::default(), PageRequest::all());
+    let listed = fleet.registry.list_clusters(&filter, Detail::Full, &page).await;
+    let listed = listed.unwrap().items.len();
     let read = began.elapsed();
     let known = fleet.bring(0..count).await;
     println!(

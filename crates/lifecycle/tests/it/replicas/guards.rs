@@ -29,8 +29,7 @@ async fn wakes_late(rules: Rules, off: i64) -> Seen {
     world.pass_time(60).await;
     first.life.end().await;
     second.life.end().await;
-    let seen = world.witness.state().seen.clone();
-    seen
+    world.witness.state().seen.clone()
 }
 
 fn breached(seen: &Seen, promise: &str) -> bool {
@@ -119,8 +118,7 @@ async fn hears_late(rules: Rules) -> Seen {
     world.watch(120).await;
     first.life.end().await;
     second.life.end().await;
-    let seen = world.witness.state().seen.clone();
-    seen
+    world.witness.state().seen.clone()
 }
 
 #[test]
@@ -163,8 +161,7 @@ async fn reads_old_git(rules: Rules) -> Seen {
     world.commit(4);
     world.settled(&SOME, 300).await;
     second.life.end().await;
-    let seen = world.witness.state().seen.clone();
-    seen
+    world.witness.state().seen.clone()
 }
 
 /// The one that reads git brings all clusters to the new commit, also those for which it comes second; the other one waits until
