@@ -112,6 +112,12 @@ impl Serving {
 
     /// Serves until a signal comes, then finishes what is in flight. A second interrupt does not wait for that.
     pub(crate) async fn run(self) {
+        self.run_beside(async {}).await;
+    }
+
+    /// The same beside other work on the store, which ends by itself with the shutdown. The store stays open until it has: what
+    /// it hands over is written there.
+    pub(crate) async fn run_beside(self, work: impl Future<Output = ()>) {
         let shutdown = self.shutdown.clone();
         tokio::spawn(async move {
             shutdown.begun().await;
@@ -119,7 +125,7 @@ impl Serving {
                 std::process::exit(INTERRUPTED);
             }
         });
-        self.server.run().await;
+        tokio::join!(self.server.run(), work);
         self.store.close().await;
     }
 }

@@ -1,7 +1,10 @@
 //! Claims on clusters: when several replicas share the work, one of them at a time works on a cluster (V10).
 //!
 //! A claim is a lease that is renewed while a pass runs. The guard lets no step through shortly before the lease may end:
-//! what was sent in the last moment has arrived before another replica begins.
+//! what was sent in the last moment has arrived before another replica begins. That is a matter of clocks; what does not
+//! depend on them are the two fences: writes to registry and ledger carry the token of the claim and are refused by the store
+//! when it is old ([`Guard::stamp`](crate::guard::Guard::stamp)), and writes to a cluster are preceded by a comparison of the
+//! token that stands in it ([`crate::fence`]).
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -34,6 +37,8 @@ impl std::fmt::Debug for Claims {
 pub struct Hold {
     leases: Arc<dyn Leases>,
     term: Duration,
+    /// As it was given; name, holder and token stay.
+    claimed: Lease,
     /// `None` once it is known to be lost.
     lease: Mutex<Option<Lease>>,
 }
@@ -46,12 +51,15 @@ impl std::fmt::Debug for Hold {
     }
 }
 
+/// What leases on clusters begin with.
+pub(crate) const PREFIX: &str = "lifecycle/";
+
 /// The name of the lease on a cluster.
 ///
 /// # Errors
 /// When the id of the cluster makes no name.
 pub fn lease_name(cluster: &ClusterId) -> Result<LeaseName, model::Invalid> {
-    LeaseName::new(format!("lifecycle/{cluster}"))
+    LeaseName::new(format!("{PREFIX}{cluster}"))
 }
 
 impl Hold {
@@ -60,8 +68,14 @@ impl Hold {
         Ok(Arc::new(Self {
             leases: Arc::clone(&claims.leases),
             term: claims.term,
+            claimed: lease.clone(),
             lease: Mutex::new(Some(lease)),
         }))
+    }
+
+    /// The lease as it was claimed: what fences compare, also after it was lost.
+    pub(crate) fn claimed(&self) -> &Lease {
+        &self.claimed
     }
 
     fn lease(&self) -> Option<Lease> {

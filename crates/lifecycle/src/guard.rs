@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use kube_access::Access;
 use model::{BlockScope, ClusterId};
 use ports::registry::Detail;
-use ports::{Clock, Ledger, Registry, RegistryError, blocks};
+use ports::{Clock, Ledger, Registry, RegistryError, WriteContext, blocks};
 use tokio::sync::watch;
 
 use crate::claims::Hold;
+use crate::fence::{self, Fence};
 use crate::inputs;
 use crate::need::block_sentence;
 
@@ -24,6 +26,9 @@ pub enum Refusal {
     /// Another replica has the cluster, or may have it soon (V10).
     #[error("the lease on the cluster was lost")]
     LeaseLost,
+    /// The cluster itself says that another replica has it (V10), or does not say who.
+    #[error("{0}")]
+    FencedOff(String),
     /// The process is about to stop.
     #[error("this replica is shutting down")]
     ShuttingDown,
@@ -43,6 +48,7 @@ impl Refusal {
             Self::Blocked(_) => "blocked",
             Self::Overtaken => "overtaken",
             Self::LeaseLost => "lease-lost",
+            Self::FencedOff(_) => "fenced-off",
             Self::ShuttingDown => "shutting-down",
             Self::DryRun => "dry-run",
             Self::Unknown(_) => "unknown",
@@ -78,6 +84,14 @@ pub struct Rules {
     pub ours: bool,
     /// Write an update down before its first step (V15).
     pub history: bool,
+    /// Let the store refuse what is written with the token of a lost lease (V10).
+    pub stamp: bool,
+    /// Compare the token that stands in the cluster before each write to it (V10).
+    pub fence: bool,
+    /// Read the entry anew once the cluster is claimed: another replica may have worked on it since it was chosen (V8).
+    pub anew: bool,
+    /// Read the configuration anew before going past a version that another replica brought (V8).
+    pub newest: bool,
 }
 
 impl Default for Rules {
@@ -91,6 +105,10 @@ impl Default for Rules {
             consent: true,
             ours: true,
             history: true,
+            stamp: true,
+            fence: true,
+            anew: true,
+            newest: true,
         }
     }
 }
@@ -181,6 +199,22 @@ impl std::fmt::Debug for Guard {
 }
 
 impl Guard {
+    /// The context of a write to registry or ledger: with the token of the claim, so that the store refuses it once another
+    /// replica has claimed the cluster, whatever this one believes.
+    #[must_use]
+    pub fn stamp(&self, context: WriteContext) -> WriteContext {
+        match &self.hold {
+            Some(hold) if self.rules.stamp => context.fenced(hold.claimed()),
+            _ => context,
+        }
+    }
+
+    /// The fence around the cluster that is reached this way, when replicas share the work.
+    pub(crate) fn fence(&self, access: Access) -> Option<Fence> {
+        let hold = self.hold.as_ref().filter(|_| self.rules.fence && !self.dry_run)?;
+        Some(Fence::new(access, fence::UPDATES, hold.claimed().clone()))
+    }
+
     /// Whether the next step may be taken. Ask right before each write; the answer is worth nothing later.
     ///
     /// # Errors

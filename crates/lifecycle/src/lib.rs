@@ -6,7 +6,8 @@
 //! cut at any moment: the next one looks again and goes on.
 //!
 //! Before every step that leaves for a cluster or a cloud the [`guard`] is asked: no step is taken while a block holds, after
-//! a newer version took over or the registry entry changed, without the lease ([`claims`]), or in a dry run. What cannot be read
+//! a newer version took over or the registry entry changed, without the lease ([`claims`]), where the cluster itself says that
+//! another replica has it ([`fence`]), or in a dry run. Replicas know each other and whose turn it is ([`members`]). What cannot be read
 //! is never taken for "none". Each concern of a cluster backs off by itself. [`Metrics`] are plain figures; who runs the manager
 //! exports them. Spans carry cluster, cause and update.
 //!
@@ -31,6 +32,7 @@ pub mod connect;
 pub mod consent;
 mod desired;
 mod drift;
+pub mod fence;
 mod gate;
 pub mod guard;
 pub mod health;
@@ -38,6 +40,7 @@ mod inputs;
 pub mod journal;
 mod manager;
 mod meanwhile;
+pub mod members;
 pub mod metrics;
 pub mod need;
 mod pass;
@@ -45,6 +48,7 @@ mod policies;
 pub mod preview;
 pub mod queue;
 mod state;
+mod status;
 mod turns;
 pub mod waves;
 

@@ -4,6 +4,7 @@
 //! choices are made in [`crate::need`] and [`crate::queue`]; here they are carried out.
 
 mod looking;
+mod sharing;
 mod watching;
 mod waving;
 mod work;
@@ -20,7 +21,7 @@ use model::{AccountLifecycle, Cluster, ClusterId, InfrastructureAccount};
 use ports::RegistryError;
 use ports::blocks::{self, Blocked};
 use ports::registry::{AccountFilter, Change, ClusterFilter, Detail, ObjectKind, PageRequest};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use crate::backoff::Backoff;
 use crate::channels::Gatekeeper;
@@ -30,6 +31,7 @@ use crate::guard::{Generation, Guard, Refusal, Rules, Stopping};
 use crate::health::Watcher;
 use crate::inputs;
 use crate::meanwhile;
+use crate::members::View;
 use crate::metrics::Metrics;
 use crate::need::Cause;
 use crate::pass::{Aim, ClusterMemory, PassEnd, Reach};
@@ -38,6 +40,8 @@ use crate::state::{Cell, Standing};
 use crate::turns::Turns;
 use crate::waves::Rulebook;
 use crate::waves::conductor::Conductor;
+pub(crate) use sharing::Seen;
+use sharing::Sharing;
 use watching::Drifted;
 use work::{Ended, Work};
 
@@ -104,6 +108,7 @@ pub struct Manager {
     watches: FuturesUnordered<BoxFuture<'static, Result<Drifted, Aborted>>>,
     refreshed: Option<Timestamp>,
     stopping: Stopping,
+    sharing: Sharing,
     metrics: Arc<Metrics>,
     waves: Conductor,
 }
@@ -120,6 +125,7 @@ enum Event {
     FeedLost,
     Moved,
     Rules,
+    Replicas,
     Time,
 }
 
@@ -145,6 +151,7 @@ impl Manager {
         let rules = pace.waves.clone().filter(|_| !reach.settings.dry_run);
         Self {
             waves: Conductor::new(rules),
+            sharing: Sharing::new(&reach, &pace),
             reach,
             pace,
             wake: Wake::default(),
@@ -177,21 +184,27 @@ impl Manager {
     /// again by the next start. One that does not come to its next step within ten seconds is let go where it is.
     ///
     /// A registry that does not answer is waited for, at the start as well as later. Beside the work the health of clusters is
-    /// watched that were updated, and channels and their gates are looked after.
+    /// watched that were updated, and channels and their gates are looked after. Where replicas share the work this one is known
+    /// to the others for as long as it runs.
     pub async fn run(self, stop: impl Future<Output = ()>) {
         let watcher = Watcher::new(Arc::clone(&self.reach), self.pace.claims.clone());
         let gatekeeper = Gatekeeper::new(Arc::clone(&self.reach), self.pace.claims.clone(), self.wake.clone());
-        tokio::select! {
-            biased;
-            () = self.work(stop) => {}
-            () = watcher.run() => {}
-            () = gatekeeper.run() => {}
-        }
+        let members = self.sharing.members.clone();
+        let work = async {
+            tokio::select! {
+                biased;
+                () = self.work(stop) => {}
+                () = watcher.run() => {}
+                () = gatekeeper.run() => {}
+            }
+        };
+        sharing::as_a_member(members, work).await;
     }
 
     /// The work itself.
     async fn work(mut self, stop: impl Future<Output = ()>) {
         let mut stop = std::pin::pin!(stop.fuse());
+        let mut others = self.sharing.members.as_ref().map(|members| members.subscribe());
         let mut feed = tokio::select! {
             biased;
             () = &mut stop => return,
@@ -202,7 +215,7 @@ impl Manager {
             self.dispatch();
             beside!(self, self.watch_settled());
             self.count();
-            match self.next_event(&mut stop, &mut feed).await {
+            match self.next_event(&mut stop, &mut feed, &mut others).await {
                 Event::Stop => return self.stop().await,
                 Event::Ended(ended) => beside!(self, self.ended(*ended)),
                 Event::Drifted(drifted) => beside!(self, self.drifted(&drifted)),
@@ -227,6 +240,7 @@ impl Manager {
                 Event::Moved => beside!(self, self.refresh()),
                 // Every turn of the loop asks whether a decision is due.
                 Event::Rules => {}
+                Event::Replicas => beside!(self, self.members_changed()),
                 Event::Time => beside!(self, self.tick()),
             }
         }
@@ -283,6 +297,7 @@ impl Manager {
         &mut self,
         stop: &mut (impl Future<Output = ()> + Unpin),
         feed: &mut BoxStream<'static, Result<Change, RegistryError>>,
+        others: &mut Option<watch::Receiver<View>>,
     ) -> Event {
         if let Some(ended) = self.finished.pop_front() {
             return Event::Ended(Box::new(ended));
@@ -296,7 +311,7 @@ impl Manager {
             .iter()
             .filter_map(|blocked| blocked.block.expires_at)
             .min();
-        let looks = [self.queue.next_due(now), refresh, expiry, self.waves.look];
+        let looks = [self.queue.next_due(now), refresh, expiry, self.waves.look, self.sharing.anew()];
         let due = looks.into_iter().flatten().min();
         let wait = due.map_or(Duration::from_secs(3_600), |due| {
             due.duration_since(now).try_into().unwrap_or_default()
@@ -311,6 +326,7 @@ impl Manager {
             },
             () = self.wake.0.notified() => Event::Moved,
             () = self.waves.rules_changed() => Event::Rules,
+            () = sharing::news(others) => Event::Replicas,
             Some(Ok(drifted)) = self.watches.next(), if !self.watches.is_empty() => Event::Drifted(drifted),
             () = self.reach.clock.sleep(wait) => Event::Time,
         }
@@ -321,7 +337,6 @@ impl Manager {
         let registry = Arc::clone(&self.reach.registry);
         let last = registry.last_change().await?;
         let feed = registry.watch(last).await?;
-        self.refresh_sources().await;
         let accounts = registry
             .list_accounts(&AccountFilter::default(), &PageRequest::all())
             .await?;
@@ -346,6 +361,8 @@ impl Manager {
                 cell.inputs = applied.remove(&id);
             }
         }
+        // After the entries: what other replicas brought was read from git before this.
+        self.refresh_sources().await;
         self.look_at_all().await;
         Ok(feed)
     }
@@ -379,12 +396,20 @@ impl Manager {
             cluster: Arc::clone(&cluster),
         };
         match self.cells.get_mut(&cluster.id) {
-            Some(cell) => cell.subject = subject,
+            Some(cell) => {
+                if cell.seen.entry(&cluster, &self.sharing) && self.sharing.members.is_some() {
+                    // What is remembered was another one's work before.
+                    cell.unwatch();
+                    cell.memory.manifests.forget();
+                }
+                cell.subject = subject;
+            }
             None => {
                 let (clock, ids) = (Arc::clone(&self.reach.clock), Arc::clone(&self.reach.ids));
                 let turns = Turns::new(self.pace.backoff, clock, ids, Arc::clone(&self.metrics));
                 let mut cell = Cell::new(subject, turns);
                 cell.drifted = self.pace.anew;
+                cell.seen.entry(&cluster, &self.sharing);
                 self.cells.insert(cluster.id.clone(), cell);
             }
         }
@@ -398,7 +423,12 @@ impl Manager {
     }
 
     async fn refresh_sources(&mut self) {
-        for (source, why) in self.reach.configuration.refresh().await {
+        self.sharing.reads();
+        let failed = self.reach.configuration.refresh().await;
+        if failed.is_empty() {
+            self.sharing.has_read();
+        }
+        for (source, why) in failed {
             // What is known goes on to count: a git server that is down holds up no cluster.
             self.metrics.source_failure();
             tracing::warn!(source, why, "a config source could not be brought up to date");
@@ -436,6 +466,10 @@ impl Manager {
                     continue;
                 }
             };
+            if let Some(version) = cell.version.as_ref().filter(|_| aim.cause() != Cause::Decommission) {
+                cell.seen.aims(&version.id());
+            }
+            cell.seen.waits = false;
             cell.last_run = Some(now);
             cell.standing = Standing::Running;
             cell.unwatch();
@@ -472,6 +506,7 @@ impl Manager {
         self.waves.touch();
         let Some(cell) = self.cells.get_mut(&id) else { return };
         cell.memory = ended.memory;
+        cell.seen.waits = ended.held;
         cell.inputs.clone_from(&cell.memory.inputs);
         let turns = cell.turns.clone();
         let stopped_by_block = matches!(ended.end, PassEnd::Stopped(Refusal::Blocked(_)));
@@ -508,7 +543,7 @@ impl Manager {
                         cell.waits_until = Some(Timestamp::MAX);
                         return;
                     }
-                    Refusal::LeaseLost | Refusal::ShuttingDown | Refusal::Unknown(_) => {
+                    Refusal::LeaseLost | Refusal::FencedOff(_) | Refusal::ShuttingDown | Refusal::Unknown(_) => {
                         cell.failures += 1;
                         let wait = self.pace.backoff.wait(cell.failures, &*self.reach.ids);
                         let until = now.saturating_add(wait).unwrap_or(Timestamp::MAX);

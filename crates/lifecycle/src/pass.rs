@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use kube_access::apply::{Conflicts, Policy};
 use kube_access::applyset::Threshold;
-use model::{Cluster, ClusterStatus, ClusterUpdate, ClusterVersion, LifecycleStatus, Problem, Progress, Update};
+use model::{Cluster, ClusterStatus, ClusterVersion, LifecycleStatus, Progress, Update};
 use ports::cloud::Cloud;
 use ports::config_source::CombinedVersion;
 use ports::{Clock, Fault, Ids, Ledger, Prometheus, Promote, Registry, RegistryError, WriteContext};
@@ -106,6 +106,20 @@ pub(crate) struct ClusterMemory {
     pub(crate) manifests: ManifestMemory,
     /// Digest of the entry that it was brought to last, if that is known.
     pub(crate) inputs: Option<String>,
+    /// The token of the claim that all this comes from, when replicas share the work.
+    pub(crate) token: Option<i64>,
+}
+
+impl ClusterMemory {
+    /// A pass begins under a claim with this token. All replicas own fields in one name, so that an object which another one
+    /// changed looks untouched: what is remembered counts only if nobody else had the cluster since, which is when the token is
+    /// the next one.
+    pub(crate) fn under(&mut self, token: i64) {
+        if self.token.is_none_or(|known| token > known.saturating_add(1)) {
+            self.manifests.forget();
+        }
+        self.token = Some(token);
+    }
 }
 
 /// How a pass ended.
@@ -182,13 +196,16 @@ impl Reach {
         let done = matches!(end, Ok(PassEnd::Done));
         if done && memory.manifests.objects != known {
             let id = &subject.cluster.id;
-            if let Err(error) = drift::remember(&*self.ledger, id, &memory.manifests.objects, &self.context()).await {
+            let context = guard.stamp(self.context());
+            if let Err(error) = drift::remember(&*self.ledger, id, &memory.manifests.objects, &context).await {
                 // Not remembering costs reads after a restart and no more.
                 tracing::warn!(%error, cluster = %subject.cluster.alias, "what was applied cannot be written down");
             }
         }
         match end {
             Ok(end) => end,
+            // The store knows better than this process who has the cluster.
+            Err(RegistryError::FenceLost { .. }) => PassEnd::Stopped(Refusal::LeaseLost),
             Err(error) => PassEnd::Failed(Failure::of("registry", "the registry does not answer", &error)),
         }
     }
@@ -226,7 +243,7 @@ impl Reach {
         if let Err(refusal) = guard.permit(Touches::Configuration).await {
             return Ok(PassEnd::Stopped(refusal));
         }
-        self.mark_begun(cluster, to).await?;
+        self.mark_begun(cluster, to, &guard.stamp(self.context())).await?;
         let journal = self.begin(cluster, self.begun(cluster, to, cause), guard).await?;
         self.note_baseline(cluster, to, cause, &outcome.desired).await?;
         let run = Run {
@@ -239,10 +256,10 @@ impl Reach {
         let finding = self.concerns(&run, cloud, memory).await?;
         let digest = inputs::digest(cluster);
         if finding == Finding::Done && memory.inputs.as_ref() != Some(&digest) {
-            inputs::remember(&*self.ledger, &cluster.id, &digest, &self.context()).await?;
+            inputs::remember(&*self.ledger, &cluster.id, &digest, &guard.stamp(self.context())).await?;
             memory.inputs = Some(digest);
         }
-        self.close(subject, to, finding, &journal).await
+        self.close(subject, to, finding, &journal, guard).await
     }
 
     /// What the history says of an update that begins.
@@ -271,13 +288,19 @@ impl Reach {
             journal.tell(Progress::Failing, &failure.title);
             journal.save().await?;
         }
-        self.failed(cluster, to, failure).await
+        self.failed(cluster, to, failure, guard).await
     }
 
     /// Ends a pass that failed before it had anything to write down.
-    async fn failed(&self, cluster: &Cluster, to: &str, failure: Failure) -> Result<PassEnd, RegistryError> {
+    async fn failed(
+        &self,
+        cluster: &Cluster,
+        to: &str,
+        failure: Failure,
+        guard: &Guard,
+    ) -> Result<PassEnd, RegistryError> {
         if !self.settings.dry_run {
-            self.report(cluster, to, &failure).await?;
+            self.report(cluster, to, &failure, &guard.stamp(self.context())).await?;
         }
         Ok(PassEnd::Failed(failure))
     }
@@ -286,7 +309,8 @@ impl Reach {
     async fn begin(&self, cluster: &Cluster, begun: Update, guard: &Guard) -> Result<Journal, RegistryError> {
         let id = format!("{}.{:08x}", cluster.alias, self.ids.next_u64() & 0xffff_ffff).parse()?;
         let (ledger, clock) = (Arc::clone(&self.ledger), Arc::clone(&self.clock));
-        let journal = Journal::open(&cluster.id, id, begun, ledger, clock, self.context()).await?;
+        let context = guard.stamp(self.context());
+        let journal = Journal::open(&cluster.id, id, begun, ledger, clock, context).await?;
         if guard.rules.history {
             journal.save().await?;
         }
@@ -320,7 +344,8 @@ impl Reach {
             };
         };
         let bucket = bucket(cluster);
-        let stacks = StackMemory::load(&cluster.id, Arc::clone(&self.ledger), self.context()).await?;
+        let context = guard.stamp(self.context());
+        let stacks = StackMemory::load(&cluster.id, Arc::clone(&self.ledger), context).await?;
         let stack_run = StackRun {
             cloud: &*cloud,
             guard,
@@ -371,11 +396,11 @@ impl Reach {
                     return Finding::Failed(trouble("manifests", "the cluster cannot be reached", &*error));
                 }
             };
-            let gate = WriteGate::new(guard.clone());
+            let gate = WriteGate::new(guard.clone(), &access);
             let run = ManifestRun {
                 access: access.gated(gate.clone()),
                 guard,
-                gate,
+                gate: Arc::clone(&gate),
                 journal,
                 clock: &*self.clock,
                 policy: self.settings.policy.clone(),
@@ -384,12 +409,13 @@ impl Reach {
                 tally: Tally {
                     cluster: cluster.id.clone(),
                     ledger: Arc::clone(&self.ledger),
-                    context: self.context(),
+                    context: guard.stamp(self.context()),
                 },
                 // What others built is adopted object by object; nothing of theirs is deleted before somebody says so.
                 adopted: need::keeps_all(cluster),
             };
             let (finding, applied) = manifests(&run, &outcome.desired, &mut memory.manifests).await;
+            gate.close().await;
             turns.metrics().written(applied.written);
             asks = applied.asks;
             finding
@@ -401,44 +427,11 @@ impl Reach {
                 hash: prune.hash(),
                 by: String::new(),
             };
-            consent::ask(&*self.ledger, &cluster.id, &wanted, &self.context()).await?;
+            consent::ask(&*self.ledger, &cluster.id, &wanted, &guard.stamp(self.context())).await?;
         } else if finding == Finding::Done {
-            consent::settle_prune(&*self.ledger, &cluster.id, &self.context()).await?;
+            consent::settle_prune(&*self.ledger, &cluster.id, &guard.stamp(self.context())).await?;
         }
         Ok(finding)
-    }
-
-    /// Tells the registry that an update runs, as the original does: `next_version`, before anything is done.
-    async fn mark_begun(&self, cluster: &Cluster, to: &str) -> Result<(), RegistryError> {
-        if cluster.status.next_version == to {
-            return Ok(());
-        }
-        let mut status = ClusterStatus {
-            next_version: to.to_owned(),
-            ..cluster.status.clone()
-        };
-        // Another version was under way and is overtaken: its problems are not those of this one.
-        if !cluster.status.next_version.is_empty() {
-            status.problems.clear();
-        }
-        self.write_status(cluster, status, None).await
-    }
-
-    pub(crate) async fn write_status(
-        &self,
-        cluster: &Cluster,
-        status: ClusterStatus,
-        lifecycle: Option<LifecycleStatus>,
-    ) -> Result<(), RegistryError> {
-        let update = ClusterUpdate {
-            status: Some(status),
-            lifecycle_status: lifecycle,
-            ..ClusterUpdate::default()
-        };
-        self.registry
-            .update_cluster(&cluster.id, update, &self.context())
-            .await
-            .map(drop)
     }
 
     /// Ends a pass: status and problems in the registry as the original reads them, the outcome in the history.
@@ -448,8 +441,9 @@ impl Reach {
         to: &str,
         finding: Finding,
         journal: &Journal,
+        guard: &Guard,
     ) -> Result<PassEnd, RegistryError> {
-        let cluster = &subject.cluster;
+        let (cluster, context) = (&subject.cluster, guard.stamp(self.context()));
         match finding {
             Finding::Done => {
                 // Before the cluster counts as updated: an update whose watch was lost would never be found healthy.
@@ -461,8 +455,8 @@ impl Reach {
                     next_version: String::new(),
                     problems: Vec::new(),
                 };
-                self.write_status(cluster, status, made.then_some(LifecycleStatus::Ready))
-                    .await?;
+                let ready = made.then_some(LifecycleStatus::Ready);
+                self.write_status(cluster, status, ready, &context).await?;
                 journal.finish(Progress::Done, "").await?;
                 Ok(PassEnd::Done)
             }
@@ -474,7 +468,7 @@ impl Reach {
             Finding::Failed(failure) => {
                 journal.tell(Progress::Failing, &failure.title);
                 journal.save().await?;
-                self.report(cluster, to, &failure).await?;
+                self.report(cluster, to, &failure, &context).await?;
                 Ok(PassEnd::Failed(failure))
             }
             Finding::Refused(refusal) => {
@@ -496,22 +490,6 @@ impl Reach {
         }
     }
 
-    /// Writes a failure as the problem of a cluster, with detail and instance, which the original leaves empty.
-    pub(crate) async fn report(&self, cluster: &Cluster, to: &str, failure: &Failure) -> Result<(), RegistryError> {
-        let problem = Problem {
-            detail: (failure.detail != failure.title).then(|| failure.detail.clone()),
-            instance: Some(failure.instance.clone()),
-            ..Problem::general(failure.title.clone())
-        };
-        let mut status = cluster.status.clone();
-        to.clone_into(&mut status.next_version);
-        status.add_problem(problem);
-        if status == cluster.status {
-            return Ok(());
-        }
-        self.write_status(cluster, status, None).await
-    }
-
     async fn decommission(&self, subject: &Subject, guard: &Guard, turns: &Turns) -> Result<PassEnd, RegistryError> {
         let cluster = &*subject.cluster;
         let now = self.clock.now();
@@ -530,11 +508,11 @@ impl Reach {
                     cluster.alias
                 );
                 let failure = Failure::told("decommission", title, Fault::User);
-                return self.failed(cluster, &cluster.status.next_version, failure).await;
+                return self.failed(cluster, &cluster.status.next_version, failure, guard).await;
             }
             Err(error) => {
                 let failure = trouble("cloud", "the account cannot be entered", &*error);
-                return self.failed(cluster, &cluster.status.next_version, failure).await;
+                return self.failed(cluster, &cluster.status.next_version, failure, guard).await;
             }
         };
         let begun = Update {
@@ -553,11 +531,12 @@ impl Reach {
             .await;
         if drained != Finding::Done {
             return self
-                .close(subject, &cluster.status.next_version, drained, &journal)
+                .close(subject, &cluster.status.next_version, drained, &journal, guard)
                 .await;
         }
         journal.save().await?;
-        let stacks = StackMemory::load(&cluster.id, Arc::clone(&self.ledger), self.context()).await?;
+        let context = guard.stamp(self.context());
+        let stacks = StackMemory::load(&cluster.id, Arc::clone(&self.ledger), context).await?;
         let bucket = bucket(cluster);
         let run = StackRun {
             cloud: &*cloud,
@@ -574,13 +553,17 @@ impl Reach {
                     last_version: cluster.status.current_version.clone(),
                     ..ClusterStatus::default()
                 };
-                self.write_status(cluster, status, Some(LifecycleStatus::Decommissioned))
-                    .await?;
-                consent::settle_decommission(&*self.ledger, &cluster.id, &self.context()).await?;
+                let down = Some(LifecycleStatus::Decommissioned);
+                let context = guard.stamp(self.context());
+                self.write_status(cluster, status, down, &context).await?;
+                consent::settle_decommission(&*self.ledger, &cluster.id, &context).await?;
                 journal.finish(Progress::Done, "").await?;
                 Ok(PassEnd::Done)
             }
-            other => self.close(subject, &cluster.status.next_version, other, &journal).await,
+            other => {
+                let next = &cluster.status.next_version;
+                self.close(subject, next, other, &journal, guard).await
+            }
         }
     }
 }
@@ -589,11 +572,12 @@ impl Reach {
     /// Lets the pods of a cluster leave before its nodes go.
     async fn drain(&self, cluster: &Cluster, guard: &Guard, journal: &Journal) -> Finding {
         let opened = self.connector.open(cluster).await;
-        let gate = WriteGate::for_nodes(guard.clone());
+        let gated = |access: Access| {
+            let gate = WriteGate::for_nodes(guard.clone(), &access);
+            access.gated(gate)
+        };
         let run = DrainRun {
-            access: opened
-                .map(|access| access.gated(gate))
-                .map_err(|error| error.to_string()),
+            access: opened.map(gated).map_err(|error| error.to_string()),
             alias: cluster.alias.as_str(),
             guard,
             journal,

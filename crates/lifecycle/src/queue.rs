@@ -55,6 +55,8 @@ pub struct Waiting {
     pub last_run: Option<Timestamp>,
     /// Whether a fast lane let it begin.
     pub urgent: bool,
+    /// The order among clusters that are equal otherwise, before that of their ids.
+    pub place: u64,
 }
 
 /// A cluster that is being worked on.
@@ -67,7 +69,7 @@ struct Running {
 }
 
 /// What decides who comes next; the least first.
-type Rank = (bool, bool, Timestamp, std::cmp::Reverse<Cause>, Option<Timestamp>);
+type Rank = (bool, bool, Timestamp, std::cmp::Reverse<Cause>, Option<Timestamp>, u64);
 
 /// The queue, with what is running.
 #[derive(Debug, Default)]
@@ -86,6 +88,7 @@ impl Queue {
                 known.failures = new.failures;
                 known.last_run = new.last_run;
                 known.urgent |= new.urgent;
+                known.place = new.place;
             }
             None => {
                 self.waiting.insert(cluster.clone(), new);
@@ -173,6 +176,7 @@ fn rank(waiting: &Waiting, failing: usize, now: Timestamp) -> Rank {
         since,
         std::cmp::Reverse(waiting.cause),
         waiting.last_run,
+        waiting.place,
     )
 }
 

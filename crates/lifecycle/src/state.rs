@@ -6,6 +6,7 @@ use ports::config_source::CombinedVersion;
 
 use crate::desired::Subject;
 use crate::guard::Generation;
+use crate::manager::Seen;
 use crate::need::Cause;
 use crate::pass::ClusterMemory;
 use crate::queue::{Queue, Waiting};
@@ -71,6 +72,8 @@ pub(crate) struct Cell {
     pub(crate) turns: Turns,
     /// Digest of the entry that it was brought to last, if that is known.
     pub(crate) inputs: Option<String>,
+    /// What other replicas did.
+    pub(crate) seen: Seen,
     /// Ends the watch for drift.
     pub(crate) watch: Option<AbortHandle>,
 }
@@ -91,6 +94,7 @@ impl Cell {
             memory: ClusterMemory::default(),
             turns,
             inputs: None,
+            seen: Seen::default(),
             watch: None,
         }
     }
@@ -129,6 +133,7 @@ impl Cell {
             failures: self.failures,
             last_run: self.last_run,
             urgent,
+            place: 0,
         };
         queue.put(&self.subject.cluster.id.clone(), waiting);
     }

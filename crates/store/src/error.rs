@@ -106,6 +106,8 @@ fn code_failure(code: &str) -> Failure {
     if code.len() == 5 {
         return match code {
             "40001" | "40P01" | "55P03" | "57014" => Failure::Busy,
+            // The server has become the standby of another one: a new connection finds the one that takes writes.
+            "25006" => Failure::Lost,
             _ if ["08", "53", "57", "58"].iter().any(|class| code.starts_with(class)) => Failure::Lost,
             _ => Failure::Broken,
         };
@@ -157,6 +159,8 @@ mod tests {
             ("2067", Failure::Broken),
             ("40P01", Failure::Busy),
             ("57P01", Failure::Lost),
+            ("25006", Failure::Lost),
+            ("25001", Failure::Broken),
             ("23505", Failure::Broken),
         ] {
             assert_eq!(code_failure(code), expected, "{code}");

@@ -27,30 +27,66 @@ const LISTEN_AGAIN: Duration = Duration::from_secs(1);
 /// Stands in place of a sequence number after the end of the store.
 const ENDED: i64 = i64::MAX;
 
-/// The highest sequence number known to be committed.
+/// How far the feed is known to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// The highest sequence number known to be committed.
+    sequence: i64,
+    /// How often the database turned out to know less than before: another server took over without the last writes, or a
+    /// backup was restored. Numbers of before then mean nothing any more.
+    set_back: u64,
+}
+
+/// The place that streams follow.
 #[derive(Debug, Clone)]
-pub(crate) struct Newest(Arc<watch::Sender<i64>>);
+pub(crate) struct Newest(Arc<watch::Sender<Place>>);
+
+/// Ends a stream whose numbers mean nothing any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the database has lost changes that it had told of; read everything anew")]
+struct SetBack;
 
 impl Newest {
     pub(crate) fn new(sequence: i64) -> Self {
-        Self(Arc::new(watch::Sender::new(sequence)))
+        Self(Arc::new(watch::Sender::new(Place { sequence, set_back: 0 })))
+    }
+
+    fn known(&self) -> Place {
+        *self.0.borrow()
     }
 
     /// Wakes the streams, if this number is news.
     pub(crate) fn raise(&self, sequence: i64) {
         self.0.send_if_modified(|known| {
-            let news = sequence > *known;
-            *known = sequence.max(*known);
+            let news = sequence > known.sequence;
+            known.sequence = sequence.max(known.sequence);
             news
+        });
+    }
+
+    /// Takes in a number that was read after `before` was known. One that is smaller means that the database was set back: the
+    /// streams end with an error, so that their readers read everything anew and miss nothing.
+    fn read(&self, sequence: i64, before: Place) {
+        if sequence >= before.sequence {
+            return self.raise(sequence);
+        }
+        self.0.send_if_modified(|known| {
+            let first = known.set_back == before.set_back && known.sequence != ENDED;
+            if first {
+                tracing::warn!(from = before.sequence, to = sequence, "the database was set back");
+                known.set_back += 1;
+                known.sequence = sequence;
+            }
+            first
         });
     }
 
     /// Ends the streams.
     pub(crate) fn end(&self) {
-        self.0.send_replace(ENDED);
+        self.0.send_modify(|known| known.sequence = ENDED);
     }
 
-    pub(crate) fn subscribe(&self) -> watch::Receiver<i64> {
+    pub(crate) fn subscribe(&self) -> watch::Receiver<Place> {
         self.0.subscribe()
     }
 }
@@ -61,7 +97,8 @@ pub(crate) type ReadChanges =
 
 struct Follower {
     read: ReadChanges,
-    newest: watch::Receiver<i64>,
+    newest: watch::Receiver<Place>,
+    set_back: u64,
     seen: i64,
     ahead: VecDeque<Change>,
     ended: bool,
@@ -70,11 +107,13 @@ struct Follower {
 /// A stream of all changes after a number, the present ones and each new one. It ends with its store, or after an error.
 pub(crate) fn follow(
     read: ReadChanges,
-    newest: watch::Receiver<i64>,
+    newest: watch::Receiver<Place>,
     after: i64,
 ) -> BoxStream<'static, Result<Change, RegistryError>> {
+    let set_back = newest.borrow().set_back;
     let start = Follower {
         read,
+        set_back,
         newest,
         seen: after,
         ahead: VecDeque::new(),
@@ -100,9 +139,15 @@ impl Follower {
                 return Some(Ok(change));
             }
             // Marked as seen before reading, so that a write between the two wakes the next wait.
-            let newest = *self.newest.borrow_and_update();
+            let Place {
+                sequence: newest,
+                set_back,
+            } = *self.newest.borrow_and_update();
             if newest == ENDED {
                 return None;
+            }
+            if set_back != self.set_back {
+                return Some(Err(RegistryError::Unavailable(Box::new(SetBack))));
             }
             if newest > self.seen {
                 match (self.read)(self.seen, READ_AHEAD).await {
@@ -139,9 +184,10 @@ pub(crate) async fn look_for_others(pool: Pool, clock: Arc<dyn Clock>, newest: N
 async fn poll(pool: &Pool, clock: &dyn Clock, newest: &Newest, pause: Duration) {
     while !pool.is_closed() {
         clock.sleep(pause).await;
+        let before = newest.known();
         // A failed look is repeated at the next turn; the readers of changes report the failure themselves.
         if let Ok(sequence) = read::last_change(pool).await {
-            newest.raise(sequence);
+            newest.read(sequence, before);
         }
     }
 }
@@ -151,7 +197,8 @@ async fn listen(postgres: &sqlx::PgPool, pool: &Pool, newest: &Newest) -> Result
     listener.listen("fleetwright_changes").await?;
     loop {
         // After each (re)connection: what was written in between has no notification.
-        newest.raise(read::last_change(pool).await?);
+        let before = newest.known();
+        newest.read(read::last_change(pool).await?, before);
         while let Some(notification) = listener.try_recv().await? {
             newest.raise(notification.payload().parse().unwrap_or(0));
         }

@@ -26,7 +26,7 @@ use crate::prometheus::HttpPrometheus;
 use crate::settings::Env;
 
 /// How long a replica that dies keeps the cluster that it works on from others.
-const TERM: Duration = Duration::from_secs(60);
+const TERM: Duration = Duration::from_secs(30);
 
 pub(super) async fn run(
     args: ServeRolesArgs,
@@ -86,14 +86,16 @@ pub(super) async fn run(
     });
     let policy = args.fleet_policy.filter(|_| manages);
     let policy = policy.map(|file| tokio::spawn(crate::fleet_policy::follow(file, book, SystemClock)));
-    serving.run().await;
+    let handing_over = async {
+        if let Some(managing) = managing {
+            // A panic of it has been told already.
+            let _ = managing.await;
+        }
+    };
+    serving.run_beside(handing_over).await;
     follows.abort();
     if let Some(policy) = policy {
         policy.abort();
-    }
-    if let Some(managing) = managing {
-        // A panic of it has been told already.
-        let _ = managing.await;
     }
     Ok(())
 }

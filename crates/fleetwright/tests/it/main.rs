@@ -23,6 +23,7 @@ mod processes;
 mod refusals;
 mod rehearsing;
 mod remote;
+mod replicas;
 mod server;
 mod shadowing;
 mod sim;

@@ -165,6 +165,11 @@ impl Registry {
         builtins().iter().chain(self.custom.values())
     }
 
+    /// Whether there are no custom resources.
+    pub(crate) fn is_builtin(&self) -> bool {
+        self.custom.is_empty()
+    }
+
     pub(crate) fn insert(&mut self, resource: Arc<Resource>) {
         self.custom.insert(resource.id.clone(), resource);
     }

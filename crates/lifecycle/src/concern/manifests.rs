@@ -36,6 +36,14 @@ pub(crate) struct ManifestMemory {
     plan: Option<(String, Arc<ApplyPlan>)>,
 }
 
+impl ManifestMemory {
+    /// Somebody else may have written since: what is there has to be read again. How much was pruned still counts.
+    pub(crate) fn forget(&mut self) {
+        self.objects = Memory::default();
+        self.plan = None;
+    }
+}
+
 /// What the work needs.
 pub(crate) struct ManifestRun<'a> {
     pub(crate) access: Access,

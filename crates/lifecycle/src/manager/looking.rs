@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use model::{Cluster, ClusterId, ClusterStatus, LifecycleStatus, Problem};
+use model::{Cluster, ClusterId, LifecycleStatus, Problem};
 use ports::blocks;
 use ports::config_source::CombinedVersion;
 
@@ -98,13 +98,13 @@ impl Manager {
                 if !known && !self.reach.settings.dry_run {
                     let cluster = Arc::clone(&cell.subject.cluster);
                     let failure = Failure::told(CONFIGURATION, why, ports::Fault::User);
-                    let next = cluster.status.next_version.clone();
-                    if let Err(error) = self.reach.report(&cluster, &next, &failure).await {
+                    if let Err(error) = self.reach.tell(&cluster.id, &failure).await {
                         tracing::warn!(%error, cluster = %cluster.alias, "a problem cannot be written");
                     }
                 }
                 return;
             }
+            Need::Update { to, .. } if self.reads_first(id, &to, now) => return,
             Need::Update { to, cause, .. } => (cause, Some((to.to_string(), version))),
             Need::Decommission => (Cause::Decommission, None),
         };
@@ -130,16 +130,19 @@ impl Manager {
         } else if cell.waits_until.is_some_and(|until| until > now) || self.queue.is_running(id) {
             return;
         }
-        cell.settle(Standing::Queued(cause.as_str().to_owned()), Some(target));
+        let (due, place, standing) = self.turn(id, cause, now);
+        let Some(cell) = self.cells.get_mut(id) else { return };
+        cell.settle(standing, Some(target));
         cell.version = wanted.and_then(|(_, version)| version);
-        cell.waits_until = None;
+        cell.waits_until = (due > now).then_some(due);
         let waiting = Waiting {
             account: cell.subject.cluster.infrastructure_account.to_string(),
             cause,
-            due: now,
+            due,
             failures: cell.failures,
             last_run: cell.last_run,
             urgent: self.waves.is_urgent(id),
+            place,
         };
         self.queue.put(id, waiting);
     }
@@ -171,9 +174,8 @@ impl Reach {
         if !some || cluster.lifecycle_status != LifecycleStatus::Ready || self.settings.dry_run {
             return;
         }
-        let mut status: ClusterStatus = cluster.status.clone();
-        status.problems.retain(|problem| !over(problem));
-        if let Err(error) = self.write_status(cluster, status, None).await {
+        let cleared = self.amend(&cluster.id, |status| status.problems.retain(|problem| !over(problem)));
+        if let Err(error) = cleared.await {
             tracing::warn!(%error, cluster = %cluster.alias, "a problem that is over cannot be taken away");
         }
     }

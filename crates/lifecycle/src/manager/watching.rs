@@ -29,7 +29,7 @@ impl Manager {
         let ids: Vec<ClusterId> = self
             .cells
             .iter()
-            .filter(|(_, cell)| settled(cell))
+            .filter(|(id, cell)| settled(cell) && self.is_first(id))
             .map(|(id, _)| id.clone())
             .collect();
         for id in ids {
@@ -137,7 +137,8 @@ impl Manager {
             self.read_blocks().await;
         }
         let due = self.refreshed.and_then(|at| at.saturating_add(self.pace.refresh).ok());
-        if due.is_none_or(|due| due <= now) {
+        let anew = self.sharing.anew().is_some_and(|due| due <= now);
+        if anew || due.is_none_or(|due| due <= now) {
             self.refresh().await;
         }
     }

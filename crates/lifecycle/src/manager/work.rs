@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use model::ClusterId;
-use ports::LeaseError;
+use model::{Cluster, ClusterId};
+use ports::registry::Detail;
+use ports::{LeaseError, RegistryError};
 use tracing::Instrument as _;
 
 use crate::claims::{Claims, Hold, lease_name};
@@ -35,6 +36,8 @@ pub(super) struct Work {
 pub(super) struct Ended {
     pub(super) cluster: ClusterId,
     pub(super) end: PassEnd,
+    /// Another replica has the cluster.
+    pub(super) held: bool,
     pub(super) memory: ClusterMemory,
 }
 
@@ -48,7 +51,7 @@ impl Work {
             update = tracing::field::Empty
         );
         let began = self.reach.clock.now();
-        let end = self.claimed().instrument(span.clone()).await;
+        let (end, held) = self.claimed().instrument(span.clone()).await;
         let spent = self.reach.clock.now().duration_since(began).unsigned_abs();
         let metrics = self.turns.metrics();
         metrics.pass(end.word(), spent);
@@ -59,17 +62,19 @@ impl Work {
         Ended {
             cluster,
             end,
+            held,
             memory: self.memory,
         }
     }
 
-    async fn claimed(&mut self) -> PassEnd {
+    /// The pass under a claim, and whether another replica has the cluster.
+    async fn claimed(&mut self) -> (PassEnd, bool) {
         let Some(claims) = self.claims.take() else {
-            return self.pass().await;
+            return (self.pass().await, false);
         };
         // A dry run writes nothing, not even a claim.
         if self.guard.dry_run {
-            return self.pass().await;
+            return (self.pass().await, false);
         }
         let cluster = &self.subject.cluster;
         let taken = match lease_name(&cluster.id) {
@@ -84,10 +89,18 @@ impl Work {
                     "cluster {} waits: replica {holder} works on it, until {until} unless it goes on",
                     cluster.alias
                 );
-                return PassEnd::Waits(expires_at, sentence);
+                return (PassEnd::Waits(expires_at, sentence), true);
             }
-            Err(error) => return PassEnd::Failed(Failure::of("lease", "the cluster cannot be claimed", &error)),
+            Err(error) => {
+                let failure = Failure::of("lease", "the cluster cannot be claimed", &error);
+                return (PassEnd::Failed(failure), false);
+            }
         };
+        if let Some(end) = self.anew().await {
+            hold.release().await;
+            return (end, false);
+        }
+        self.memory.under(hold.claimed().token);
         self.guard.hold = Some(Arc::clone(&hold));
         let (clock, watches) = (Arc::clone(&self.reach.clock), self.guard.rules.lease);
         let lost = async {
@@ -102,7 +115,32 @@ impl Work {
             () = lost => PassEnd::Stopped(Refusal::LeaseLost),
         };
         hold.release().await;
-        end
+        (end, false)
+    }
+
+    /// Reads the entry anew, now that nobody else may work on the cluster: what was chosen before may have been done by another
+    /// replica meanwhile, or something newer (V8).
+    async fn anew(&mut self) -> Option<PassEnd> {
+        if !self.guard.rules.anew {
+            return None;
+        }
+        let known = &self.subject.cluster;
+        let read = self.reach.registry.get_cluster(&known.id, Detail::Full).await;
+        let found = match read {
+            Ok(found) => found.object,
+            Err(RegistryError::NotFound { .. }) => return Some(PassEnd::Stopped(Refusal::Overtaken)),
+            Err(error) => return Some(PassEnd::Stopped(Refusal::Unknown(error.to_string()))),
+        };
+        let at = |cluster: &Cluster| {
+            let status = &cluster.status;
+            let versions = (status.current_version.clone(), status.next_version.clone());
+            (versions, cluster.lifecycle_status)
+        };
+        if at(&found) != at(known) {
+            return Some(PassEnd::Stopped(Refusal::Overtaken));
+        }
+        self.subject.cluster = Arc::new(found);
+        None
     }
 
     async fn pass(&mut self) -> PassEnd {
@@ -132,7 +170,7 @@ impl Work {
             return;
         }
         let sentence = "let go while a call was under way; the next pass looks what came of it";
-        let (cluster, context) = (&self.subject.cluster.id, self.reach.context());
+        let (cluster, context) = (&self.subject.cluster.id, self.guard.stamp(self.reach.context()));
         let said = crate::journal::interrupted(&*self.reach.ledger, cluster, sentence, &context).await;
         if let Err(error) = said {
             tracing::warn!(%error, "the history cannot be written");

@@ -20,6 +20,7 @@ fn waiting(account: &str, cause: Cause, due: i64) -> Waiting {
         failures: 0,
         last_run: None,
         urgent: false,
+        place: 0,
     }
 }
 

@@ -24,6 +24,7 @@ use ports::{Clock, Lease, LeaseError, LeaseName, Leases, Ledger, Registry, Regis
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use store::MemoryRegistry;
+use tokio::sync::watch;
 
 use crate::source::TestSource;
 
@@ -31,24 +32,57 @@ type Result<T> = std::result::Result<T, RegistryError>;
 
 /// Chance that is shared by everything that one manager calls.
 #[derive(Clone)]
-pub(crate) struct Chance(Arc<Mutex<(StdRng, u32)>>);
+pub(crate) struct Chance {
+    drawn: Arc<Mutex<(StdRng, u32)>>,
+    /// Whether nothing answers at all; feeds end when that begins.
+    away: watch::Sender<bool>,
+}
 
 impl Chance {
     pub(crate) fn new(seed: u64, per_mille: u32) -> Self {
-        Self(Arc::new(Mutex::new((StdRng::seed_from_u64(seed), per_mille))))
+        Self {
+            drawn: Arc::new(Mutex::new((StdRng::seed_from_u64(seed), per_mille))),
+            away: watch::Sender::new(false),
+        }
     }
 
     /// No more faults.
     pub(crate) fn heal(&self) {
-        self.0.lock().unwrap().1 = 0;
+        self.drawn.lock().unwrap().1 = 0;
+        self.away(false);
+    }
+
+    /// The store goes down, as it does when another server takes its place; or it is back.
+    pub(crate) fn away(&self, away: bool) {
+        self.away.send_replace(away);
     }
 
     pub(crate) fn strikes(&self) -> bool {
-        let mut chance = self.0.lock().unwrap();
+        let mut chance = self.drawn.lock().unwrap();
         let (random, per_mille) = &mut *chance;
-        random.random_range(0..1_000) < *per_mille
+        random.random_range(0..1_000) < *per_mille || *self.away.borrow()
+    }
+
+    /// Returns when the store goes down.
+    async fn lost(&self) {
+        let mut away = self.away.subscribe();
+        // The sender lives as long as this chance.
+        let _ = away.wait_for(|away| *away).await;
     }
 }
+
+/// A write that was done, and by whom.
+pub(crate) struct Written<'a> {
+    pub(crate) line: &'a str,
+    pub(crate) cluster: Option<&'a ClusterId>,
+    /// The versions that a status names, now and next.
+    pub(crate) versions: Option<(&'a str, &'a str)>,
+    /// The token of a claim.
+    pub(crate) token: Option<i64>,
+}
+
+/// Hears of each write that was done.
+pub(crate) type OnWritten = Arc<dyn Fn(&Written<'_>) + Send + Sync>;
 
 /// Whether the caller lives on, and if not, whether its write is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +100,7 @@ pub(crate) struct FaultyRegistry {
     inner: Arc<MemoryRegistry>,
     chance: Chance,
     on_write: OnWrite,
+    on_written: Option<OnWritten>,
     /// How long news take to this manager. Two managers that are told at one moment would wake in an order that the runtime
     /// draws by itself.
     news: (Arc<dyn Clock>, Duration),
@@ -90,7 +125,22 @@ impl FaultyRegistry {
             inner,
             chance,
             on_write,
+            on_written: None,
             news,
+        }
+    }
+
+    /// The same, with this listener to what was done.
+    pub(crate) fn telling(self, on_written: OnWritten) -> Self {
+        Self {
+            on_written: Some(on_written),
+            ..self
+        }
+    }
+
+    fn tell(&self, written: &Written<'_>, done: bool) {
+        if let Some(on_written) = self.on_written.as_ref().filter(|_| done) {
+            on_written(written);
         }
     }
 
@@ -130,8 +180,16 @@ macro_rules! delegate {
 
             async fn update_cluster(&self, id: &ClusterId, update: ClusterUpdate, context: &WriteContext) -> Result<Versioned<Cluster>> {
                 let body = serde_json::to_string(&update).unwrap();
-                let work = self.call(self.inner.update_cluster(id, update, context));
-                self.write(&format!("registry {id}"), &body, work).await
+                let line = format!("registry {id}");
+                let status = update.status.clone();
+                let work = self.call(async {
+                    let done = self.inner.update_cluster(id, update, context).await;
+                    let versions = status.as_ref().map(|s| (s.current_version.as_str(), s.next_version.as_str()));
+                    let written = Written { line: &line, cluster: Some(id), versions, token: None };
+                    self.tell(&written, done.is_ok());
+                    done
+                });
+                self.write(&line, &body, work).await
             }
 
             async fn watch(&self, after: i64) -> Result<BoxStream<'static, Result<Change>>> {
@@ -144,7 +202,9 @@ macro_rules! delegate {
                         change
                     }
                 };
-                Ok(feed.then(later).boxed())
+                let chance = self.chance.clone();
+                let lost = async move { chance.lost().await };
+                Ok(feed.take_until(lost).then(later).boxed())
             }
         }
     };
@@ -178,8 +238,18 @@ delegate! {
 impl Ledger for FaultyRegistry {
     async fn put_entry(&self, draft: EntryDraft, context: &WriteContext) -> Result<Entry> {
         let line = format!("ledger {}/{}", draft.kind, draft.id);
-        let body = draft.body.to_string();
-        let work = self.call(self.inner.put_entry(draft, context));
+        let (body, cluster) = (draft.body.to_string(), draft.cluster.clone());
+        let work = self.call(async {
+            let done = self.inner.put_entry(draft, context).await;
+            let written = Written {
+                line: &line,
+                cluster: cluster.as_ref(),
+                versions: None,
+                token: None,
+            };
+            self.tell(&written, done.is_ok());
+            done
+        });
         self.write(&line, &body, work).await
     }
 
@@ -195,8 +265,20 @@ impl Ledger for FaultyRegistry {
 #[async_trait]
 impl Leases for FaultyRegistry {
     async fn claim(&self, name: &LeaseName, holder: &str, ttl: Duration) -> std::result::Result<Lease, LeaseError> {
-        let work = self.lease(self.inner.claim(name, holder, ttl));
-        self.write(&format!("claim {name}"), "", work).await
+        let line = format!("claim {name}");
+        let work = self.lease(async {
+            let done = self.inner.claim(name, holder, ttl).await;
+            let cluster = name.as_str().strip_prefix("lifecycle/").and_then(|id| id.parse().ok());
+            let written = Written {
+                line: &line,
+                cluster: cluster.as_ref(),
+                versions: None,
+                token: done.as_ref().ok().map(|lease| lease.token),
+            };
+            self.tell(&written, done.is_ok());
+            done
+        });
+        self.write(&line, "", work).await
     }
 
     async fn renew(&self, lease: &Lease, ttl: Duration) -> std::result::Result<Lease, LeaseError> {

@@ -19,7 +19,8 @@ use lifecycle::guard::Rules;
 use ports::Clock;
 
 use crate::clouds::clouded;
-use eye::{Fate, Seen};
+use crate::life::Fate;
+use eye::Seen;
 use fleet::{CALM, Fleet};
 
 const CLUSTERS: [&str; 2] = ["kube-1", "kube-2"];

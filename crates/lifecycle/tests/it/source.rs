@@ -45,6 +45,11 @@ impl TestSource {
         }
     }
 
+    /// Where all channels stand.
+    pub(crate) fn heads(&self) -> BTreeMap<String, String> {
+        self.state.lock().unwrap().channels.clone()
+    }
+
     /// Moves a channel to a tree.
     pub(crate) fn commit(&self, channel: &str, tree: ConfigTree) {
         let mut state = self.state.lock().unwrap();

@@ -4,6 +4,7 @@
 mod behaviour;
 mod blocks;
 mod crash;
+mod failover;
 mod leases;
 mod opening;
 

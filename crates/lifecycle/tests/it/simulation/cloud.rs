@@ -8,7 +8,8 @@ use cloud_sim::CloudSim;
 use jiff::Timestamp;
 use ports::cloud::*;
 
-use super::eye::{Eye, Fate};
+use super::eye::Eye;
+use crate::life::Fate;
 
 /// The cloud of a cluster as one manager reaches it.
 pub(super) struct SeenCloud {

@@ -2,22 +2,18 @@
 //! writes is seen.
 
 use std::collections::BTreeMap;
-use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
-use std::task::{Context as TaskContext, Poll, Waker};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use cloud_sim::{CallFault, CallRule, CloudSim, FaultPlan as CloudFaults, WorldOptions};
-use http::{Method, Request, Response};
 use jiff::Timestamp;
 use kube_access::applyset::Threshold;
-use kube_access::{Access, Body, Context};
+use kube_access::{Access, Context};
 use kube_sim::{ApiServer, FaultPlan, FaultyApi};
 use lifecycle::connect::{CloudSource, Connector, FactSource, Trouble};
 use lifecycle::guard::Rules;
-use lifecycle::{Claims, Configuration, Manager, Pace, Policies, Reach, Settings, Wake};
+use lifecycle::{Claims, Configuration, Manager, Pace, Policies, Reach, Settings};
 use model::Cluster;
 use plan::policy::FleetPolicy;
 use ports::cloud::{Cloud, StackRequest, StackTemplate, Stacks};
@@ -28,11 +24,12 @@ use render::Facts;
 use store::MemoryRegistry;
 
 use super::cloud::SeenCloud;
-use super::eye::{Eye, Fate, holder};
+use super::eye::{Eye, holder};
 use super::{CLUSTERS, FEW, SECRET, TROUBLE};
 use crate::bench::{cluster, context};
 use crate::clouds::one_subnet;
 use crate::faulty::{Chance, End, FaultyRegistry, FaultySource, lost};
+use crate::life::{Fate, Life, SeenApi};
 use crate::source::TestSource;
 
 /// Health is watched for so short a time that a life of some minutes sees all of it.
@@ -53,92 +50,6 @@ pub(super) struct Fleet {
     seed: u64,
     rules: Rules,
     replicas: bool,
-}
-
-/// A manager at work.
-pub(super) struct Life {
-    pub(super) actor: u64,
-    pub(super) wake: Wake,
-    task: tokio::task::JoinHandle<()>,
-    pause: Pause,
-}
-
-impl Life {
-    /// It is gone, wherever it was, and with it what it knew.
-    pub(super) async fn end(self) {
-        self.task.abort();
-        let _ = self.task.await;
-    }
-
-    /// It stands still, with its connections open, or goes on.
-    pub(super) fn pause(&self, still: bool) {
-        self.pause.set(still);
-    }
-}
-
-/// A process that can be made to stand still, as a machine does that is out of memory or moved to another host.
-#[derive(Clone, Default)]
-struct Pause {
-    still: Arc<AtomicBool>,
-    waker: Arc<Mutex<Option<Waker>>>,
-}
-
-impl Pause {
-    fn set(&self, still: bool) {
-        self.still.store(still, Ordering::SeqCst);
-        if let (false, Some(waker)) = (still, self.waker.lock().unwrap().take()) {
-            waker.wake();
-        }
-    }
-
-    fn over(self, work: impl Future<Output = ()> + Send) -> impl Future<Output = ()> + Send {
-        let mut work = Box::pin(work);
-        std::future::poll_fn(move |context: &mut TaskContext<'_>| {
-            if self.still.load(Ordering::SeqCst) {
-                *self.waker.lock().unwrap() = Some(context.waker().clone());
-                return Poll::Pending;
-            }
-            Pin::new(&mut work).poll(context)
-        })
-    }
-}
-
-/// A way to a cluster's API on which every write is seen.
-#[derive(Clone)]
-struct SeenApi {
-    inner: FaultyApi<ApiServer>,
-    eye: Arc<Eye>,
-    actor: u64,
-    alias: String,
-}
-
-impl tower::Service<Request<Body>> for SeenApi {
-    type Response = Response<kube_sim::FaultyBody<kube_sim::ReplyBody>>;
-    type Error = Box<dyn std::error::Error + Send + Sync>;
-    type Future = futures::future::BoxFuture<'static, Result<Self::Response, Self::Error>>;
-
-    fn poll_ready(&mut self, context: &mut TaskContext<'_>) -> Poll<Result<(), Self::Error>> {
-        tower::Service::<Request<Body>>::poll_ready(&mut self.inner, context)
-    }
-
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let dry = request.uri().query().is_some_and(|query| query.contains("dryRun=All"));
-        if *request.method() == Method::GET || dry {
-            return self.inner.call(request);
-        }
-        let line = format!("{} {}", request.method(), request.uri().path());
-        match self.eye.write(self.actor, &self.alias, &line) {
-            Fate::Go => self.inner.call(request),
-            Fate::Before => Box::pin(std::future::pending()),
-            Fate::After => {
-                let done = self.inner.call(request);
-                Box::pin(async move {
-                    drop(done.await);
-                    std::future::pending().await
-                })
-            }
-        }
-    }
 }
 
 /// How one manager reaches clusters, clouds and facts.
@@ -274,14 +185,7 @@ impl Fleet {
     pub(super) fn start(&self, actor: u64) -> Life {
         let (manager, _) = self.manager(actor);
         let wake = manager.wake();
-        let pause = Pause::default();
-        let task = tokio::spawn(pause.clone().over(manager.run(std::future::pending())));
-        Life {
-            actor,
-            wake,
-            task,
-            pause,
-        }
+        Life::begin(actor, wake, manager.run(std::future::pending()))
     }
 
     pub(super) fn manager(&self, actor: u64) -> (Manager, Arc<FaultyRegistry>) {
@@ -301,11 +205,11 @@ impl Fleet {
         let access = self.apis.iter().zip(0_u64..).map(|((alias, api), n)| {
             let ids = Arc::new(SeededIds::new(self.seed ^ (n + 1_000) ^ (actor << 24)));
             let context = Context::new(alias, self.clock.clone(), ids);
+            let (eye, of) = (Arc::clone(&self.eye), alias.clone());
             let seen = SeenApi {
                 inner: api.clone(),
-                eye: Arc::clone(&self.eye),
-                actor,
-                alias: alias.clone(),
+                on_call: Arc::new(move |line| eye.write(actor, &of, line)),
+                wire: false,
             };
             (alias.clone(), Access::from_service(context, seen))
         });

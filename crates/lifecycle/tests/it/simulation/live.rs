@@ -12,10 +12,11 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use sha2::{Digest, Sha256};
 
-use super::eye::{Fate, Seen};
-use super::fleet::{Fleet, Life, STORM, TERM};
+use super::eye::Seen;
+use super::fleet::{Fleet, STORM, TERM};
 use super::{CLUSTERS, SECRET, TROUBLE, numbered};
 use crate::bench::{cluster, context};
+use crate::life::{Fate, Life};
 use crate::spy::Spy;
 
 /// A seed as it lives.
