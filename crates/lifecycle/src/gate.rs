@@ -19,24 +19,21 @@ pub(crate) struct WriteGate {
 }
 
 impl WriteGate {
-    pub(crate) fn new(guard: Guard) -> Arc<Self> {
-        Self::touching(guard, Touches::Configuration)
+    /// The gate in front of the cluster that `access` reaches.
+    pub(crate) fn new(guard: Guard, access: &Access) -> Arc<Self> {
+        Self::touching(guard, access, Touches::Configuration)
     }
 
     /// In front of writes that take nodes and pods away: a block of nodes alone stops them too.
-    pub(crate) fn for_nodes(guard: Guard) -> Arc<Self> {
-        Self::touching(guard, Touches::Nodes)
+    pub(crate) fn for_nodes(guard: Guard, access: &Access) -> Arc<Self> {
+        Self::touching(guard, access, Touches::Nodes)
     }
 
-    fn touching(guard: Guard, touches: Touches) -> Arc<Self> {
-        Arc::new(Self {
-            guard,
-            touches,
-    /// The gate in front of the cluster that `access` reaches.
-    pub(crate) fn new(guard: Guard, access: &Access) -> Arc<Self> {
+    fn touching(guard: Guard, access: &Access, touches: Touches) -> Arc<Self> {
         let fence = guard.fence(access.clone());
         Arc::new(Self {
             guard,
+            touches,
             fence,
             refused: Mutex::new(None),
         })

@@ -20,7 +20,7 @@ use jiff::Timestamp;
 use model::{AccountLifecycle, Cluster, ClusterId, InfrastructureAccount};
 use ports::RegistryError;
 use ports::blocks::{self, Blocked};
-use ports::registry::{AccountFilter, Change, ClusterFilter, Detail, ObjectKind, PageRequest};
+use ports::registry::{AccountFilter, Change, ClusterFilter, Detail, PageRequest};
 use tokio::sync::{Notify, watch};
 
 use crate::backoff::Backoff;
@@ -311,7 +311,13 @@ impl Manager {
             .iter()
             .filter_map(|blocked| blocked.block.expires_at)
             .min();
-        let looks = [self.queue.next_due(now), refresh, expiry, self.waves.look, self.sharing.anew()];
+        let looks = [
+            self.queue.next_due(now),
+            refresh,
+            expiry,
+            self.waves.look,
+            self.sharing.anew(),
+        ];
         let due = looks.into_iter().flatten().min();
         let wait = due.map_or(Duration::from_secs(3_600), |due| {
             due.duration_since(now).try_into().unwrap_or_default()
@@ -557,42 +563,6 @@ impl Manager {
         }
         // The pass wrote to the registry: what it wrote decides what is needed next.
         self.read(&id).await;
-    }
-
-    /// Reads one cluster and looks at it.
-    async fn read(&mut self, id: &ClusterId) {
-        match self.reach.registry.get_cluster(id, Detail::Full).await {
-            Ok(found) => {
-                self.know(Arc::new(found.object));
-                self.look(id, &mut BTreeMap::new()).await;
-            }
-            Err(RegistryError::NotFound { .. }) => {
-                if let Some(cell) = self.cells.remove(id) {
-                    cell.generation.advance();
-                }
-                self.waves.forget(id);
-                self.queue.drop(id);
-            }
-            Err(error) => {
-                tracing::warn!(%error, cluster = %id, "a cluster cannot be read");
-            }
-        }
-    }
-
-    async fn changed(&mut self, change: &Change) {
-        match change.kind {
-            ObjectKind::Cluster => {
-                if let Ok(id) = change.id.parse() {
-                    self.read(&id).await;
-                }
-            }
-            ObjectKind::Entry if change.id.starts_with("block/") => self.read_blocks().await,
-            ObjectKind::Entry if change.id.starts_with("decommission/") || change.id.starts_with("prune-consent/") => {
-                self.agreed(change).await;
-            }
-            ObjectKind::Entry => self.waves_changed(change).await,
-            ObjectKind::InfrastructureAccount => self.refresh().await,
-        }
     }
 }
 

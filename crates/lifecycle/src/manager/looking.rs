@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use model::{Cluster, ClusterId, LifecycleStatus, Problem};
-use ports::blocks;
 use ports::config_source::CombinedVersion;
+use ports::registry::{Change, Detail, ObjectKind};
+use ports::{RegistryError, blocks};
 
 use super::Manager;
 use crate::concern::Failure;
@@ -162,6 +163,42 @@ impl Manager {
             cell.generation.advance();
             cell.failures = 0;
             cell.waits_until = None;
+        }
+    }
+
+    /// Reads one cluster and looks at it.
+    pub(super) async fn read(&mut self, id: &ClusterId) {
+        match self.reach.registry.get_cluster(id, Detail::Full).await {
+            Ok(found) => {
+                self.know(Arc::new(found.object));
+                self.look(id, &mut BTreeMap::new()).await;
+            }
+            Err(RegistryError::NotFound { .. }) => {
+                if let Some(cell) = self.cells.remove(id) {
+                    cell.generation.advance();
+                }
+                self.waves.forget(id);
+                self.queue.drop(id);
+            }
+            Err(error) => {
+                tracing::warn!(%error, cluster = %id, "a cluster cannot be read");
+            }
+        }
+    }
+
+    pub(super) async fn changed(&mut self, change: &Change) {
+        match change.kind {
+            ObjectKind::Cluster => {
+                if let Ok(id) = change.id.parse() {
+                    self.read(&id).await;
+                }
+            }
+            ObjectKind::Entry if change.id.starts_with("block/") => self.read_blocks().await,
+            ObjectKind::Entry if change.id.starts_with("decommission/") || change.id.starts_with("prune-consent/") => {
+                self.agreed(change).await;
+            }
+            ObjectKind::Entry => self.waves_changed(change).await,
+            ObjectKind::InfrastructureAccount => self.refresh().await,
         }
     }
 }
