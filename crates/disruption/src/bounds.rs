@@ -6,7 +6,9 @@
 //! siblings that move meanwhile, and by the pace of its node. A sibling that moves keeps it for at most one *span*: the
 //! sibling's grace period with headroom, the time until its replacement is ready, and the ready siblings' minimum
 //! lifetime. Siblings on `k` nodes that go move once each, since replacements land on nodes that stay; so they keep the pod
-//! for at most `k` spans in all, however these fall. The other `n - 1` pods of the node take at most as many
+//! for at most `k` spans in all, however these fall. A sibling whose volume is in a zone where no node stays finds none for
+//! its replacement, as on the spot market, where no new node comes first: its span has the lifetime that siblings which
+//! are not ready need. The other `n - 1` pods of the node take at most as many
 //! intervals. An executor that looks once per poll interval can miss each free moment between two such times once. The
 //! pod is thus told to go by `base + k spans + (n - 1) intervals + (k + n) polls`, and gone after its own grace period.
 
@@ -213,15 +215,18 @@ fn pod_bound(
     force::each_clock(scene, node, mark, slot, entry, |_, _, from, required| {
         base = base.max(after(from, required));
     });
-    let (moves, slowest_sibling) = moving_siblings(scene, slot, entry, &mut base);
+    let Moving { moves, grace, homeless } = moving_siblings(scene, slot, entry, &mut base);
     let assumed = policy.assumptions.replacement_at_most;
-    let span = [
-        policy.termination_headroom,
-        assumed,
-        policy.min_healthy_sibling_lifetime,
-    ]
-    .into_iter()
-    .fold(slowest_sibling, sum);
+    let lifetime = if homeless {
+        policy
+            .min_healthy_sibling_lifetime
+            .max(policy.min_unhealthy_sibling_lifetime)
+    } else {
+        policy.min_healthy_sibling_lifetime
+    };
+    let span = [policy.termination_headroom, assumed, lifetime]
+        .into_iter()
+        .fold(grace, sum);
     let delays = [
         times(span, moves),
         times(policy.force_interval, pods.saturating_sub(1)),
@@ -231,19 +236,29 @@ fn pod_bound(
     (ends(told), u32::try_from(moves).unwrap_or(u32::MAX))
 }
 
+/// What keeps a pod by moving before it does.
+struct Moving {
+    /// Siblings that may move.
+    moves: usize,
+    /// The longest grace period among them.
+    grace: GoDuration,
+    /// One of them finds no node for its replacement.
+    homeless: bool,
+}
+
 /// Counts the siblings that may move before the pod does, and moves `base` behind what siblings that stay may ask for.
-/// Returns the longest grace period among them, too.
-fn moving_siblings(scene: &Scene<'_>, slot: PodSlot, entry: &PodEntry, base: &mut Timestamp) -> (usize, GoDuration) {
+fn moving_siblings(scene: &Scene<'_>, slot: PodSlot, entry: &PodEntry, base: &mut Timestamp) -> Moving {
     let policy = scene.policy;
     let longer = policy
         .min_healthy_sibling_lifetime
         .max(policy.min_unhealthy_sibling_lifetime);
-    let (mut moves, mut grace) = (0, entry.pod.grace);
+    let (mut moves, mut grace, mut homeless) = (0, entry.pod.grace, false);
     siblings::each(scene.view, slot, entry, |_, sibling| {
         let node = sibling.node.as_ref().and_then(|name| scene.view.node(name));
         let goes = node.is_some_and(|node| node.mark.is_some() || node.outdated.is_some());
         if sibling.terminating.is_some() || (goes && !sibling.stays()) {
             moves += 1;
+            homeless |= !has_place(scene.view, sibling);
         }
         grace = grace.max(sibling.grace);
         grace = grace.max(sibling.terminating.map_or(GoDuration::ZERO, |t| t.grace));
@@ -274,7 +289,14 @@ fn moving_siblings(scene: &Scene<'_>, slot: PodSlot, entry: &PodEntry, base: &mu
         let present = scene.view.set_members(&entry.pod).len();
         moves += usize::try_from(*wanted).unwrap_or(usize::MAX).saturating_sub(present);
     }
-    (moves, grace)
+    Moving { moves, grace, homeless }
+}
+
+/// Whether a node that stays is in a zone of the pod's volumes.
+fn has_place(view: &ClusterView, pod: &PodState) -> bool {
+    let stays = |node: &NodeState| node.ready && !node.cordoned && node.mark.is_none() && node.outdated.is_none();
+    let near = |node: &NodeState| node.zone.as_ref().is_some_and(|zone| pod.volume_zones.contains(zone));
+    pod.volume_zones.is_empty() || view.nodes().any(|node| stays(node) && near(node))
 }
 
 /// Whether nothing can ever protect the pod: the first look at it ends its stay.

@@ -214,8 +214,8 @@ pub fn decide_pool(view: &ClusterView, policy: &Policy, limits: &PoolLimits, now
         decision.waits.push(halt);
         return decision;
     }
-    if pool.capacity(&mut decision) {
-        pool.begin(&mut decision);
+    if let Some(spare) = pool.capacity(&mut decision) {
+        pool.begin(spare, &mut decision);
     }
     decision
 }
@@ -224,8 +224,25 @@ fn names<'a>(nodes: impl IntoIterator<Item = &'a &'a NodeState>) -> Vec<NodeName
     nodes.into_iter().map(|node| node.name.clone()).collect()
 }
 
+/// The machine of the node goes away whatever anybody does.
+fn ends(node: &NodeState) -> bool {
+    node.mark.as_ref().is_some_and(|mark| mark.machine_ends.is_some())
+}
+
 fn count(n: usize) -> u32 {
     u32::try_from(n).unwrap_or(u32::MAX)
+}
+
+/// What is left to give while nodes are chosen.
+struct Turns {
+    /// Nodes that may still begin.
+    free: u32,
+    /// Of these, nodes that are missed while they go.
+    spare: u32,
+    /// Sets with a member on a node that goes.
+    sets: BTreeSet<(Box<str>, Box<str>)>,
+    /// A node waits because too few would stay.
+    short: bool,
 }
 
 /// A pool's nodes sorted by what they are to the rollout.
@@ -240,6 +257,8 @@ struct Pool<'a> {
     current: Vec<&'a NodeState>,
     quarantined: u32,
     ready: u32,
+    /// Ready nodes that are not on their way out, whose machines do not end by themselves either.
+    staying: u32,
 }
 
 impl<'a> Pool<'a> {
@@ -264,12 +283,16 @@ impl<'a> Pool<'a> {
             current: all.iter().copied().filter(|node| node.outdated.is_none()).collect(),
             quarantined: count(all.iter().copied().filter(given_up).count()),
             ready: count(all.iter().filter(|node| node.ready).count()),
+            staying: count(
+                all.iter()
+                    .filter(|node| node.ready && !node.is_draining() && !ends(node))
+                    .count(),
+            ),
         }
     }
 
     /// Old nodes with pods that still have to move. One that ends anyway holds nobody back.
     fn not_drained(&self) -> u32 {
-        let ends = |node: &&&NodeState| node.mark.as_ref().is_some_and(|mark| mark.machine_ends.is_some());
         let drained = |node: &&&NodeState| node.is_draining() && self.view.pods_on(&node.name).all(PodState::stays);
         count(
             self.outdated
@@ -298,34 +321,47 @@ impl<'a> Pool<'a> {
         })
     }
 
-    /// Brings the new nodes that must be there first; true when they are.
-    fn capacity(&self, decision: &mut PoolDecision) -> bool {
+    /// Brings the new nodes that must be there first. When they are, it says how many ready nodes may begin so that as many
+    /// stay as the pool had: a limit of its own beside those in flight, since the new ones may be fewer than these.
+    fn capacity(&self, decision: &mut PoolDecision) -> Option<u32> {
         if self.limits.spot || !self.on(Rule::CapacityFirst) {
-            return true;
+            return Some(u32::MAX);
         }
         if self.ready.saturating_add(self.limits.lost) < self.limits.desired {
             let (ready, desired) = (self.ready, self.limits.desired);
             decision.waits.push(PoolWait::NodesNotReady { ready, desired });
-            return false;
+            return None;
         }
+        let spare = self.staying.saturating_sub(self.limits.size);
         if self.outdated.iter().all(|node| !node.replace_first) {
-            return true;
+            return Some(spare);
         }
         let wanted = self.limits.size.min(self.limits.surge);
         let usable = self.current.iter().filter(|node| node.ready && !node.cordoned).count();
         let gap = wanted.saturating_sub(count(usable));
         let room = self.limits.most.saturating_sub(self.limits.desired);
-        decision.add.extend((0..gap.min(room)).map(|_| NewNode { zone: None }));
-        if gap > 0 && room == 0 {
-            let (ready, desired) = (count(usable), wanted);
-            decision.waits.push(PoolWait::NodesNotReady { ready, desired });
+        if gap == 0 {
+            if spare == 0 && self.going.is_empty() && room > 0 && self.outdated.iter().all(|node| self.takes_room(node))
+            {
+                // Nothing else would ever make room for the first one.
+                decision.add.push(NewNode { zone: None });
+            }
+            return Some(spare);
         }
-        gap == 0
+        decision.add.extend((0..gap.min(room)).map(|_| NewNode { zone: None }));
+        // A pool that may not grow further, because its definition changed while it had as many nodes as allowed, has to
+        // end old nodes to get new ones.
+        (room == 0).then_some(spare)
+    }
+
+    /// The pool has one ready node less while this one goes: it is there now, and is to be replaced first.
+    fn takes_room(&self, node: &NodeState) -> bool {
+        node.ready && node.replace_first && !ends(node)
     }
 
     /// Chooses the nodes whose turn it is: those whose volumes have a new node in their zone, then those without
     /// volumes; for the rest nodes are added in their zones, or, on the spot market, they simply go.
-    fn begin(&self, decision: &mut PoolDecision) {
+    fn begin(&self, spare: u32, decision: &mut PoolDecision) {
         let mut free = self.limits.in_flight.saturating_sub(count(self.going.len()));
         if !self.on(Rule::InFlight) {
             free = u32::MAX;
@@ -336,32 +372,31 @@ impl<'a> Pool<'a> {
             .copied()
             .filter(|node| node.mark.is_some() && !node.is_draining());
         let waiting: Vec<&NodeState> = waiting.collect();
-        let mut sets: BTreeSet<_> = self.going.iter().flat_map(|node| self.sets_on(node)).collect();
         let (matched, others, unmatched) = self.by_volumes(&waiting);
+        let mut turns = Turns {
+            free,
+            spare,
+            sets: self.going.iter().flat_map(|node| self.sets_on(node)).collect(),
+            short: false,
+        };
         for node in matched.into_iter().chain(others) {
-            if free == 0 {
-                decision.waits.push(PoolWait::InFlight {
-                    limit: self.limits.in_flight,
-                });
-                return;
+            if turns.free == 0 {
+                break;
             }
-            free -= u32::from(self.take(node, &mut sets, decision));
+            self.take(node, &mut turns, decision);
         }
         let mut room = self.limits.most.saturating_sub(self.limits.desired);
         for node in unmatched {
-            if free == 0 {
-                decision.waits.push(PoolWait::InFlight {
-                    limit: self.limits.in_flight,
-                });
-                return;
+            if turns.free == 0 {
+                break;
             }
             if self.limits.spot {
-                free -= u32::from(self.take(node, &mut sets, decision));
+                self.take(node, &mut turns, decision);
             } else if room > 0 {
                 decision.add.push(NewNode {
                     zone: node.zone.clone(),
                 });
-                (free, room) = (free - 1, room - 1);
+                (turns.free, room) = (turns.free - 1, room - 1);
             } else {
                 decision.waits.push(PoolWait::NoNodeInZone {
                     node: node.name.clone(),
@@ -369,22 +404,42 @@ impl<'a> Pool<'a> {
                 });
             }
         }
+        if turns.short {
+            decision.waits.push(PoolWait::NodesNotReady {
+                ready: self.staying,
+                desired: self.limits.size.saturating_add(1),
+            });
+        }
+        if turns.free == 0 && waiting.len() > decision.begin.len() {
+            decision.waits.push(PoolWait::InFlight {
+                limit: self.limits.in_flight,
+            });
+        }
     }
 
-    /// Begins with a node unless it shares a StatefulSet with one that is going.
-    fn take(&self, node: &NodeState, sets: &mut BTreeSet<(Box<str>, Box<str>)>, decision: &mut PoolDecision) -> bool {
+    /// Begins with a node unless it shares a StatefulSet with one that is going, or too few nodes would stay.
+    fn take(&self, node: &NodeState, turns: &mut Turns, decision: &mut PoolDecision) {
+        let takes = u32::from(self.takes_room(node));
+        if takes > turns.spare {
+            turns.short = true;
+            return;
+        }
         let own = self.sets_on(node);
-        if let Some((namespace, name)) = own.intersection(sets).next().filter(|_| self.on(Rule::SetsApart)) {
+        if let Some((namespace, name)) = own
+            .intersection(&turns.sets)
+            .next()
+            .filter(|_| self.on(Rule::SetsApart))
+        {
             let set = format!("{namespace}/{name}").into();
             decision.waits.push(PoolWait::SetOnOtherNode {
                 node: node.name.clone(),
                 set,
             });
-            return false;
+            return;
         }
-        sets.extend(own);
+        turns.sets.extend(own);
+        (turns.free, turns.spare) = (turns.free - 1, turns.spare - takes);
         decision.begin.push(node.name.clone());
-        true
     }
 
     fn sets_on(&self, node: &NodeState) -> BTreeSet<(Box<str>, Box<str>)> {

@@ -204,17 +204,23 @@ impl Hand {
         self.cordon(node, false).await
     }
 
-    /// The answer to a write tells the server's time: a start written by a wrong clock is put right at once.
-    async fn right_start(&self, node: &mut NodeSeen, now: Timestamp) -> Result<(), RolloutError> {
-        let Err(RolloutError::Clock { ahead }) = self.clock_agrees() else {
+    /// The answer to a write tells the server's time: a start written by a wrong clock is put right at once, and so is one
+    /// that was long on its way, since nobody could see it before it was there.
+    async fn right_start(&self, node: &mut NodeSeen, began: Timestamp) -> Result<(), RolloutError> {
+        let now = self.now();
+        let agrees = self.clock_agrees();
+        if agrees.is_ok() && now.duration_since(began) <= CLOCKS_DIFFER {
             return Ok(());
+        }
+        let start = match &agrees {
+            Err(RolloutError::Clock { ahead }) => now.saturating_sub(*ahead).unwrap_or(now),
+            _ => now,
         };
-        let start = now.saturating_sub(ahead).unwrap_or(now);
         let note = Changes::from([set(DRAIN_START, clock_text(start))]);
         self.may_write().await?;
         self.calm.mark_node(node.name.as_str(), &Changes::new(), &note).await?;
         node.draining = Some(start);
-        Err(RolloutError::Clock { ahead })
+        agrees
     }
 
     /// Closes a node to new pods.

@@ -265,7 +265,10 @@ impl Picture {
     /// Joins all nodes anew, after the cloud was read or the pools changed.
     pub(crate) fn rejoin(&mut self, fleet: &Fleet, removed: BTreeSet<PoolName>, by_marks: bool, now: Timestamp) {
         (self.removed, self.by_marks) = (removed, by_marks);
+        // What the cloud was read before does not know a machine that has a node already.
         self.was_ready.retain(|machine| fleet.machines.contains_key(machine));
+        let ready = self.nodes.values().filter(|node| node.ready);
+        self.was_ready.extend(ready.filter_map(|node| node.machine.clone()));
         let states: Vec<NodeState> = self
             .nodes
             .values()

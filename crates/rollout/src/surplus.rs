@@ -28,31 +28,35 @@ impl Engine {
         }
     }
 
-    fn surplus(&self, pool: &PoolSpec) -> BTreeSet<String> {
-        let Some(record) = self
-            .records
-            .get(&pool.name)
-            .filter(|_| pool.strategy.drains() && !pool.removed)
-        else {
-            return BTreeSet::new();
+    /// How many machines the groups of a pool want beyond its size. They may be on their way still: a rollout is not over
+    /// before they came and went again.
+    pub(crate) fn too_many(&self, pool: &PoolSpec) -> u32 {
+        let record = self.records.get(&pool.name);
+        let Some(record) = record.filter(|_| pool.strategy.drains() && !pool.removed) else {
+            return 0;
         };
         // NodeClaims have no size: what is too much Karpenter consolidates later.
         if self.fleet.groups_of(&pool.name).next().is_none() {
-            return BTreeSet::new();
-        }
-        let of_pool = |one: &&Machine| one.outdated.as_deref().is_none_or(|why| why == WHY) && !one.leaving;
-        let machines: Vec<&Machine> = self.fleet.machines_of(&pool.name).collect();
-        if machines.iter().any(|one| !of_pool(one) && !one.leaving) {
-            return BTreeSet::new();
+            return 0;
         }
         // What an autoscaler asked for is no surplus; beyond the bounds that it had nobody but us asked.
         let widened = self.fleet.groups_of(&pool.name).filter_map(|group| {
             let before = record.widened.get(group.name.as_str())?;
             Some(group.desired.saturating_sub(*before))
         });
-        let mut many = widened.sum::<u32>();
-        if self.fleet.autoscaled(&pool.name).next().is_none() {
-            many = many.max(self.fleet.desired(&pool.name).saturating_sub(record.size));
+        let many = widened.sum::<u32>();
+        if self.fleet.autoscaled(&pool.name).next().is_some() {
+            return many;
+        }
+        many.max(self.fleet.desired(&pool.name).saturating_sub(record.size))
+    }
+
+    fn surplus(&self, pool: &PoolSpec) -> BTreeSet<String> {
+        let many = self.too_many(pool);
+        let of_pool = |one: &&Machine| one.outdated.as_deref().is_none_or(|why| why == WHY) && !one.leaving;
+        let machines: Vec<&Machine> = self.fleet.machines_of(&pool.name).collect();
+        if machines.iter().any(|one| !of_pool(one) && !one.leaving) {
+            return BTreeSet::new();
         }
         let node = |one: &Machine| {
             self.picture

@@ -29,6 +29,10 @@ impl Book {
         }
     }
 
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
     /// Takes the lease if it is free or over, or renews it.
     pub(crate) fn claim(&self, manager: u64) -> bool {
         let now = self.clock.now();

@@ -12,8 +12,8 @@ pub(crate) enum Load {
     Deployment { replicas: u32, budget: Guard, ready: bool },
     /// A StatefulSet with a volume for each member, in the zone of its node.
     Volumes { replicas: u32, budget: Guard },
-    /// A Postgres cluster: a budget that wants one primary, and an operator that moves the role, or does not.
-    Postgres { replicas: u32, works: bool },
+    /// A Postgres cluster: a budget that wants one primary, or none, and an operator that moves the role, or does not.
+    Postgres { replicas: u32, works: bool, budget: bool },
     /// An Elasticsearch cluster: a budget that allows nothing, and an operator that moves data away, or none.
     Search { replicas: u32, operator: bool },
     /// A Job that runs for so many minutes, with an own deadline or none.
@@ -57,6 +57,10 @@ pub(crate) struct Taste {
     pub(crate) gaps: bool,
     /// Pods come all the time at first.
     pub(crate) bursts: bool,
+    /// Lists of pods take half a minute, now and then.
+    pub(crate) late: bool,
+    /// Owners delete pods of theirs, one after another, to have them made anew.
+    pub(crate) restarts: bool,
 }
 
 impl Taste {
@@ -69,6 +73,8 @@ impl Taste {
         losses: true,
         gaps: false,
         bursts: false,
+        late: false,
+        restarts: false,
     };
     pub(crate) const CALM: Self = Self {
         api: false,
@@ -79,6 +85,8 @@ impl Taste {
         losses: false,
         gaps: false,
         bursts: false,
+        late: false,
+        restarts: false,
     };
 }
 
@@ -120,6 +128,7 @@ impl Case {
             managers: if dice.one_in(3) { 2 } else { 1 },
             taste: Taste {
                 bursts: dice.one_in(6),
+                restarts: dice.one_in(6),
                 ..Taste::ALL
             },
             guards: rollout::Guards::all(),
@@ -220,6 +229,7 @@ fn load(dice: &Dice) -> Load {
         2 => Load::Postgres {
             replicas: dice.size(2, 3),
             works: !dice.one_in(3),
+            budget: !dice.one_in(4),
         },
         3 => Load::Search {
             replicas: dice.size(2, 3),

@@ -17,6 +17,7 @@ pub(crate) struct NodeFacts {
     pub(crate) tainted: bool,
     pub(crate) status: String,
     pub(crate) machine: String,
+    pub(crate) zone: String,
     pub(crate) ready: bool,
     /// When it was last seen ready.
     pub(crate) last_ready: Option<Timestamp>,
@@ -155,6 +156,37 @@ impl Facts {
         }
     }
 
+    /// What the log of a seed says of a node or pod.
+    pub(crate) fn brief(&self, resource: &str, name: &Name) -> String {
+        match resource {
+            "nodes" => self.nodes.get(&name.1).map_or(" gone".to_owned(), |node| {
+                let (status, zone) = (&node.status, &node.zone);
+                let marks = [
+                    (node.ready, "ready"),
+                    (node.cordoned, "closed"),
+                    (node.tainted, "tainted"),
+                ];
+                let marks: String = marks
+                    .iter()
+                    .filter(|mark| mark.0)
+                    .map(|mark| format!(" {}", mark.1))
+                    .collect();
+                format!(" {zone} {status}{marks}")
+            }),
+            "pods" => self.pods.get(name).map_or(" gone".to_owned(), |pod| {
+                let (node, phase) = (&pod.node, &pod.phase);
+                let marks = [(pod.ready, "ready"), (pod.deleted.is_some(), "ending")];
+                let marks: String = marks
+                    .iter()
+                    .filter(|mark| mark.0)
+                    .map(|mark| format!(" {}", mark.1))
+                    .collect();
+                format!(" {phase} on {node}{marks}")
+            }),
+            _ => String::new(),
+        }
+    }
+
     fn node(&mut self, name: String, node: &Value, now: Timestamp) {
         let old = self.nodes.get(&name).cloned().unwrap_or_default();
         let notes = labels(node, "/metadata/annotations");
@@ -175,6 +207,7 @@ impl Facts {
                 .next()
                 .unwrap_or_default()
                 .to_owned(),
+            zone: text(node, "/metadata/labels/topology.kubernetes.io~1zone"),
             ready,
             last_ready: if ready || old.ready { Some(now) } else { old.last_ready },
         };

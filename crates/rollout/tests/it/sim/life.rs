@@ -79,11 +79,8 @@ impl Run {
         let plan = if case.taste.api {
             let rate = dice.pick(&[0.02, 0.05, 0.1]);
             FaultPlan::drawn(dice.seed(), now, length, rate)
-        } else if case.taste.gaps {
-            let silence = Fault::WatchGap(Duration::from_secs(60));
-            FaultPlan::new(case.seed).rule(FaultRule::new("gaps", silence).chance(0.7).between(now, now + length))
         } else {
-            FaultPlan::new(case.seed)
+            slow_reads(&case, now, now + length)
         };
         let receiver = Receiver {
             inner: site.server.clone(),
@@ -106,6 +103,16 @@ impl Run {
             guards: case.guards,
         };
         site.keep(tokio::spawn(people::operate(site.oracle.clone(), site.clock)));
+        if case.taste.restarts {
+            let dice = Dice::child(case.seed, "restarts");
+            let end = now + length;
+            site.keep(tokio::spawn(people::restart(
+                site.oracle.clone(),
+                site.clock,
+                dice,
+                end,
+            )));
+        }
         if case.taste.bursts {
             let dice = Dice::child(case.seed, "bursts");
             site.keep(tokio::spawn(people::burst(site.oracle.clone(), site.clock, dice)));
@@ -434,6 +441,21 @@ impl Run {
                 .collect()
         })
     }
+}
+
+/// Reads of the API that are late and nothing else.
+fn slow_reads(case: &Case, from: Timestamp, until: Timestamp) -> FaultPlan {
+    let mut plan = FaultPlan::new(case.seed);
+    if case.taste.gaps {
+        let silence = Fault::WatchGap(Duration::from_secs(60));
+        plan = plan.rule(FaultRule::new("gaps", silence).chance(0.7).between(from, until));
+    }
+    if case.taste.late {
+        let wait = FaultRule::new("late", Fault::Delay(Duration::from_secs(25)));
+        let lists = wait.verbs(&["list"]).resources(&["pods"]);
+        plan = plan.rule(lists.chance(0.7).between(from, until));
+    }
+    plan
 }
 
 fn cloud_faults(dice: &Dice, from: Timestamp, until: Timestamp) -> CloudFaults {

@@ -78,7 +78,11 @@ impl Planter<'_> {
                 self.set(name, replicas, &template(name, &[]), true);
                 self.guard(name, budget);
             }
-            Load::Postgres { replicas, works } => {
+            Load::Postgres {
+                replicas,
+                works,
+                budget,
+            } => {
                 let operator = if works { "works" } else { "broken" };
                 self.set(
                     name,
@@ -86,8 +90,10 @@ impl Planter<'_> {
                     &template(name, &[("spilo-role", "replica"), ("operator", operator)]),
                     true,
                 );
-                let primary = json!({"matchLabels": {"app": name, "spilo-role": "master"}});
-                self.budget(name, json!({"minAvailable": 1, "selector": primary}));
+                if budget {
+                    let primary = json!({"matchLabels": {"app": name, "spilo-role": "master"}});
+                    self.budget(name, json!({"minAvailable": 1, "selector": primary}));
+                }
             }
             Load::Search { replicas, operator } => {
                 let operator = if operator { "search" } else { "none" };

@@ -17,10 +17,13 @@ use ports::{Clock, SimClock};
 use super::case::Case;
 use super::facts::{Facts, Kind, Name};
 
-/// What was known of the block when a request left.
+/// What was known when a request left.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Sent {
+    /// The block.
     pub(crate) blocked: bool,
+    /// The time, of the world and not of the manager.
+    pub(crate) at: Option<Timestamp>,
 }
 
 /// What a request would do, judged before it is done.
@@ -28,7 +31,7 @@ pub(crate) struct Sent {
 pub(crate) enum Judgement {
     Other,
     Node(String, Sent),
-    Evict { uid: String, found: Vec<String> },
+    Evict { found: Vec<String> },
     Delete { pod: Name, found: Vec<String> },
 }
 
@@ -62,8 +65,8 @@ pub(crate) struct State {
     pub(crate) forced_in: BTreeMap<Name, Timestamp>,
     /// UIDs of pods whose forced termination is on record.
     pub(crate) evidence: BTreeSet<String>,
-    /// Refused evictions, by UID.
-    pub(crate) refused: BTreeMap<String, Timestamp>,
+    /// When each manager learnt that an eviction of a pod, by UID, was refused, and how often it asked since.
+    pub(crate) refused: BTreeMap<(u64, String), Vec<Timestamp>>,
     /// When machines end whatever anybody does.
     pub(crate) ends: BTreeMap<String, Timestamp>,
     /// Machines that a manager asked to end, or that trouble took.
@@ -151,8 +154,10 @@ impl Oracle {
             }
             let name = (write.namespace().to_owned(), write.name().to_owned());
             let after = write.after().map(|stored| stored.value());
-            state.note(&format!("{now} {resource} {}/{} v{}", name.0, name.1, write.version()));
-            state.facts.take(resource, name, after.as_ref(), now);
+            let (line, version) = (format!("{now} {resource} {}/{}", name.0, name.1), write.version());
+            state.facts.take(resource, name.clone(), after.as_ref(), now);
+            let brief = state.facts.brief(resource, &name);
+            state.note(&format!("{line} v{version}{brief}"));
         }
         act(&mut state, now)
     }
@@ -165,6 +170,31 @@ impl Oracle {
             state.check("V10", holds, || {
                 format!("{now} manager {manager} without the lease: {what}")
             });
+        });
+    }
+
+    /// A manager asks for an eviction. P1: who was refused does not ask again at once. Once he may: a clock that jumped takes
+    /// with it when that was.
+    pub(crate) fn asks(&self, manager: u64, path: &str) {
+        self.look(|state, now| {
+            let Some((name, uid)) = state.evicted_by(path) else {
+                return;
+            };
+            let lately = |at: &&Timestamp| now.duration_since(**at) < SignedDuration::from_secs(20);
+            let refusals = state.refused.get(&(manager, uid));
+            let often = refusals.map_or(0, |all| all.iter().filter(lately).count());
+            state.check("P1", often < 2, || {
+                format!("{now} {name:?} asked for by manager {manager}, refused {often} times just now")
+            });
+        });
+    }
+
+    /// A manager learns that the API server refused an eviction for its budget.
+    pub(crate) fn was_refused(&self, manager: u64, path: &str) {
+        self.look(|state, now| {
+            if let Some((_, uid)) = state.evicted_by(path) {
+                state.refused.entry((manager, uid)).or_default().push(now);
+            }
         });
     }
 
@@ -197,13 +227,9 @@ impl Oracle {
             let done = (200..300).contains(&status);
             match judgement {
                 Judgement::Node(name, sent) if done => state.node_changed(&name, before, sent, now),
-                Judgement::Evict { uid, found } if done => {
-                    state.refused.remove(&uid);
+                Judgement::Evict { found } if done => {
                     state.evicted += 1;
                     state.breaches.extend(found);
-                }
-                Judgement::Evict { uid, .. } if status == 429 => {
-                    state.refused.insert(uid, now);
                 }
                 Judgement::Delete { pod, found } if done => state.was_forced(&pod, found, now),
                 _ => {}
@@ -306,6 +332,17 @@ impl State {
         }
     }
 
+    /// The pod that an eviction's path names.
+    fn evicted_by(&self, path: &str) -> Option<(Name, String)> {
+        let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
+        let ["api", "v1", "namespaces", space, "pods", name, "eviction"] = parts.as_slice() else {
+            return None;
+        };
+        let name = ((*space).to_owned(), (*name).to_owned());
+        let uid = self.facts.pods.get(&name)?.uid.clone();
+        Some((name, uid))
+    }
+
     /// The first of several notices counts.
     fn ends_by(&mut self, machine: &str, at: Timestamp) {
         let first = self.ends.entry(machine.to_owned()).or_insert(at);
@@ -328,13 +365,6 @@ impl State {
         let ending = self.ending(&pod.node);
         self.check("V4", !sent.blocked || ending.is_some(), || {
             format!("{now} while blocked: eviction of {name:?}")
-        });
-        let again = self
-            .refused
-            .get(&pod.uid)
-            .is_some_and(|at| now.duration_since(*at) < SignedDuration::from_secs(20));
-        self.judge(&mut found, "P1", !again, || {
-            format!("{now} {name:?} asked again at once")
         });
         let stays = matches!(pod.kind, Kind::Daemon | Kind::Static) || old(pod.finished, patience);
         self.check("K1", !stays, || {
@@ -370,7 +400,7 @@ impl State {
         self.judge(&mut found, "S4", !old(pod.moving, patience), || {
             format!("{now} {name:?} evicted, its data moves")
         });
-        Judgement::Evict { uid: pod.uid, found }
+        Judgement::Evict { found }
     }
 
     /// A deletion is a forced termination: V2 and V3, each clock by itself.
@@ -520,6 +550,11 @@ impl State {
             || (!before.cordoned && node.cordoned)
             || (!before.tainted && node.tainted)
             || (!marked(&before) && marked(&node));
+        // The contract's grace runs from the selection of the node. That is when the request leaves which says so; the time
+        // that a slow API takes with it is not the owner's.
+        if began && let (Some(sent), Some(node)) = (sent.at, self.facts.nodes.get_mut(name)) {
+            node.draining = Some(sent);
+        }
         let ends = self.ends.contains_key(&node.machine);
         self.check("V4", !(worse && sent.blocked) || ends, || {
             format!("{now} while blocked: {name} marked")

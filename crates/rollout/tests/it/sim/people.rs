@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::book::Book;
 use super::case::Case;
 use super::dice::Dice;
-use super::facts::{Facts, Name};
+use super::facts::{Facts, Kind, Name};
 use super::objects::SPACE;
 use super::oracle::Oracle;
 use super::site::Site;
@@ -136,6 +136,26 @@ pub(crate) async fn burst(oracle: Arc<Oracle>, clock: impl Clock, dice: Dice) {
             "spec": {"containers": [{"name": "app", "image": "app:1", "resources": {"requests": {"cpu": "100m"}}}]}});
         // Without it there is one pod less.
         let _ = local.create(PODS, pod).await;
+    }
+}
+
+/// Owners delete a pod of a Deployment or set every few minutes until `end`; its controller makes another one.
+pub(crate) async fn restart(oracle: Arc<Oracle>, clock: impl Clock, dice: Dice, end: Timestamp) {
+    let local = oracle.server().local(UserInfo::admin());
+    while clock.now() < end {
+        clock.sleep(Duration::from_secs(dice.within(60, 600))).await;
+        let owned: Vec<String> = oracle.look(|state, _| {
+            let pods = state
+                .facts
+                .pods
+                .iter()
+                .filter(|(_, pod)| matches!(pod.kind, Kind::Plain | Kind::Set(_)) && pod.deleted.is_none());
+            pods.map(|(name, _)| name.1.clone()).collect()
+        });
+        if !owned.is_empty() {
+            // What is gone in this moment is made anew already.
+            let _ = local.delete(PODS, &dice.pick(&owned), &DeleteOptions::default()).await;
+        }
     }
 }
 

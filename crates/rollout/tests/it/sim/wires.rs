@@ -86,6 +86,7 @@ impl Wire {
     fn leaves(&self, what: &str) -> Sent {
         let sent = Sent {
             blocked: self.book.blocked().is_some(),
+            at: Some(self.book.now()),
         };
         self.oracle.sent(self.manager, self.book.holds(self.manager), what);
         sent
@@ -121,11 +122,26 @@ where
         let what = format!("{} {}", request.method(), request.uri().path());
         let sent = self.wire.leaves(&what);
         request.extensions_mut().insert(sent);
-        let wire = self.wire.clone();
+        let (wire, path) = (self.wire.clone(), request.uri().path().to_owned());
+        wire.oracle.asks(wire.manager, &path);
         let work = self.inner.call(request);
-        Box::pin(async move { wire.cut.around(work).await })
+        Box::pin(async move {
+            let done = wire.cut.around(work).await;
+            let refused = done
+                .as_ref()
+                .ok()
+                .and_then(|answer| answer.extensions().get::<Refused>());
+            if refused.is_some() {
+                wire.oracle.was_refused(wire.manager, &path);
+            }
+            done
+        })
     }
 }
+
+/// In an answer that reaches the manager: the server itself refused, not a fault on the way.
+#[derive(Debug, Clone, Copy)]
+struct Refused;
 
 /// The server's end, behind all faults: what arrives here happens.
 #[derive(Clone)]
@@ -159,22 +175,30 @@ where
         let work = self.inner.call(request);
         Box::pin(async move {
             let judgement = oracle.arrives(&method, &path, sent);
-            let done = work.await;
+            let mut done = work.await;
             let status = done.as_ref().map_or(0, StatusOf::status_of);
             oracle.answered(judgement, status);
+            if let Some(answer) = done.as_mut().ok().filter(|_| status == 429) {
+                answer.refuses();
+            }
             done
         })
     }
 }
 
-/// The status code of a response, whatever its body is.
+/// The status code of a response, whatever its body is, and a note on it.
 pub(crate) trait StatusOf {
     fn status_of(&self) -> u16;
+    fn refuses(&mut self);
 }
 
 impl<B> StatusOf for Response<B> {
     fn status_of(&self) -> u16 {
         self.status().as_u16()
+    }
+
+    fn refuses(&mut self) {
+        self.extensions_mut().insert(Refused);
     }
 }
 
