@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use disruption::{NodeName, PoolDecision, PoolLimits, PoolName, decide_pool, explain_pool_wait};
 use jiff::{SignedDuration, Timestamp};
-use ports::cloud::{GroupName, GroupSize, InstanceId, Process, Shrink};
+use ports::cloud::{GroupName, GroupSize, Process, Shrink};
 
 use crate::engine::Engine;
 use crate::error::RolloutError;
@@ -292,23 +292,6 @@ impl Engine {
             }
         }
         Ok(())
-    }
-
-    /// Pods are on the node: it was ready before this engine ran, and is no replacement that failed.
-    async fn was_ready_after_all(&mut self, id: &InstanceId) -> Result<bool, RolloutError> {
-        let node = self
-            .picture
-            .nodes
-            .values()
-            .find(|node| node.machine.as_deref() == Some(id.as_str()));
-        let Some(name) = node.map(|node| node.name.clone()) else {
-            return Ok(false);
-        };
-        if self.is_empty(&name).await? {
-            return Ok(false);
-        }
-        self.picture.was_ready.insert(id.as_str().into());
-        Ok(true)
     }
 
     /// Keeps the autoscaler from removing the new nodes while the old ones go, and Karpenter from replacing the old ones by

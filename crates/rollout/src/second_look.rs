@@ -7,6 +7,7 @@ use disruption::{Evidence, NodeName, PodKey, Verdict, decide_pod};
 use jiff::SignedDuration;
 use kube_access::watch::WatchEvent;
 use kube_access::{Depth, GroupKind, ObjectKey, Selection};
+use ports::cloud::InstanceId;
 
 use crate::engine::Engine;
 use crate::error::RolloutError;
@@ -40,6 +41,33 @@ impl Engine {
             self.picture.take(WatchEvent::Applied { key, value }, &self.fleet, now);
         }
         Ok(keys)
+    }
+
+    /// Whether a machine became a node that can be used after all. The watch does not say so, but it may be behind, and pods on
+    /// the node tell that it was ready before this engine ran.
+    pub(crate) async fn was_ready_after_all(&mut self, id: &InstanceId) -> Result<bool, RolloutError> {
+        if !self.on(Guard::SecondLook) {
+            return Ok(false);
+        }
+        let kind = self.hand.kind(&GroupKind::new("", "Node")).await?;
+        let found = self.hand.access.list(&kind, &Selection::default(), Depth::Full).await?;
+        let now = self.hand.now();
+        for object in &found {
+            let name = object.pointer("/metadata/name").and_then(serde_json::Value::as_str);
+            let key = ObjectKey::new(GroupKind::new("", "Node"), "", name.unwrap_or_default());
+            let value = seen::node(object);
+            self.picture.take(WatchEvent::Applied { key, value }, &self.fleet, now);
+        }
+        let mut nodes = self.picture.nodes.values();
+        let Some(node) = nodes.find(|node| node.machine.as_deref() == Some(id.as_str())) else {
+            return Ok(false);
+        };
+        let (name, ready) = (node.name.clone(), node.ready);
+        if !ready && self.is_empty(&name).await? {
+            return Ok(false);
+        }
+        self.picture.was_ready.insert(id.as_str().into());
+        Ok(true)
     }
 
     /// Whether nothing is on the node any more that could be asked to go. The watch says so already; a pod that came at the

@@ -179,7 +179,11 @@ fn fact_61_nodes_with_volumes_need_a_new_node_in_their_zone() {
         nodes.push(zoned(NodeState::new(name.into(), t0()), zone));
     }
     let view = ClusterView::new(nodes, [], pods);
-    let limits = PoolLimits::new("worker".into(), 6, 10, false);
+    // Three before the rollout, and three new ones.
+    let limits = PoolLimits {
+        desired: 6,
+        ..PoolLimits::new("worker".into(), 3, 10, false)
+    };
     let decision = decide_pool(&view, &production(), &limits, t0());
     let begin: Vec<&str> = decision.begin.iter().map(|n| n.as_str()).collect();
     assert_eq!(begin, ["old-a", "old-b"]);

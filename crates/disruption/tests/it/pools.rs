@@ -55,6 +55,59 @@ fn new_nodes_come_first_and_all_old_ones_are_marked_at_once() {
 }
 
 #[test]
+fn as_many_nodes_stay_as_the_pool_had() {
+    // Four before the rollout, of which two go; two more are new, and one of three that were asked for.
+    let nodes = [
+        node("o1", true, true),
+        node("o2", true, true),
+        node("n1", false, false),
+        node("n2", false, false),
+        node("n3", false, false),
+    ];
+    let mut view = ClusterView::new(nodes, [], []);
+    let pool = |desired, most| PoolLimits {
+        desired,
+        most,
+        ..PoolLimits::new("worker".into(), 4, 10, false)
+    };
+    let decision = decide_pool(&view, &production(), &pool(5, 10), t0());
+    assert_eq!((decision.begin.len(), decision.add.len()), (1, 0));
+    assert_eq!(decision.waits, [PoolWait::NodesNotReady { ready: 5, desired: 5 }]);
+
+    // One that is not there any more is not missed when it goes.
+    let mut lost = node("o2", true, true);
+    lost.ready = false;
+    view.set_node(lost);
+    let limits = PoolLimits { lost: 1, ..pool(5, 10) };
+    let decision = decide_pool(&view, &production(), &limits, t0());
+    let begin: Vec<&str> = decision.begin.iter().map(|n| n.as_str()).collect();
+    assert_eq!(begin, ["o2"]);
+
+    // With four there are none to spare, and nothing goes that would make room: one more is brought.
+    let mut view = ClusterView::new([node("o1", true, true)], [], []);
+    for name in ["n1", "n2", "n3"] {
+        view.set_node(node(name, false, false));
+    }
+    let decision = decide_pool(&view, &production(), &pool(4, 10), t0());
+    assert_eq!((decision.begin.len(), decision.add.len()), (0, 1));
+}
+
+#[test]
+fn a_pool_that_may_not_grow_ends_old_nodes_to_get_new_ones() {
+    // The definition changed while the pool had as many nodes as allowed: all but one are outdated.
+    let names = ["o1", "o2", "o3", "o4", "o5"];
+    let mut view = ClusterView::new(names.map(|name| node(name, true, true)), [], []);
+    view.set_node(node("n1", false, false));
+    let limits = PoolLimits {
+        desired: 6,
+        most: 6,
+        ..PoolLimits::new("worker".into(), 4, 10, false)
+    };
+    let decision = decide_pool(&view, &production(), &limits, t0());
+    assert_eq!((decision.begin.len(), decision.add.len()), (2, 0));
+}
+
+#[test]
 fn failing_replacements_and_given_up_nodes_stop_the_pool() {
     let mut given_up = ["q1", "q2"].map(|name| node(name, true, true));
     for node in &mut given_up {

@@ -24,6 +24,7 @@ mod book;
 mod case;
 mod dice;
 mod facts;
+mod force;
 mod guards;
 mod life;
 mod manager;

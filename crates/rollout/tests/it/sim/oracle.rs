@@ -52,9 +52,6 @@ pub(crate) struct Numbers {
     pub(crate) patience: SignedDuration,
 }
 
-/// What a forced termination may take from its decision to its request, and how far clocks may differ: paces are kept up to
-/// this.
-const UNDER_WAY: SignedDuration = SignedDuration::from_secs(12);
 /// The API's times are whole seconds, and clocks agree that differ by no more than five.
 pub(crate) const ROUNDING: SignedDuration = SignedDuration::from_secs(7);
 
@@ -325,7 +322,13 @@ impl State {
     }
 
     /// Like [`State::check`] for something that counts only if it is done.
-    fn judge(&mut self, found: &mut Vec<String>, law: &'static str, holds: bool, what: impl FnOnce() -> String) {
+    pub(crate) fn judge(
+        &mut self,
+        found: &mut Vec<String>,
+        law: &'static str,
+        holds: bool,
+        what: impl FnOnce() -> String,
+    ) {
         *self.checks.entry(law).or_default() += 1;
         if !holds {
             found.push(format!("{law}: {}", what()));
@@ -349,7 +352,7 @@ impl State {
         *first = at.min(*first);
     }
 
-    fn ending(&self, node: &str) -> Option<Timestamp> {
+    pub(crate) fn ending(&self, node: &str) -> Option<Timestamp> {
         let machine = &self.facts.nodes.get(node)?.machine;
         self.ends.get(machine).copied()
     }
@@ -367,7 +370,7 @@ impl State {
             format!("{now} while blocked: eviction of {name:?}")
         });
         let stays = matches!(pod.kind, Kind::Daemon | Kind::Static) || old(pod.finished, patience);
-        self.check("K1", !stays, || {
+        self.judge(&mut found, "K1", !stays, || {
             format!("{now} eviction of {name:?}, which stays: {:?}", pod.kind)
         });
         if pod.healthy() && pod.phase != "Pending" {
@@ -380,7 +383,7 @@ impl State {
         }
         if ending.is_none() {
             let node = self.facts.nodes.get(&pod.node).cloned().unwrap_or_default();
-            self.check("S5", node.cordoned, || {
+            self.judge(&mut found, "S5", node.cordoned, || {
                 format!("{now} eviction of {name:?} from {}, open to pods", pod.node)
             });
         }
@@ -401,122 +404,6 @@ impl State {
             format!("{now} {name:?} evicted, its data moves")
         });
         Judgement::Evict { found }
-    }
-
-    /// A deletion is a forced termination: V2 and V3, each clock by itself.
-    fn deletion(&mut self, name: Name, sent: Sent, now: Timestamp) -> Judgement {
-        let Some(pod) = self.facts.pods.get(&name).cloned() else {
-            return Judgement::Other;
-        };
-        let numbers = self.numbers.clone();
-        let mut found = Vec::new();
-        let ending = self.ending(&pod.node);
-        self.check("V4", !sent.blocked || ending.is_some(), || {
-            format!("{now} while blocked: {name:?} forced")
-        });
-        self.judge(&mut found, "K1", pod.movable(), || {
-            format!("{now} {name:?} forced, which stays")
-        });
-        self.judge(&mut found, "V15", self.evidence.contains(&pod.uid), || {
-            format!("{now} {name:?} forced without a record")
-        });
-        if ending.is_some_and(|at| now >= at - numbers.margin - ROUNDING) {
-            return Judgement::Delete { pod: name, found };
-        }
-        let over = |from: Option<Timestamp>, time: SignedDuration| {
-            from.is_some_and(|from| now.duration_since(from) + ROUNDING >= time)
-        };
-        let node = self.facts.nodes.get(&pod.node).cloned().unwrap_or_default();
-        let (grace, life) = (over(node.draining, numbers.grace), over(Some(pod.created), numbers.pod));
-        self.judge(&mut found, "V2 grace", grace, || {
-            format!("{now} {name:?}, drain since {:?}", node.draining)
-        });
-        self.judge(&mut found, "V2 lifetime", life, || {
-            format!("{now} {name:?}, created {}", pod.created)
-        });
-        if let Kind::Job(job) = &pod.kind
-            && let Some(deadline) = self.facts.deadlines.get(job).copied()
-        {
-            self.judge(&mut found, "V2 deadline", now >= deadline, || {
-                format!("{now} {name:?}, deadline {deadline}")
-            });
-        }
-        if let Some(moving) = pod.moving {
-            // The engine may have learnt of it later, never earlier.
-            self.judge(
-                &mut found,
-                "V2 operator",
-                over(Some(moving), numbers.operator) || !old_enough(now, moving, numbers.patience),
-                || format!("{now} {name:?}, operator at work since {moving}"),
-            );
-        }
-        self.siblings(&name, &pod, &numbers, &mut found, now);
-        let last = self.forced_on.get(&pod.node).copied();
-        let pace = last.is_none_or(|last| now.duration_since(last) + UNDER_WAY >= numbers.interval);
-        self.judge(&mut found, "V3 node", pace, || {
-            format!("{now} {name:?} on {}, the last one {last:?}", pod.node)
-        });
-        for key in self.facts.budgets_of(&name, &pod) {
-            let last = self.forced_in.get(&key).copied();
-            let pace = last.is_none_or(|last| now.duration_since(last) + UNDER_WAY >= numbers.ready);
-            self.judge(&mut found, "V3 budget", pace, || {
-                format!("{now} {name:?} in {key:?}, the last one {last:?}")
-            });
-        }
-        Judgement::Delete { pod: name, found }
-    }
-
-    fn siblings(
-        &mut self,
-        name: &Name,
-        pod: &super::facts::PodFacts,
-        numbers: &Numbers,
-        found: &mut Vec<String>,
-        now: Timestamp,
-    ) {
-        let mut unmet = Vec::new();
-        let siblings = self.facts.siblings(name, pod);
-        let count = siblings.len();
-        for (other, sibling) in siblings {
-            let (law, from, time) = if let Some(deleted) = sibling.deleted {
-                ("V2 unready", deleted, numbers.unready)
-            } else {
-                let from = if numbers.since_change {
-                    sibling.ready_changed.max(sibling.created)
-                } else {
-                    sibling.created
-                };
-                if sibling.ready {
-                    ("V2 ready", from, numbers.ready)
-                } else {
-                    ("V2 unready", from, numbers.unready)
-                }
-            };
-            // What changed a moment ago nobody can know while the API lies.
-            let changed = sibling
-                .ready_changed
-                .max(sibling.created)
-                .max(sibling.deleted.unwrap_or(Timestamp::MIN));
-            if now.duration_since(from) + ROUNDING < time && now.duration_since(changed) > numbers.patience {
-                unmet.push(format!("{law}: {now} {name:?} forced, sibling {other:?} since {from}"));
-            }
-        }
-        *self.checks.entry("V2 siblings").or_default() += u64::try_from(count).unwrap();
-        found.extend(unmet);
-    }
-
-    fn was_forced(&mut self, name: &Name, found: Vec<String>, now: Timestamp) {
-        self.breaches.extend(found);
-        self.forced += 1;
-        let Some(pod) = self.facts.pods.get(name).cloned() else {
-            return;
-        };
-        if self.ending(&pod.node).is_none() {
-            self.forced_on.insert(pod.node.clone(), now);
-            for key in self.facts.budgets_of(name, &pod) {
-                self.forced_in.insert(key, now);
-            }
-        }
     }
 
     /// V1: no machine ends under a pod that could have been asked to go.
@@ -591,8 +478,4 @@ impl State {
             format!("{now} {desired} machines wanted, {most} allowed")
         });
     }
-}
-
-fn old_enough(now: Timestamp, at: Timestamp, patience: SignedDuration) -> bool {
-    now.duration_since(at) > patience
 }
