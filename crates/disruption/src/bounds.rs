@@ -181,7 +181,8 @@ pub(crate) fn bound_from(
         }
     }
     if let Some(ends) = mark.machine_ends {
-        bound.drained = bound.drained.min(ends);
+        // A cloud may take longer than it said.
+        bound.drained = bound.drained.min(ends.max(floor));
     }
     bound.at = after(bound.drained, policy.assumptions.machine_at_most);
     Ok(bound)

@@ -390,7 +390,9 @@ impl<'a> Pool<'a> {
             if turns.free == 0 {
                 break;
             }
-            if self.limits.spot {
+            // A pool that may not grow further and has nothing else to do gets a node in the zone only when one of it ends.
+            let last = room == 0 && self.going.is_empty() && decision.begin.is_empty();
+            if self.limits.spot || last {
                 self.take(node, &mut turns, decision);
             } else if room > 0 {
                 decision.add.push(NewNode {

@@ -62,6 +62,7 @@ impl Engine {
                 done
             }
             NodeStep::Act { evict, force } => {
+                self.close_dying(&decision.node).await?;
                 for key in evict {
                     self.evict(key).await?;
                 }
@@ -104,6 +105,21 @@ impl Engine {
                 self.terminate(pool, decision).await
             }
         }
+    }
+
+    /// Closes a node whose machine ends before its pods are asked to go: the contract does not wait for that, but where it can be
+    /// done the pods do not come back to be asked again.
+    async fn close_dying(&mut self, name: &NodeName) -> Result<(), RolloutError> {
+        let node = self.picture.nodes.get(name).filter(|node| !node.cordoned).cloned();
+        let Some(mut node) = node.filter(|_| self.ends(name)) else {
+            return Ok(());
+        };
+        match self.hand.cordon(&mut node, true).await {
+            Err(error) if error.ends_round() => return Err(error),
+            Err(error) => tracing::warn!(node = %name, %error, "node of a dying machine stays open"),
+            Ok(()) => self.keep_node(node),
+        }
+        Ok(())
     }
 
     async fn signal(&mut self, decision: &NodeDecision) -> Result<(), RolloutError> {

@@ -108,6 +108,40 @@ fn a_pool_that_may_not_grow_ends_old_nodes_to_get_new_ones() {
 }
 
 #[test]
+fn a_full_pool_without_a_new_node_in_the_zone_goes_on_all_the_same() {
+    let zoned = |name: &str, outdated, zone: &str| {
+        let mut node = node(name, outdated, outdated);
+        node.zone = Some(zone.into());
+        node
+    };
+    let nodes = [
+        zoned("o1", true, "a"),
+        zoned("o2", true, "a"),
+        zoned("n1", false, "b"),
+        zoned("n2", false, "b"),
+    ];
+    let pods = ["o1", "o2"].map(|name| {
+        let mut pod = pod(&format!("p-{name}"), "free", name, t0());
+        pod.volume_zones = vec!["a".into()];
+        pod
+    });
+    let mut view = ClusterView::new(nodes, [], pods);
+    let limits = PoolLimits {
+        desired: 4,
+        most: 4,
+        surge: 2,
+        ..PoolLimits::new("worker".into(), 2, 10, false)
+    };
+    let decision = decide_pool(&view, &production(), &limits, t0());
+    let begin: Vec<&str> = decision.begin.iter().map(|n| n.as_str()).collect();
+    assert_eq!(begin, ["o1"], "one at a time: {decision:?}");
+    let mut going = zoned("o1", true, "a");
+    going.mark.as_mut().unwrap().draining = Some(t0());
+    view.set_node(going);
+    assert_eq!(decide_pool(&view, &production(), &limits, t0()).begin.len(), 0);
+}
+
+#[test]
 fn failing_replacements_and_given_up_nodes_stop_the_pool() {
     let mut given_up = ["q1", "q2"].map(|name| node(name, true, true));
     for node in &mut given_up {
