@@ -69,18 +69,23 @@ impl Reach {
         to: &str,
         update: &EntryId,
     ) -> Result<Option<HealthVerdict>, RegistryError> {
-        let Some((_, mut record)) = record::load(&*self.ledger, &cluster.id).await? else {
+        let Some((entry, mut record)) = record::load(&*self.ledger, &cluster.id).await? else {
             return Ok(None);
         };
-        if record.to != to || record.check.is_some() {
+        if record.to != to {
             return Ok(None);
         }
         let rules = self.settings.policies.now().health.rules(cluster);
-        let check = Check::begin(self.clock.now(), &rules);
-        let (verdict, checked) = (check.verdict.clone(), !rules.check_time.is_zero());
+        let checked = !rules.check_time.is_zero();
+        // After drift was corrected the watch goes on, and its verdict is told with the newest update.
+        let (check, open) = match record.check.take() {
+            Some(check) => (check, entry.open),
+            None => (Check::begin(self.clock.now(), &rules), checked),
+        };
+        let verdict = check.verdict.clone();
         record.check = Some(check);
         update.as_str().clone_into(&mut record.update);
-        record::put(&*self.ledger, &cluster.id, &record, checked, &self.context()).await?;
+        record::put(&*self.ledger, &cluster.id, &record, open, &self.context()).await?;
         Ok(checked.then_some(verdict))
     }
 }
