@@ -432,7 +432,9 @@ impl Engine {
                 .view
                 .node(&node.name)
                 .is_none_or(|state| state.outdated.is_some());
-            current && !outdated && node.selected.is_some() && node.quarantined.is_none()
+            // The taint comes first: without the label it is a mark that was never completed.
+            let half = node.tainted && !node.is_marked() && !self.by_marks();
+            current && !outdated && (node.selected.is_some() || half) && node.quarantined.is_none()
         };
         let nodes: Vec<NodeSeen> = self.picture.nodes.values().filter(stale).cloned().collect();
         for node in nodes {

@@ -70,7 +70,7 @@ impl Engine {
             .filter_map(|one| {
                 let node = node(one)?;
                 Some((
-                    node.selected.is_none(),
+                    node.selected.is_none() && !node.tainted,
                     node.ready,
                     std::cmp::Reverse(one.launched),
                     one,
