@@ -56,6 +56,7 @@ mod top;
 mod unset;
 mod up;
 mod version;
+mod waves;
 mod why;
 
 pub use apply::ApplyArgs;
@@ -101,6 +102,10 @@ pub use top::TopArgs;
 pub use unset::{UnsetArgs, UnsetCommand, UnsetConfigItemArgs};
 pub use up::UpArgs;
 pub use version::VersionArgs;
+pub use waves::{
+    FastLaneArgs, FastLaneCommand, FreezeArgs, OpenFastLaneArgs, PauseArgs, PauseChannelArgs, PauseCommand, ResumeArgs,
+    ResumeChannelArgs, ResumeCommand, TermArgs, UnfreezeArgs,
+};
 pub use why::{NodeArgs, PodArgs, PolicyName, TargetArgs, WhyArgs, WhyCommand, WhyFormat};
 
 use clap::{Parser, Subcommand};
@@ -163,6 +168,16 @@ pub enum Command {
     Block(BlockArgs),
     /// Allow updates of clusters again
     Unblock(UnblockArgs),
+    /// Let nothing more begin
+    Pause(PauseArgs),
+    /// Go on with what was paused
+    Resume(ResumeArgs),
+    /// Let no cluster begin its next version for a while
+    Freeze(FreezeArgs),
+    /// End freezes before their time
+    Unfreeze(UnfreezeArgs),
+    /// Let one version pass waves, windows and freezes
+    FastLane(FastLaneArgs),
     /// Agree to a deletion
     Approve(ApproveArgs),
     /// Ask for a cluster to be taken down

@@ -59,6 +59,10 @@ pub struct ServeRolesArgs {
     #[arg(long, value_name = "FILE")]
     pub kubeconfig: Option<PathBuf>,
 
+    /// File with the fleet policy: waves, limits, windows, freezes; read again when it changes [default: small limits]
+    #[arg(long, value_name = "FILE")]
+    pub fleet_policy: Option<PathBuf>,
+
     /// How many clusters are worked on at the same time
     #[arg(long, value_name = "N", default_value_t = 10)]
     pub concurrency: u16,

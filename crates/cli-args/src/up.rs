@@ -45,6 +45,10 @@ pub struct UpArgs {
     #[arg(long, value_name = "FACTOR", default_value_t = 1.0, value_parser = speed)]
     pub speed: f64,
 
+    /// File with the fleet policy: waves, limits, windows, freezes; read again when it changes
+    #[arg(long, value_name = "FILE", conflicts_with = "empty")]
+    pub fleet_policy: Option<PathBuf>,
+
     /// Open the server's page in a browser
     #[arg(long)]
     pub open: bool,

@@ -30,6 +30,7 @@ mod top;
 mod unset;
 mod up;
 mod version;
+mod waves;
 mod why;
 
 use std::future::Future;
@@ -62,6 +63,11 @@ pub(crate) fn run(cli: Cli, env: &Env, console: &mut Console) -> Result<(), Fail
         Command::Unset(args) => client(unset::run(args, &settings()?, console)),
         Command::Block(args) => client(block::run(args, &settings()?, console)),
         Command::Unblock(args) => client(block::unblock(args, &settings()?, console)),
+        Command::Pause(args) => client(waves::pause(args, &settings()?, console)),
+        Command::Resume(args) => client(waves::resume(args, &settings()?, console)),
+        Command::Freeze(args) => client(waves::freeze(args, &settings()?, console)),
+        Command::Unfreeze(args) => client(waves::unfreeze(args, &settings()?, console)),
+        Command::FastLane(args) => client(waves::fast_lane(args, &settings()?, console)),
         Command::Approve(args) => client(approve::run(args, &settings()?, console)),
         Command::Decommission(args) => client(approve::decommission(args, &settings()?, console)),
         Command::Cancel(args) => client(approve::cancel(args, &settings()?, console)),

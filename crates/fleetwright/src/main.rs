@@ -19,6 +19,7 @@ mod documents;
 mod failure;
 mod fleet;
 mod fleet_metrics;
+mod fleet_policy;
 mod jsonpath;
 mod kubeconfig;
 mod ledger;

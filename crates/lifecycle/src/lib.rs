@@ -1,7 +1,7 @@
 //! The lifecycle manager: brings each cluster to its channel's version, safely.
 //!
 //! A [`Manager`] watches the registry and the configuration, decides per cluster what it needs ([`need`]), and works on as
-//! many clusters at a time as the limits allow ([`queue`]). A pass over a cluster renders what git wants, brings its stacks,
+//! many clusters at a time as the limits allow ([`queue`]). A new version begins when the waves of its channel let it ([`waves`]). A pass over a cluster renders what git wants, brings its stacks,
 //! manifests and node pools there, and writes down each step with its times and its sentence ([`journal`]). Passes can be
 //! cut at any moment: the next one looks again and goes on.
 //!
@@ -46,6 +46,7 @@ pub mod preview;
 pub mod queue;
 mod state;
 mod turns;
+pub mod waves;
 
 pub use backoff::Backoff;
 pub use claims::Claims;
@@ -58,3 +59,4 @@ pub use model::words;
 pub use pass::{PassEnd, Reach, Settings};
 pub use policies::Policies;
 pub use state::Standing;
+pub use waves::Rulebook;

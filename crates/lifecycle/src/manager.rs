@@ -5,6 +5,7 @@
 
 mod looking;
 mod watching;
+mod waving;
 mod work;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -35,6 +36,8 @@ use crate::pass::{Aim, ClusterMemory, PassEnd, Reach};
 use crate::queue::{Limits, Queue};
 use crate::state::{Cell, Standing};
 use crate::turns::Turns;
+use crate::waves::Rulebook;
+use crate::waves::conductor::Conductor;
 use watching::Drifted;
 use work::{Ended, Work};
 
@@ -55,6 +58,8 @@ pub struct Pace {
     pub claims: Option<Claims>,
     /// Work on each cluster once although it is at its version: somebody asked for it, having seen that it is not as wanted.
     pub anew: bool,
+    /// The rules by which clusters get new versions; none for a command that somebody gave for just these clusters.
+    pub waves: Option<Rulebook>,
 }
 
 impl Default for Pace {
@@ -67,6 +72,7 @@ impl Default for Pace {
             rules: Rules::default(),
             claims: None,
             anew: false,
+            waves: None,
         }
     }
 }
@@ -99,6 +105,7 @@ pub struct Manager {
     refreshed: Option<Timestamp>,
     stopping: Stopping,
     metrics: Arc<Metrics>,
+    waves: Conductor,
 }
 
 /// How long passes may take to come to their next step when the manager stops.
@@ -112,6 +119,7 @@ enum Event {
     Changed(Change),
     FeedLost,
     Moved,
+    Rules,
     Time,
 }
 
@@ -133,7 +141,10 @@ impl Manager {
     /// A manager that has not looked at anything yet.
     #[must_use]
     pub fn new(reach: Arc<Reach>, pace: Pace) -> Self {
+        // A dry run writes nothing, so nobody could be let begin by it.
+        let rules = pace.waves.clone().filter(|_| !reach.settings.dry_run);
         Self {
+            waves: Conductor::new(rules),
             reach,
             pace,
             wake: Wake::default(),
@@ -187,6 +198,7 @@ impl Manager {
             feed = self.restart() => feed,
         };
         loop {
+            beside!(self, self.conduct());
             self.dispatch();
             beside!(self, self.watch_settled());
             self.count();
@@ -213,6 +225,8 @@ impl Manager {
                     }
                 }
                 Event::Moved => beside!(self, self.refresh()),
+                // Every turn of the loop asks whether a decision is due.
+                Event::Rules => {}
                 Event::Time => beside!(self, self.tick()),
             }
         }
@@ -247,6 +261,7 @@ impl Manager {
     pub async fn run_once(mut self) -> Result<Vec<(String, Standing)>, RegistryError> {
         drop(self.start().await?);
         loop {
+            beside!(self, self.conduct());
             self.dispatch();
             let ended = match self.finished.pop_front() {
                 Some(ended) => Some(ended),
@@ -281,7 +296,8 @@ impl Manager {
             .iter()
             .filter_map(|blocked| blocked.block.expires_at)
             .min();
-        let due = [self.queue.next_due(now), refresh, expiry].into_iter().flatten().min();
+        let looks = [self.queue.next_due(now), refresh, expiry, self.waves.look];
+        let due = looks.into_iter().flatten().min();
         let wait = due.map_or(Duration::from_secs(3_600), |due| {
             due.duration_since(now).try_into().unwrap_or_default()
         });
@@ -294,6 +310,7 @@ impl Manager {
                 Some(Err(_)) | None => Event::FeedLost,
             },
             () = self.wake.0.notified() => Event::Moved,
+            () = self.waves.rules_changed() => Event::Rules,
             Some(Ok(drifted)) = self.watches.next(), if !self.watches.is_empty() => Event::Drifted(drifted),
             () = self.reach.clock.sleep(wait) => Event::Time,
         }
@@ -315,6 +332,7 @@ impl Manager {
             .map(|account| (account.object.id.to_string(), account.object))
             .collect();
         self.open_blocks = blocks::open(&*self.reach.ledger, None).await?;
+        self.waves.reload(&*self.reach.ledger).await?;
         let clusters = registry
             .list_clusters(&ClusterFilter::default(), Detail::Full, &PageRequest::all())
             .await?;
@@ -450,6 +468,8 @@ impl Manager {
         let id = ended.cluster;
         self.queue.done(&id);
         let now = self.reach.clock.now();
+        let urgent = self.waves.is_urgent(&id);
+        self.waves.touch();
         let Some(cell) = self.cells.get_mut(&id) else { return };
         cell.memory = ended.memory;
         cell.inputs.clone_from(&cell.memory.inputs);
@@ -464,14 +484,14 @@ impl Manager {
             }
             PassEnd::Waits(until, sentence) => {
                 cell.failures = 0;
-                cell.again(&mut self.queue, until, Standing::Waiting(sentence));
+                cell.again(&mut self.queue, until, Standing::Waiting(sentence), urgent);
             }
             PassEnd::Failed(failure) => {
                 cell.failures += 1;
                 let failures = cell.failures;
                 let until = self.next_try(&turns, failures, &failure, now);
                 let Some(cell) = self.cells.get_mut(&id) else { return };
-                cell.again(&mut self.queue, until, Standing::Failing(failure.title));
+                cell.again(&mut self.queue, until, Standing::Failing(failure.title), urgent);
             }
             PassEnd::Stopped(refusal) => {
                 let standing = Standing::Stopped(refusal.to_string());
@@ -492,7 +512,7 @@ impl Manager {
                         cell.failures += 1;
                         let wait = self.pace.backoff.wait(cell.failures, &*self.reach.ids);
                         let until = now.saturating_add(wait).unwrap_or(Timestamp::MAX);
-                        cell.again(&mut self.queue, until, standing);
+                        cell.again(&mut self.queue, until, standing, urgent);
                     }
                 }
                 if stopped_by_block {
@@ -515,6 +535,7 @@ impl Manager {
                 if let Some(cell) = self.cells.remove(id) {
                     cell.generation.advance();
                 }
+                self.waves.forget(id);
                 self.queue.drop(id);
             }
             Err(error) => {
@@ -534,7 +555,7 @@ impl Manager {
             ObjectKind::Entry if change.id.starts_with("decommission/") || change.id.starts_with("prune-consent/") => {
                 self.agreed(change).await;
             }
-            ObjectKind::Entry => {}
+            ObjectKind::Entry => self.waves_changed(change).await,
             ObjectKind::InfrastructureAccount => self.refresh().await,
         }
     }

@@ -42,6 +42,8 @@ pub struct Figures {
     pub objects_written: u64,
     /// Config sources that could not be brought up to date, each time.
     pub source_failures: u64,
+    /// Alarms that are on, by kind: `stale-block`, `version-debt`, `halt`, `pause`.
+    pub alarms: BTreeMap<&'static str, u64>,
     /// Clusters by how they stand now: `as-wanted`, `blocked`, `queued`, `running`, `waiting`, `failing`, `stopped`, `new`.
     pub clusters: BTreeMap<&'static str, u64>,
 }
@@ -83,6 +85,10 @@ impl Metrics {
 
     pub(crate) fn source_failure(&self) {
         self.figures().source_failures += 1;
+    }
+
+    pub(crate) fn alarms(&self, on: BTreeMap<&'static str, u64>) {
+        self.figures().alarms = on;
     }
 
     pub(crate) fn clusters(&self, standing: BTreeMap<&'static str, u64>) {

@@ -206,36 +206,28 @@ impl Reach {
             Ok(facts) => facts,
             Err(error) => {
                 let failure = trouble("facts", "the cloud cannot be asked", &*error);
-                return self.failed(cluster, to, failure).await;
+                return self.failed_early(cluster, (to, cause), guard, failure).await;
             }
         };
         let outcome = match self.configuration.render(subject, version, facts).await {
             Ok(outcome) => outcome,
             Err(why) => {
                 let failure = Failure::told("configuration", why, Fault::Config);
-                return self.failed(cluster, to, failure).await;
+                return self.failed_early(cluster, (to, cause), guard, failure).await;
             }
         };
         let cloud = match self.clouds.cloud(cluster).await {
             Ok(cloud) => cloud,
             Err(error) => {
                 let failure = trouble("cloud", "the account cannot be entered", &*error);
-                return self.failed(cluster, to, failure).await;
+                return self.failed_early(cluster, (to, cause), guard, failure).await;
             }
         };
         if let Err(refusal) = guard.permit(Touches::Configuration).await {
             return Ok(PassEnd::Stopped(refusal));
         }
         self.mark_begun(cluster, to).await?;
-        let begun = Update {
-            from: cluster.status.current_version.clone(),
-            to: to.clone(),
-            channel: cluster.channel.clone(),
-            cause: cause.as_str().to_owned(),
-            plan: self.settings.plan.clone(),
-            ..Update::default()
-        };
-        let journal = self.begin(cluster, begun, guard).await?;
+        let journal = self.begin(cluster, self.begun(cluster, to, cause), guard).await?;
         self.note_baseline(cluster, to, cause, &outcome.desired).await?;
         let run = Run {
             cluster,
@@ -251,6 +243,35 @@ impl Reach {
             memory.inputs = Some(digest);
         }
         self.close(subject, to, finding, &journal).await
+    }
+
+    /// What the history says of an update that begins.
+    fn begun(&self, cluster: &Cluster, to: &str, cause: Cause) -> Update {
+        Update {
+            from: cluster.status.current_version.clone(),
+            to: to.to_owned(),
+            channel: cluster.channel.clone(),
+            cause: cause.as_str().to_owned(),
+            plan: self.settings.plan.clone(),
+            ..Update::default()
+        }
+    }
+
+    /// Ends a pass of an update that failed before its first step. The history says so all the same: whoever counts failures,
+    /// and whoever asks what became of a commit, reads it there.
+    async fn failed_early(
+        &self,
+        cluster: &Cluster,
+        (to, cause): (&str, Cause),
+        guard: &Guard,
+        failure: Failure,
+    ) -> Result<PassEnd, RegistryError> {
+        if !self.settings.dry_run {
+            let journal = self.begin(cluster, self.begun(cluster, to, cause), guard).await?;
+            journal.tell(Progress::Failing, &failure.title);
+            journal.save().await?;
+        }
+        self.failed(cluster, to, failure).await
     }
 
     /// Ends a pass that failed before it had anything to write down.

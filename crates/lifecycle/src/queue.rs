@@ -2,11 +2,13 @@
 //!
 //! A cluster is in the queue at most once, with the moment from which it may run. Among those that may, urgent causes come
 //! first, but a cluster that keeps failing loses its urgency: it waits for its own back-off and takes no one else's turn
-//! (fault F2). Decommissions and everything else have shares of their own, so neither starves the other.
+//! (fault F2). Whoever has waited for [`PATIENCE`] comes before urgent causes, so that none starves another: many clusters that
+//! look after their unfinished updates hold up neither a decommission nor a new version. Clusters of fast lanes have places of
+//! their own beside all others; of the failing ones, one at a time is patient like everybody.
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use model::ClusterId;
 
 use crate::need::Cause;
@@ -20,7 +22,12 @@ pub struct Limits {
     pub account: usize,
     /// Being taken down; part of `fleet`.
     pub decommissions: usize,
+    /// Of fast lanes, beside `fleet`.
+    pub urgent: usize,
 }
+
+/// How long a cluster waits for a place before its cause counts no more.
+pub const PATIENCE: SignedDuration = SignedDuration::from_mins(5);
 
 impl Default for Limits {
     fn default() -> Self {
@@ -28,6 +35,7 @@ impl Default for Limits {
             fleet: 10,
             account: 5,
             decommissions: 2,
+            urgent: 2,
         }
     }
 }
@@ -45,13 +53,27 @@ pub struct Waiting {
     pub failures: u32,
     /// When it was last worked on; the one that waited longest comes first.
     pub last_run: Option<Timestamp>,
+    /// Whether a fast lane let it begin.
+    pub urgent: bool,
 }
+
+/// A cluster that is being worked on.
+#[derive(Debug)]
+struct Running {
+    account: String,
+    cause: Cause,
+    failing: bool,
+    urgent: bool,
+}
+
+/// What decides who comes next; the least first.
+type Rank = (bool, bool, Timestamp, std::cmp::Reverse<Cause>, Option<Timestamp>);
 
 /// The queue, with what is running.
 #[derive(Debug, Default)]
 pub struct Queue {
     waiting: BTreeMap<ClusterId, Waiting>,
-    running: BTreeMap<ClusterId, (String, Cause)>,
+    running: BTreeMap<ClusterId, Running>,
 }
 
 impl Queue {
@@ -63,6 +85,7 @@ impl Queue {
                 known.cause = known.cause.max(new.cause);
                 known.failures = new.failures;
                 known.last_run = new.last_run;
+                known.urgent |= new.urgent;
             }
             None => {
                 self.waiting.insert(cluster.clone(), new);
@@ -77,37 +100,32 @@ impl Queue {
 
     /// The next cluster that may run now under the limits; it counts as running until [`Queue::done`].
     pub fn take(&mut self, now: Timestamp, limits: &Limits) -> Option<(ClusterId, Waiting)> {
-        if self.running.len() >= limits.fleet {
-            return None;
-        }
-        let in_account = |account: &str| self.running.values().filter(|(a, _)| a == account).count();
-        let down = self
-            .running
-            .values()
-            .filter(|(_, cause)| *cause == Cause::Decommission)
-            .count();
-        // The last place is kept for what is not a decommission, so that one never has to wait for the other.
+        let count = |wanted: &dyn Fn(&Running) -> bool| self.running.values().filter(|one| wanted(one)).count();
+        let plain = count(&|one| !one.urgent);
+        let urgent = count(&|one| one.urgent);
+        let down = count(&|one| one.cause == Cause::Decommission);
+        let failing = count(&|one| one.failing);
+        // Decommissions never take all places, so that nothing has to wait for them alone.
         let may = |id: &ClusterId, waiting: &Waiting| {
-            waiting.due <= now
+            let place = plain < limits.fleet || (waiting.urgent && urgent < limits.urgent);
+            place
+                && waiting.due <= now
                 && !self.running.contains_key(id)
-                && in_account(&waiting.account) < limits.account
+                && count(&|one| one.account == waiting.account) < limits.account
                 && (waiting.cause != Cause::Decommission || down < limits.decommissions)
         };
         let ready = self.waiting.iter().filter(|(id, waiting)| may(id, waiting));
-        let next = ready.min_by_key(|(id, waiting)| {
-            // A failing cluster comes after all that are not, whatever its cause.
-            let failing = waiting.failures > 0;
-            (
-                failing,
-                std::cmp::Reverse(waiting.cause),
-                waiting.last_run,
-                (*id).clone(),
-            )
-        });
+        let next = ready.min_by_key(|(id, waiting)| (rank(waiting, failing, now), (*id).clone()));
         let id = next?.0.clone();
         let waiting = self.waiting.remove(&id)?;
-        self.running
-            .insert(id.clone(), (waiting.account.clone(), waiting.cause));
+        let running = Running {
+            account: waiting.account.clone(),
+            cause: waiting.cause,
+            failing: waiting.failures > 0,
+            // Its own places come first, so that it takes none of the others'.
+            urgent: waiting.urgent && urgent < limits.urgent,
+        };
+        self.running.insert(id.clone(), running);
         Some((id, waiting))
     }
 
@@ -140,6 +158,22 @@ impl Queue {
         let later = self.waiting.values().map(|waiting| waiting.due);
         later.filter(|due| *due > now).min()
     }
+}
+
+/// Where a cluster stands among those that may run. A failing one comes after all that are not, whatever its cause, unless no
+/// other failing one runs and it has waited as long as anybody would.
+fn rank(waiting: &Waiting, failing: usize, now: Timestamp) -> Rank {
+    let tired = waiting.due.saturating_add(PATIENCE).is_ok_and(|tired| tired <= now);
+    let last = waiting.failures > 0 && !(tired && failing == 0);
+    // Those that are tired come by their moments, before all others.
+    let since = if tired { waiting.due } else { Timestamp::MAX };
+    (
+        !waiting.urgent,
+        last,
+        since,
+        std::cmp::Reverse(waiting.cause),
+        waiting.last_run,
+    )
 }
 
 #[cfg(test)]

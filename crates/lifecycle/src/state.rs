@@ -10,6 +10,7 @@ use crate::need::Cause;
 use crate::pass::ClusterMemory;
 use crate::queue::{Queue, Waiting};
 use crate::turns::Turns;
+use crate::waves::Towards;
 
 /// How a cluster stands, for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,6 +57,8 @@ pub(crate) struct Cell {
     pub(crate) standing: Standing,
     /// The version that is being brought about, or `decommissioned`.
     pub(crate) target: Option<String>,
+    /// What waves let it begin, or not.
+    pub(crate) towards: Towards,
     /// Where that version is read from.
     pub(crate) version: Option<CombinedVersion>,
     pub(crate) generation: Generation,
@@ -78,6 +81,7 @@ impl Cell {
             subject,
             standing: Standing::New,
             target: None,
+            towards: Towards::Apart,
             version: None,
             generation: Generation::default(),
             failures: 0,
@@ -110,8 +114,8 @@ impl Cell {
         self.standing = standing;
     }
 
-    /// Queues the cluster for a later moment.
-    pub(crate) fn again(&mut self, queue: &mut Queue, due: Timestamp, standing: Standing) {
+    /// Queues the cluster for a later moment; with the places of fast lanes if it is one of theirs.
+    pub(crate) fn again(&mut self, queue: &mut Queue, due: Timestamp, standing: Standing, urgent: bool) {
         self.standing = standing;
         self.waits_until = Some(due);
         let cause = match self.version {
@@ -124,6 +128,7 @@ impl Cell {
             due,
             failures: self.failures,
             last_run: self.last_run,
+            urgent,
         };
         queue.put(&self.subject.cluster.id.clone(), waiting);
     }

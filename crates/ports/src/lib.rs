@@ -3,7 +3,7 @@
 //! Time, ids and randomness reach the engine only through [`Clock`] and [`Ids`]; the list of all clusters only through
 //! [`Registry`]; work is shared between replicas only through [`Leases`]; stacks, node groups, instances and what belongs to them
 //! only through [`cloud::Cloud`]; blocks, updates and evidence are written into the [`Ledger`]. What must be the same wherever it is
-//! read is decided here once: which [`blocks`] hold, which [`approvals`] count, how a cluster stands in one word ([`standing`]). Every
+//! read is decided here once: which [`blocks`] hold, which [`approvals`] count, which [`acts`] move or hold the fleet, how a cluster stands in one word ([`standing`]). Every
 //! error of an adapter says whose fault it is and whether trying again helps ([`Classified`]).
 //!
 //! What this crate deliberately does not do: it contains no adapter except the trivial system clock and id source, opens
@@ -20,6 +20,7 @@
 //! assert_eq!(error.retry(), Retry::Never);
 //! ```
 
+pub mod acts;
 pub mod approvals;
 pub mod blocks;
 pub mod channels;

@@ -10,6 +10,7 @@
 //! and everything but a POST where the server was too busy to begin. A DELETE that finds nothing after a lost answer has
 //! done its work and succeeds.
 
+mod acts;
 mod approvals;
 mod calls;
 mod channels;

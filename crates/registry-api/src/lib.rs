@@ -23,6 +23,7 @@
 //! assert!(matches!(RegistryError::from(body), RegistryError::NotFound { kind: "cluster", .. }));
 //! ```
 
+mod acts;
 mod approvals;
 mod brief;
 mod channels;
@@ -37,6 +38,7 @@ mod ledger;
 mod lists;
 pub mod paths;
 
+pub use acts::{ActDraft, ActEntry, ActList, ActName, AnyAct};
 pub use approvals::{ApprovalDraft, ApprovalEntry, ApprovalList, DecommissionDraft, GuardedName, StandingName};
 pub use brief::BriefCluster;
 pub use channels::{ChannelList, GateAgreementDraft, GateAgreementList};

@@ -42,6 +42,10 @@ pub const BLOCK: &str = "/api/v1/blocks/{cluster_id}/{block_id}";
 pub const APPROVALS: &str = "/api/v1/approvals";
 /// What a cluster was agreed to or asked for: call off.
 pub const APPROVALS_OF_CLUSTER: &str = "/api/v1/approvals/{what}/{cluster_id}";
+/// Pauses, freezes and fast lanes: list, do.
+pub const ACTS: &str = "/api/v1/acts";
+/// One of them: end.
+pub const ACT: &str = "/api/v1/acts/{what}/{act_id}";
 /// Entries of the ledger: list.
 pub const ENTRIES: &str = "/api/v1/ledger/{entry_kind}";
 /// One entry of the ledger: get, put.
@@ -116,6 +120,12 @@ pub fn approvals(what: Guarded, cluster: &ClusterId) -> String {
     format!("{APPROVALS}/{}/{cluster}", what.as_str())
 }
 
+/// Path of a pause, a freeze or a fast lane.
+#[must_use]
+pub fn act(what: crate::ActName, id: &EntryId) -> String {
+    format!("{ACTS}/{}/{}", what.as_str(), segment(id))
+}
+
 /// Path of the entries of a kind.
 #[must_use]
 pub fn entries(kind: &EntryKind) -> String {
@@ -170,6 +180,7 @@ mod tests {
             .replace("{entry_id}", "a%3Fb:%23")
             .replace("{id}", "aws:1:r:kube-1")
             .replace("{block_id}", "b-1")
+            .replace("{act_id}", "a%252Fb")
             .replace("{update_id}", "a%3Fb:%23")
     }
 
@@ -189,6 +200,10 @@ mod tests {
             (ENTRIES, entries(&EntryKind::update())),
             (ENTRY, entry(&EntryKind::update(), &"a?b:#".parse().unwrap())),
             (APPROVALS_OF_CLUSTER, approvals(Guarded::Prune, &id)),
+            (
+                ACT.replace("{what}", "pause").as_str(),
+                act(crate::ActName::Pause, &"a%2Fb".parse().unwrap()),
+            ),
             (UPDATE, update(&"a?b:#".parse().unwrap())),
             (HISTORY, history(ports::registry::ObjectKind::Cluster, id.as_str())),
         ] {

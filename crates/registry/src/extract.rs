@@ -11,10 +11,11 @@ pub(crate) use body::{Json, MAX_ITEM_BYTES, content_type, read_text};
 pub(crate) use caller::{AsAdmin, AsOperator, AsReader, Writer};
 pub(crate) use conditional::{etag, not_modified};
 pub(crate) use path::{
-    AccountPath, ApprovalsPath, BlockPath, BlocksPath, ClusterItemPath, ClusterPath, EntriesPath, EntryPath,
+    AccountPath, ActPath, ApprovalsPath, BlockPath, BlocksPath, ClusterItemPath, ClusterPath, EntriesPath, EntryPath,
     HistoryPath, PoolItemPath, PoolPath, UpdatePath,
 };
 pub(crate) use query::{
-    AccountQuery, ChangesQuery, ClusterListQuery, ClusterQuery, ImportQuery, LedgerQuery, NoQuery, PageQuery, Query,
+    AccountQuery, ActQuery, ChangesQuery, ClusterListQuery, ClusterQuery, ImportQuery, LedgerQuery, NoQuery, PageQuery,
+    Query,
 };
 pub(crate) use strict::{check_nul, import_document, whole_numbers};

@@ -37,6 +37,7 @@ pub(crate) const SCRIPT_PATH: &str = "/docs/page.js";
         (name = "Blocks", description = "Refusals to update a cluster"),
         (name = "Approvals", description = "Requests and agreements to deletions"),
         (name = "Channels", description = "Where each channel stands, and the gates between them"),
+        (name = "Waves", description = "What people do to the movement of the fleet"),
         (name = "Updates", description = "How clusters were brought to their versions"),
         (name = "Rollouts", description = "How nodes were replaced, and what was forced on the way"),
         (name = "Ledger", description = "What the engine writes down, as it is"),
@@ -53,7 +54,8 @@ pub(crate) const SCRIPT_PATH: &str = "/docs/page.js";
         registry_api::HistoryList, registry_api::HistoryEntry, registry_api::FieldChange, registry_api::ImportReport,
         registry_api::BlockEntry, registry_api::BlockList, registry_api::BlockDraft, registry_api::UpdateEntry,
         registry_api::UpdateList, registry_api::ApprovalEntry, registry_api::ApprovalList, registry_api::ApprovalDraft,
-        registry_api::DecommissionDraft, registry_api::LedgerEntry, registry_api::LedgerEntryList,
+        registry_api::DecommissionDraft, registry_api::ActEntry, registry_api::ActList, registry_api::ActDraft,
+        registry_api::ActName, registry_api::LedgerEntry, registry_api::LedgerEntryList,
         registry_api::LedgerEntryDraft, registry_api::GuardedName, registry_api::StandingName, model::BlockScope, model::Lifted, model::Update, model::UpdateStep, model::Progress,
         registry_api::ChannelList, registry_api::GateAgreementList, registry_api::GateAgreementDraft,
         registry_api::ObjectKindName, registry_api::ActionName, registry_api::ImportModeName

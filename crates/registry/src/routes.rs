@@ -1,6 +1,7 @@
 //! The operations: each reads its request, calls the registry once and answers.
 
 mod accounts;
+mod acts;
 mod approvals;
 mod blocks;
 mod changes;
@@ -48,6 +49,8 @@ pub(crate) fn operations() -> OpenApiRouter<AppState> {
         .routes(routes!(approvals::decommission))
         .routes(routes!(channels::list))
         .routes(routes!(channels::agreements, channels::agree))
+        .routes(routes!(acts::list, acts::create))
+        .routes(routes!(acts::lift))
         .routes(routes!(entries::list))
         .routes(routes!(entries::get, entries::put))
         .routes(routes!(updates::list))

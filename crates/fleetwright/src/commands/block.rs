@@ -2,6 +2,7 @@
 
 use cli_args::{BlockArgs, ScopeName, UnblockArgs};
 use jiff::Timestamp;
+use model::duration::GoDuration;
 use model::{BlockScope, Cluster};
 use ports::Registry as _;
 use ports::registry::{Detail, PageRequest};
@@ -17,7 +18,7 @@ use crate::settings::Settings;
 
 pub(super) async fn run(args: BlockArgs, settings: &Settings, console: &mut Console) -> Result<(), Failure> {
     let session = Session::new(settings)?;
-    let expires_at = end(&args, session.clock.now())?;
+    let expires_at = end(args.until.as_deref(), args.term, session.clock.now())?;
     let clusters = selected(&session, &args.clusters, args.selector.as_deref()).await?;
     for cluster in clusters {
         let draft = BlockDraft {
@@ -106,8 +107,9 @@ pub(super) fn told(block: &BlockEntry) -> String {
     crate::table::one_line(text)
 }
 
-fn end(args: &BlockArgs, now: Timestamp) -> Result<Option<Timestamp>, Failure> {
-    if let Some(text) = &args.until {
+/// The end that `--until` or `--for` gives.
+pub(super) fn end(until: Option<&str>, term: Option<GoDuration>, now: Timestamp) -> Result<Option<Timestamp>, Failure> {
+    if let Some(text) = until {
         let end: Timestamp = text.parse().map_err(|error: jiff::Error| {
             Failure::of(&error)
                 .while_doing(format!("--until {text:?}"))
@@ -115,7 +117,7 @@ fn end(args: &BlockArgs, now: Timestamp) -> Result<Option<Timestamp>, Failure> {
         })?;
         return Ok(Some(end));
     }
-    let Some(term) = args.term else { return Ok(None) };
+    let Some(term) = term else { return Ok(None) };
     let wrong = || Failure::new("--for must be a time that lies ahead");
     let term = term.to_std().ok_or_else(wrong)?;
     now.checked_add(term).map(Some).map_err(|_| wrong())

@@ -43,6 +43,7 @@ pub(super) async fn run(
     }
     let manages = args.roles.contains(&Role::Lifecycle);
     let parts = if manages { Some(parts(&args, env)?) } else { None };
+    let book = crate::fleet_policy::open(args.fleet_policy.as_deref(), plan::policy::FleetPolicy::default())?;
     let serving = super::registry::serving(&args.server, token_file, None, env, console).await?;
     let (store, shutdown, metrics) = (Arc::clone(&serving.store), serving.shutdown(), serving.metrics());
     let manager = parts.map(|parts| {
@@ -72,6 +73,7 @@ pub(super) async fn run(
                 holder: format!("{}-{}", std::process::id(), SystemIds.uuid()),
                 term: TERM,
             }),
+            waves: Some(book.clone()),
             ..Pace::default()
         };
         Manager::new(reach, pace)
@@ -82,8 +84,13 @@ pub(super) async fn run(
         let end = shutdown.clone();
         tokio::spawn(manager.run(async move { end.begun().await }))
     });
+    let policy = args.fleet_policy.filter(|_| manages);
+    let policy = policy.map(|file| tokio::spawn(crate::fleet_policy::follow(file, book, SystemClock)));
     serving.run().await;
     follows.abort();
+    if let Some(policy) = policy {
+        policy.abort();
+    }
     if let Some(managing) = managing {
         // A panic of it has been told already.
         let _ = managing.await;

@@ -15,6 +15,7 @@ use crate::need::{Cause, Need, Situation, need};
 use crate::pass::Reach;
 use crate::queue::Waiting;
 use crate::state::Standing;
+use crate::waves::Towards;
 
 /// What problems about a configuration that cannot be found are about.
 const CONFIGURATION: &str = "configuration";
@@ -55,17 +56,22 @@ impl Manager {
         };
         let held = blocks::holding(id, &cluster.config_items, &self.open_blocks, now);
         let config = version.as_ref().map(CombinedVersion::id).map_err(Clone::clone);
+        let Some(cell) = self.cells.get_mut(id) else { return };
+        let digest = inputs::digest(&cluster);
+        let other_entry = cell.inputs.as_ref().is_some_and(|applied| *applied != digest);
         let decided = need(&Situation {
             cluster: &cluster,
             blocks: &held,
             config: config.as_deref().map_err(String::as_str),
-            drifted: self.cells.get(id).is_some_and(|cell| cell.drifted),
-            other_entry: self
-                .cells
-                .get(id)
-                .and_then(|cell| cell.inputs.as_ref())
-                .is_some_and(|applied| *applied != inputs::digest(&cluster)),
+            drifted: cell.drifted,
+            other_entry,
         });
+        let blocked = matches!(decided, Need::Blocked(_));
+        let towards = Towards::of(&cluster, config.as_deref().ok(), &digest, other_entry, blocked);
+        if cell.towards != towards {
+            cell.towards = towards;
+            self.waves.touch();
+        }
         self.decided(id, decided, version.ok(), now).await;
     }
 
@@ -108,6 +114,13 @@ impl Manager {
         let target = wanted
             .as_ref()
             .map_or_else(|| "decommissioned".to_owned(), |(to, _)| format!("{to} {digest}"));
+        if let Some((to, _)) = &wanted
+            && cause != Cause::Drift
+            && cell.subject.cluster.lifecycle_status == LifecycleStatus::Ready
+            && !self.waves.may(&cell.subject.cluster, to, &target)
+        {
+            return self.hold(id, target);
+        }
         // Something else is wanted than before: a run for the old version ends at its next step, and a new version starts
         // with a clean slate instead of waiting for the old one's back-off.
         let fresh = cell.target.as_deref() != Some(target.as_str());
@@ -126,8 +139,27 @@ impl Manager {
             due: now,
             failures: cell.failures,
             last_run: cell.last_run,
+            urgent: self.waves.is_urgent(id),
         };
         self.queue.put(id, waiting);
+    }
+
+    /// Holds a cluster until its wave lets it begin. A pass that is under way goes on to its end: it brings about what the
+    /// cluster was let begin.
+    fn hold(&mut self, id: &ClusterId, target: String) {
+        let Some(cell) = self.cells.get_mut(id).filter(|_| !self.queue.is_running(id)) else {
+            return;
+        };
+        self.queue.drop(id);
+        // What it waits on is said with the next decision.
+        if cell.target.as_ref() != Some(&target) || !matches!(cell.standing, Standing::Waiting(_)) {
+            self.waves.waits.remove(id);
+            let sentence = format!("cluster {} waits for its wave", cell.subject.cluster.alias);
+            cell.settle(Standing::Waiting(sentence), Some(target));
+            cell.generation.advance();
+            cell.failures = 0;
+            cell.waits_until = None;
+        }
     }
 }
 

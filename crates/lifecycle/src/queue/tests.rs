@@ -19,6 +19,7 @@ fn waiting(account: &str, cause: Cause, due: i64) -> Waiting {
         due: at(due),
         failures: 0,
         last_run: None,
+        urgent: false,
     }
 }
 
@@ -63,6 +64,7 @@ fn limits_of_fleet_account_and_decommissions_hold() {
         fleet: 4,
         account: 2,
         decommissions: 1,
+        urgent: 1,
     };
     let mut queue = Queue::default();
     for n in 0..5 {
@@ -93,7 +95,7 @@ proptest! {
         fleet in 1..6usize,
         account in 1..3usize,
     ) {
-        let limits = Limits { fleet, account, decommissions: 1 };
+        let limits = Limits { fleet, account, decommissions: 1, urgent: 1 };
         let mut queue = Queue::default();
         for (n, (account, cause, due, failures)) in clusters.iter().enumerate() {
             let cause = [Cause::Version, Cause::Drift, Cause::Decommission, Cause::Unfinished][usize::from(*cause)];
@@ -122,4 +124,94 @@ proptest! {
         }
         prop_assert_eq!(ran, clusters.len());
     }
+}
+
+#[test]
+fn a_decommission_is_not_starved_by_updates_that_are_looked_after_again_and_again() {
+    let limits = Limits {
+        fleet: 2,
+        account: 9,
+        ..Limits::default()
+    };
+    let mut queue = Queue::default();
+    queue.put(&id("down"), waiting("y", Cause::Decommission, 0));
+    queue.put(&id("new"), waiting("y", Cause::Version, 0));
+    let mut ran = Vec::new();
+    for round in 0..400 {
+        // Ten clusters whose unfinished updates are due at every moment.
+        for n in 0..10 {
+            queue.put(&id(&format!("busy{n}")), waiting("x", Cause::Unfinished, round));
+        }
+        let names = taken(&mut queue, round, &limits);
+        names.iter().for_each(|name| queue.done(&id(name)));
+        ran.extend(
+            names
+                .into_iter()
+                .filter(|name| !name.starts_with("busy"))
+                .map(|name| (round, name)),
+        );
+    }
+    let names: Vec<&str> = ran.iter().map(|(_, name)| name.as_str()).collect();
+    assert_eq!(names, ["down", "new"]);
+    // The ten that were there before them have waited as long.
+    assert!(ran.iter().all(|(round, _)| (300..=310).contains(round)), "{ran:?}");
+}
+
+#[test]
+fn f2_failing_clusters_as_many_as_there_are_places_starve_nobody_and_are_not_starved() {
+    let limits = Limits {
+        fleet: 3,
+        account: 9,
+        ..Limits::default()
+    };
+    let mut queue = Queue::default();
+    let failing = |due| Waiting {
+        failures: 5,
+        ..waiting("x", Cause::Unfinished, due)
+    };
+    let (mut healthy, mut failed) = (0, 0);
+    for round in 0..1_000 {
+        for n in 0..10 {
+            queue.put(&id(&format!("bad{n}")), failing(round));
+            queue.put(&id(&format!("good{n}")), waiting("x", Cause::Version, round));
+        }
+        for name in taken(&mut queue, round, &limits) {
+            queue.done(&id(&name));
+            *(if name.starts_with("bad") {
+                &mut failed
+            } else {
+                &mut healthy
+            }) += 1;
+        }
+    }
+    assert!(healthy >= 2_000, "at least two of three places: {healthy}");
+    assert!(failed > 0, "a failing cluster is tried again in the end");
+}
+
+#[test]
+fn fast_lanes_have_places_of_their_own() {
+    let limits = Limits {
+        fleet: 2,
+        account: 9,
+        ..Limits::default()
+    };
+    let mut queue = Queue::default();
+    for n in 0..4 {
+        queue.put(&id(&format!("slow{n}")), waiting("x", Cause::Unfinished, 0));
+    }
+    assert_eq!(taken(&mut queue, 1, &limits), ["slow0", "slow1"]);
+    for n in 0..4 {
+        let urgent = Waiting {
+            urgent: true,
+            ..waiting("x", Cause::Version, 0)
+        };
+        queue.put(&id(&format!("fast{n}")), urgent);
+    }
+    assert_eq!(taken(&mut queue, 1, &limits), ["fast0", "fast1"]);
+    queue.done(&id("slow0"));
+    assert_eq!(
+        taken(&mut queue, 1, &limits),
+        ["fast2"],
+        "they come first where others may go too"
+    );
 }

@@ -25,3 +25,4 @@ mod source;
 mod spy;
 mod takeover;
 mod updates;
+mod waves;

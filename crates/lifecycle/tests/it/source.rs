@@ -51,6 +51,11 @@ impl TestSource {
         state.channels.insert(channel.to_owned(), tree.id.clone());
         state.trees.insert(tree.id.clone(), Arc::new(tree));
     }
+
+    /// The channel is not there any more.
+    pub(crate) fn forget(&self, channel: &str) {
+        self.state.lock().unwrap().channels.remove(channel);
+    }
 }
 
 #[async_trait]

@@ -145,6 +145,16 @@ path_type!(
     }
 );
 path_type!(
+    /// Names a pause, a freeze or a fast lane.
+    ActPath {
+        /// What it is.
+        what: registry_api::ActName,
+        /// Its id; that of a pause is the name of its channel.
+        #[param(value_type = String, pattern = "^[!-.0-~]{1,200}$")]
+        act_id: EntryId
+    }
+);
+path_type!(
     /// Names a kind of entries.
     EntriesPath {
         /// The kind.

@@ -395,6 +395,22 @@ impl FromParams for LedgerQuery {
     }
 }
 
+/// Which acts are asked for.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ActQuery {
+    /// Those that hold, or those that are over; both when absent.
+    pub(crate) open: Option<bool>,
+}
+
+impl FromParams for ActQuery {
+    fn take(params: &mut Params) -> Self {
+        Self {
+            open: params.flag("open"),
+        }
+    }
+}
+
 /// Which changes are asked for.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]

@@ -55,6 +55,7 @@ pub(crate) fn tighten(document: &mut Value) {
             "InfrastructureAccountUpdate",
             "ConfigValue",
             "BlockDraft",
+            "ActDraft",
             "FileRegistry",
             "FileCluster",
         ] {

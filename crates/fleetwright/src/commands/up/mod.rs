@@ -22,6 +22,7 @@ use cli_args::{UpArgs, env_vars};
 use git_source::{GitLocation, GitOptions, GitSource, TreeOptions};
 use jiff::Timestamp;
 use model::LifecycleStatus;
+use plan::policy::FleetPolicy;
 use ports::config_source::SourceName;
 use ports::registry::{AccountFilter, ClusterFilter, Detail, ImportMode, PageRequest};
 use ports::{Clock, Ids as _, Registry as _, SystemClock, SystemIds, WriteContext};
@@ -169,6 +170,8 @@ async fn simulated(
     console: &mut Console,
 ) -> Result<(), Failure> {
     crate::commands::sim::kubeconfig::check_ours(&places.kubeconfig())?;
+    let file = args.fleet_policy.clone();
+    let policy = (crate::fleet_policy::open(file.as_deref(), demo_policy())?, file);
     let repository = Repository::open(&places.repository(), Content::Demo)?;
     let first = fill(args, &serving.store, &repository).await?;
     let (store, shutdown, url) = (Arc::clone(&serving.store), serving.shutdown(), serving.url());
@@ -204,6 +207,7 @@ async fn simulated(
             store,
             clock,
             speed: args.speed,
+            policy,
             repository,
             source,
             seen,
@@ -221,6 +225,14 @@ async fn simulated(
         "stopped; registry, history and repository stay, the simulated clusters are raised anew by the next start",
     );
     Ok(())
+}
+
+/// How the demo fleet moves: in the waves of every fleet, and a little faster than one that somebody relies on.
+fn demo_policy() -> FleetPolicy {
+    let mut policy = FleetPolicy::default();
+    (policy.limits.wave, policy.limits.account, policy.limits.fleet) = (20, 20, 20);
+    policy.waves.settle = plan::policy::Span::seconds(1);
+    policy
 }
 
 /// Raises the fleet on a thread of its own: an interrupt does not wait for it.

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use control::{CloudsByProvider, Control, Handle, Options};
-use lifecycle::Pace;
 use lifecycle::queue::Limits;
+use lifecycle::{Pace, Rulebook};
 use model::{ClusterVersion, LifecycleStatus};
 use ports::ledger::EntryDraft;
 use ports::registry::{ClusterFilter, Detail, PageRequest};
@@ -37,6 +37,8 @@ pub(super) struct Ground {
     pub(super) store: Arc<Store>,
     pub(super) clock: Arc<WorldClock>,
     pub(super) speed: f64,
+    /// The fleet policy, and the file that it is followed in.
+    pub(super) policy: (Rulebook, Option<PathBuf>),
     pub(super) repository: Repository,
     pub(super) source: Arc<git_source::GitSource>,
     pub(super) seen: Arc<Seen>,
@@ -76,7 +78,7 @@ pub(super) async fn begin(world: World, ground: Ground, config: &Path) -> Result
         clouds,
         clock: ground.clock.clone(),
     })?;
-    let (control, handle) = Control::new(Arc::new(reach), options(ground.speed));
+    let (control, handle) = Control::new(Arc::new(reach), options(ground.speed, &ground.policy.0));
     let (manager, rollouts) = control.into_parts();
     let figures = manager.metrics();
     let fleet = world.fleet;
@@ -98,6 +100,13 @@ pub(super) async fn begin(world: World, ground: Ground, config: &Path) -> Result
         clock: ground.clock.clone(),
         scaled: (ground.speed - 1.0).abs() > f64::EPSILON,
     });
+    if let (book, Some(file)) = ground.policy {
+        until(
+            &mut tasks,
+            &ground.shutdown,
+            crate::fleet_policy::follow(file, book, SystemClock),
+        );
+    }
     let watching = watch(
         ground.repository.clone(),
         Arc::clone(&ground.store),
@@ -121,7 +130,7 @@ fn until(tasks: &mut JoinSet<()>, shutdown: &Shutdown, work: impl Future<Output 
 }
 
 /// Quicker than in production, where every look costs calls that others need.
-fn options(speed: f64) -> Options {
+fn options(speed: f64, book: &Rulebook) -> Options {
     Options {
         pace: Pace {
             limits: Limits {
@@ -130,6 +139,7 @@ fn options(speed: f64) -> Options {
             },
             // Commits are seen by the watch below; this is for those that it misses.
             refresh: Duration::from_secs(60).mul_f64(speed.max(1.0)),
+            waves: Some(book.clone()),
             ..Pace::default()
         },
         refresh: Refresh {

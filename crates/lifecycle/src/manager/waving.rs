@@ -1,0 +1,227 @@
+//! Waves in the manager's life: when a decision is made, and what follows from it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use model::{Cluster, ClusterId};
+use plan::waves::{Decisions, Wait, wait_sentence};
+use ports::registry::Change;
+use ports::{LeaseError, LeaseName, RegistryError, WriteContext};
+
+use super::Manager;
+use crate::state::Standing;
+use crate::waves::alarms::{self, Causes};
+use crate::waves::conductor::Seen;
+use crate::waves::{LEASE, RunRecord, Towards};
+
+/// When to try again after the store did not answer.
+const SOON: Duration = Duration::from_secs(5);
+
+impl Manager {
+    /// Decides who may begin, if anything happened that could change it.
+    pub(super) async fn conduct(&mut self) {
+        let now = self.reach.clock.now();
+        if !self.waves.is_due(now) {
+            return;
+        }
+        // What happens meanwhile is a reason for another decision.
+        self.waves.settled();
+        let decided = match self.leads(now).await {
+            Ok(true) => self.decide(now).await,
+            Ok(false) => Ok(()),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = decided {
+            tracing::warn!(%error, "waves cannot go on");
+            self.waves.look = now.saturating_add(SOON).ok();
+        }
+    }
+
+    /// Whether this replica is the one that lets clusters begin. One that becomes it reads everything anew.
+    async fn leads(&mut self, now: Timestamp) -> Result<bool, RegistryError> {
+        let Some(claims) = self.pace.claims.clone() else {
+            return Ok(true);
+        };
+        let fresh = self.waves.lease.as_ref().is_some_and(|lease| {
+            let half = lease.expires_at.saturating_sub(claims.term / 2);
+            half.is_ok_and(|half| now < half)
+        });
+        if fresh {
+            return Ok(true);
+        }
+        let name = LeaseName::new(LEASE).map_err(RegistryError::from)?;
+        match claims.leases.claim(&name, &claims.holder, claims.term).await {
+            Ok(lease) => {
+                let known = self.waves.lease.replace(lease.clone());
+                if known.is_none_or(|known| known.token != lease.token) {
+                    self.waves.reload(&*self.reach.ledger).await?;
+                }
+                Ok(true)
+            }
+            Err(LeaseError::Held { expires_at, .. }) => {
+                self.waves.lease = None;
+                self.waves.look = Some(expires_at.max(now.saturating_add(Duration::from_secs(1)).unwrap_or(now)));
+                Ok(false)
+            }
+            Err(error) => Err(RegistryError::Unavailable(Box::new(error))),
+        }
+    }
+
+    /// A write that is refused when another replica leads.
+    fn leading(&self) -> WriteContext {
+        let context = self.reach.context();
+        match &self.waves.lease {
+            Some(lease) => context.fenced(lease),
+            None => context,
+        }
+    }
+
+    async fn decide(&mut self, now: Timestamp) -> Result<(), RegistryError> {
+        let context = self.leading();
+        let ledger = Arc::clone(&self.reach.ledger);
+        self.tell_policy(&context).await?;
+        self.waves.sweep(&*ledger, &*self.reach.clock, &context).await?;
+        let fleet: Vec<(Arc<Cluster>, Towards, bool)> = self
+            .cells
+            .iter()
+            .map(|(id, cell)| {
+                (
+                    Arc::clone(&cell.subject.cluster),
+                    cell.towards.clone(),
+                    self.queue.is_running(id),
+                )
+            })
+            .collect();
+        let views: Vec<Seen<'_>> = fleet
+            .iter()
+            .map(|(cluster, towards, running)| Seen {
+                cluster,
+                towards,
+                running: *running,
+            })
+            .collect();
+        let (decisions, changed) = self.waves.decide(&views, now);
+        // The change comes first: who is let begin belongs to it.
+        for run in &changed {
+            crate::waves::put_run(&*ledger, run, &context).await?;
+        }
+        self.say_halts(&changed);
+        for go in &decisions.go {
+            let Some(view) = views.iter().find(|view| view.cluster.id == go.cluster) else {
+                continue;
+            };
+            self.waves.let_begin(&*ledger, go, view, now, &context).await?;
+        }
+        self.tell_waits(&decisions, now);
+        let alarm = self.tell_alarms(now, &context).await?;
+        self.waves.look = [decisions.look, alarm].into_iter().flatten().min();
+        for go in decisions.go {
+            self.look(&go.cluster, &mut BTreeMap::new()).await;
+        }
+        Ok(())
+    }
+
+    /// Writes down which rules are in force: who asks why something waits reads them there.
+    async fn tell_policy(&mut self, context: &WriteContext) -> Result<(), RegistryError> {
+        let Some(policy) = self.waves.policy() else {
+            return Ok(());
+        };
+        if self.waves.told.as_ref() != Some(&policy) {
+            crate::waves::put_policy(&*self.reach.ledger, &policy, context).await?;
+            self.waves.told = Some(policy);
+        }
+        Ok(())
+    }
+
+    fn say_halts(&self, changed: &[RunRecord]) {
+        let now = self.reach.clock.now();
+        for run in changed {
+            match &run.halt {
+                Some(halt) => tracing::warn!(channel = run.channel, "{}", plan::waves::halt_sentence(halt, now)),
+                None => tracing::info!(
+                    channel = run.channel,
+                    phase = run.phase.as_str(),
+                    wave = run.wave,
+                    "channel"
+                ),
+            }
+        }
+    }
+
+    /// Gives each cluster that may not begin its sentence. One that waits on the same as before keeps what it has.
+    fn tell_waits(&mut self, decisions: &Decisions, now: Timestamp) {
+        for (id, wait) in &decisions.waits {
+            let same = |known: &Wait| known.on == wait.on && known.until == wait.until;
+            if self.waves.waits.get(id).is_some_and(same) {
+                continue;
+            }
+            let Some(cell) = self.cells.get_mut(id) else { continue };
+            let channel = &cell.subject.cluster.channel;
+            let waves = decisions
+                .channels
+                .get(channel)
+                .map(|state| state.waves.as_slice())
+                .unwrap_or_default();
+            let said = wait_sentence(cell.subject.cluster.alias.as_str(), wait, channel, waves, now);
+            cell.standing = Standing::Waiting(said);
+        }
+        self.waves.waits.clone_from(&decisions.waits);
+    }
+
+    /// Raises alarms and ends those whose cause is gone (W6); answers when the next one begins.
+    async fn tell_alarms(
+        &mut self,
+        now: Timestamp,
+        context: &WriteContext,
+    ) -> Result<Option<Timestamp>, RegistryError> {
+        let Some(policy) = self.waves.policy() else {
+            return Ok(None);
+        };
+        let aliases = self
+            .cells
+            .iter()
+            .map(|(id, cell)| (id.clone(), cell.subject.cluster.alias.to_string()));
+        let aliases: BTreeMap<ClusterId, String> = aliases.collect();
+        let causes = Causes {
+            blocks: &self.open_blocks,
+            behind: &self.waves.behind,
+            runs: &self.waves.runs,
+            pauses: self.waves.pauses(),
+            aliases: &aliases,
+        };
+        let (on, next) = alarms::due(&policy.alarms, &causes, now);
+        let ledger = Arc::clone(&self.reach.ledger);
+        for (id, alarm) in &on {
+            // The words of one that goes on change with the time; nothing is written for that.
+            if !self.waves.alarms.contains_key(id) {
+                tracing::warn!(kind = alarm.kind, subject = alarm.subject, "{}", alarm.says);
+                crate::waves::put_alarm(&*ledger, id, true, alarm, context).await?;
+            }
+        }
+        for (id, alarm) in self.waves.alarms.iter().filter(|(id, _)| !on.contains_key(*id)) {
+            crate::waves::put_alarm(&*ledger, id, false, alarm, context).await?;
+        }
+        let mut words: BTreeMap<&'static str, u64> = BTreeMap::new();
+        for alarm in on.values() {
+            let kinds = ["stale-block", "version-debt", "halt", "pause"];
+            if let Some(kind) = kinds.into_iter().find(|kind| *kind == alarm.kind) {
+                *words.entry(kind).or_default() += 1;
+            }
+        }
+        self.metrics.alarms(words);
+        self.waves.alarms = on;
+        Ok(next)
+    }
+
+    /// An entry of the ledger changed that waves may care about.
+    pub(super) async fn waves_changed(&mut self, change: &Change) {
+        let ledger = Arc::clone(&self.reach.ledger);
+        match self.waves.entry_changed(&*ledger, &change.id).await {
+            Ok(Some(cluster)) => self.look(&cluster, &mut BTreeMap::new()).await,
+            Ok(None) => {}
+            Err(error) => tracing::warn!(%error, entry = change.id, "an entry of the ledger cannot be read"),
+        }
+    }
+}

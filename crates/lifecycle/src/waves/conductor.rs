@@ -1,0 +1,407 @@
+//! What the manager keeps in mind about waves, and what it makes of a decision.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use model::{Cluster, ClusterId, Update};
+use plan::policy::FleetPolicy;
+use plan::waves::{Acts, Decisions, Member, Phase, Question, Run, State, Wait, decide};
+use ports::acts;
+use ports::ledger::EntryId;
+use ports::{Clock, Lease, Ledger, RegistryError, WriteContext};
+use tokio::sync::watch;
+
+use super::Rulebook;
+use super::records::{self, About, RunRecord, Turn};
+use super::standing::{Towards, may_begin, stands};
+use super::survey::open_updates;
+
+/// The manager's side of waves. Everything in it can be read again from the ledger.
+#[derive(Debug, Default)]
+pub(crate) struct Conductor {
+    rules: Option<(Rulebook, watch::Receiver<Arc<FleetPolicy>>)>,
+    turns: BTreeMap<ClusterId, Turn>,
+    pub(crate) runs: BTreeMap<String, RunRecord>,
+    /// Since when clusters are behind.
+    pub(crate) behind: BTreeMap<ClusterId, Timestamp>,
+    updates: BTreeMap<ClusterId, (Timestamp, Update)>,
+    acts: Acts,
+    /// What each cluster that may not begin waits on.
+    pub(crate) waits: BTreeMap<ClusterId, Wait>,
+    /// Something happened since the last decision.
+    dirty: bool,
+    /// Nothing was decided since everything was read.
+    anew: bool,
+    /// When to decide again although nothing happens.
+    pub(crate) look: Option<Timestamp>,
+    /// The lease under which this replica lets clusters begin.
+    pub(crate) lease: Option<Lease>,
+    /// The policy that was written down last.
+    pub(crate) told: Option<Arc<FleetPolicy>>,
+    /// Alarms that are on.
+    pub(crate) alarms: BTreeMap<EntryId, super::alarms::Alarm>,
+}
+
+/// How a cluster stands for the manager: what it is to have, and whether a pass runs.
+pub(crate) struct Seen<'a> {
+    pub(crate) cluster: &'a Arc<Cluster>,
+    pub(crate) towards: &'a Towards,
+    pub(crate) running: bool,
+}
+
+/// What the decision looks at of one cluster.
+pub(crate) fn member(
+    cluster: &Arc<Cluster>,
+    towards: &Towards,
+    (turn, run): (Option<&Turn>, Option<&RunRecord>),
+    update: Option<(Timestamp, &Update)>,
+    (running, since): (bool, Timestamp),
+) -> Member {
+    let state = stands(cluster, towards, (turn, run), update, (running, since));
+    let began = state.in_flight() || matches!(state, State::Done);
+    let begun = turn
+        .map(|turn| turn.begun)
+        .or_else(|| update.and_then(|(_, update)| update.started_at));
+    Member {
+        cluster: Arc::clone(cluster),
+        config: towards.config().to_owned(),
+        begun: begun.filter(|_| began),
+        urgent: began && turn.is_some_and(|turn| turn.passed.is_some()),
+        state,
+    }
+}
+
+/// The acts whose entries are open.
+pub(crate) async fn in_force(ledger: &dyn Ledger) -> Result<Acts, RegistryError> {
+    let (pauses, freezes, lanes) = (
+        acts::list(ledger, true).await?,
+        acts::list(ledger, true).await?,
+        acts::list(ledger, true).await?,
+    );
+    Ok(Acts {
+        pauses: pauses.into_iter().map(|act| (act.since, act.act)).collect(),
+        freezes: freezes.into_iter().map(|act| (act.since, act.act)).collect(),
+        fast_lanes: lanes.into_iter().map(|act| (act.id.to_string(), act.act)).collect(),
+    })
+}
+
+impl Conductor {
+    pub(crate) fn new(rulebook: Option<Rulebook>) -> Self {
+        let rules = rulebook.map(|book| {
+            let changes = book.changes();
+            (book, changes)
+        });
+        Self {
+            rules,
+            dirty: true,
+            ..Self::default()
+        }
+    }
+
+    /// Whether there are waves at all.
+    pub(crate) fn is_on(&self) -> bool {
+        self.rules.is_some()
+    }
+
+    /// The rules in force.
+    pub(crate) fn policy(&self) -> Option<Arc<FleetPolicy>> {
+        self.rules.as_ref().map(|(book, _)| book.now())
+    }
+
+    /// Returns when other rules are in force.
+    pub(crate) async fn rules_changed(&mut self) {
+        let changed = match &mut self.rules {
+            Some((_, changes)) => changes.changed().await.is_ok(),
+            None => false,
+        };
+        if !changed {
+            std::future::pending::<()>().await;
+        }
+        self.dirty = true;
+    }
+
+    /// Something happened.
+    pub(crate) fn touch(&mut self) {
+        self.dirty = true;
+    }
+
+    /// Whether a decision is due.
+    pub(crate) fn is_due(&self, now: Timestamp) -> bool {
+        self.is_on() && (self.dirty || self.look.is_some_and(|look| look <= now))
+    }
+
+    /// A decision was made.
+    pub(crate) fn settled(&mut self) {
+        self.dirty = false;
+    }
+
+    /// Reads everything that was written down.
+    pub(crate) async fn reload(&mut self, ledger: &dyn Ledger) -> Result<(), RegistryError> {
+        if !self.is_on() {
+            return Ok(());
+        }
+        self.turns = records::turns(ledger).await?;
+        self.runs = records::runs(ledger).await?;
+        self.acts = in_force(ledger).await?;
+        self.updates = open_updates(ledger).await?;
+        self.alarms = super::alarms::open(ledger).await?;
+        (self.dirty, self.anew) = (true, true);
+        Ok(())
+    }
+
+    /// Whether a cluster may work on this version.
+    pub(crate) fn may(&self, cluster: &Cluster, to: &str, target: &str) -> bool {
+        !self.is_on() || may_begin(cluster, to, target, self.turns.get(&cluster.id))
+    }
+
+    /// The pauses that hold, each with its moment.
+    pub(crate) fn pauses(&self) -> &[(Timestamp, model::acts::Pause)] {
+        &self.acts.pauses
+    }
+
+    /// Whether a fast lane let it begin.
+    pub(crate) fn is_urgent(&self, cluster: &ClusterId) -> bool {
+        self.turns.get(cluster).is_some_and(|turn| turn.passed.is_some())
+    }
+
+    /// Takes in what an entry of the ledger says now; answers the cluster that was let begin by another replica.
+    pub(crate) async fn entry_changed(
+        &mut self,
+        ledger: &dyn Ledger,
+        change: &str,
+    ) -> Result<Option<ClusterId>, RegistryError> {
+        if !self.is_on() {
+            return Ok(None);
+        }
+        match About::of(change) {
+            About::Turn(id) => {
+                if let Some((cluster, turn)) = records::turn(ledger, &id).await?
+                    && self.turns.get(&cluster) != Some(&turn)
+                {
+                    self.turns.insert(cluster.clone(), turn);
+                    self.dirty = true;
+                    return Ok(Some(cluster));
+                }
+            }
+            About::Run(id) => {
+                let run = records::run(ledger, &id).await?;
+                if self.runs.get(&run.channel) != Some(&run) {
+                    self.runs.insert(run.channel.clone(), run);
+                    self.dirty = true;
+                }
+            }
+            About::Act => {
+                self.acts = in_force(ledger).await?;
+                self.dirty = true;
+            }
+            About::Update(id) => {
+                let entry = ledger.get_entry(&ports::ledger::EntryKind::update(), &id).await?;
+                if let (Some(cluster), Ok(update)) = (entry.cluster, serde_json::from_value::<Update>(entry.body)) {
+                    self.update_said(cluster, entry.updated_at, update);
+                }
+            }
+            About::Else => {}
+        }
+        Ok(None)
+    }
+
+    /// Notes how the newest update of a cluster goes. Steps of one that goes on as before change nothing for its wave, and one that
+    /// goes on failing has failed since the first time.
+    fn update_said(&mut self, cluster: ClusterId, at: Timestamp, update: Update) {
+        let known = self.updates.get(&cluster);
+        let same = known.filter(|(_, known)| known.to == update.to && known.progress == update.progress);
+        self.dirty |= same.is_none();
+        let at = same.map_or(at, |(at, _)| *at);
+        self.updates.insert(cluster, (at, update));
+    }
+
+    /// Notes that a cluster is gone from the registry.
+    pub(crate) fn forget(&mut self, cluster: &ClusterId) {
+        self.behind.remove(cluster);
+        self.waits.remove(cluster);
+        self.dirty = true;
+    }
+
+    /// Opens and ends the changes of channels by what their clusters are to have.
+    fn keep_runs(&mut self, fleet: &[Seen<'_>], now: Timestamp) {
+        let mut channels: BTreeMap<&str, Vec<&Seen<'_>>> = BTreeMap::new();
+        for seen in fleet.iter().filter(|seen| *seen.towards != Towards::Apart) {
+            channels.entry(seen.cluster.channel.as_str()).or_default().push(seen);
+        }
+        for (name, clusters) in channels {
+            let Some(head) = head(&clusters) else { continue };
+            let wants = |seen: &&&Seen<'_>| matches!(seen.towards, Towards::Wants { blocked: false, .. });
+            let wanting = clusters.iter().any(|seen| wants(&seen));
+            let known = self.runs.get(name);
+            let begins = |commit: bool| RunRecord {
+                channel: name.to_owned(),
+                config: head.to_owned(),
+                since: now,
+                commit,
+                over: (!wanting).then_some(now),
+                phase: Phase::Resting,
+                wave: None,
+                halt: None,
+                behind: BTreeMap::new(),
+            };
+            let next = match known {
+                Some(run) if run.config == head => match (run.over, wanting) {
+                    (Some(_), true) => Some(begins(false)),
+                    (None, false) => Some(RunRecord {
+                        over: Some(now),
+                        ..run.clone()
+                    }),
+                    (Some(_), false) | (None, true) => None,
+                },
+                _ => Some(begins(true)),
+            };
+            let known_since = known.filter(|_| self.anew).map(|run| (run.since, run.behind.clone()));
+            if let Some(run) = next {
+                self.runs.insert(name.to_owned(), run);
+            }
+            self.keep_behind(&clusters, known_since, now);
+        }
+        self.anew = false;
+    }
+
+    /// Notes since when clusters are behind. After a start that is what was written down about them.
+    fn keep_behind(
+        &mut self,
+        clusters: &[&Seen<'_>],
+        known: Option<(Timestamp, BTreeMap<ClusterId, Timestamp>)>,
+        now: Timestamp,
+    ) {
+        for seen in clusters {
+            let id = &seen.cluster.id;
+            match seen.towards {
+                Towards::Wants { .. } => {
+                    let written = known
+                        .as_ref()
+                        .map(|(since, behind)| behind.get(id).copied().unwrap_or(*since));
+                    self.behind.entry(id.clone()).or_insert(written.unwrap_or(now));
+                }
+                Towards::There { .. } | Towards::Apart => {
+                    self.behind.remove(id);
+                }
+            }
+        }
+    }
+
+    /// Decides about the fleet. Answers what may begin and what waits, and the records of changes that are to be written.
+    pub(crate) fn decide(&mut self, fleet: &[Seen<'_>], now: Timestamp) -> (Decisions, Vec<RunRecord>) {
+        let Some(policy) = self.policy() else {
+            return (Decisions::default(), Vec::new());
+        };
+        let before = self.runs.clone();
+        self.keep_runs(fleet, now);
+        let members: Vec<Member> = fleet.iter().map(|seen| self.member(seen, now)).collect();
+        let under_way = self.runs.iter().filter(|(_, run)| run.over.is_none());
+        let runs = under_way.map(|(name, run)| {
+            let (since, commit) = (run.since, run.commit);
+            (name.clone(), Run { since, commit })
+        });
+        let runs = runs.collect();
+        let decisions = decide(&Question {
+            policy: &policy,
+            members: &members,
+            runs: &runs,
+            acts: &self.acts,
+            now,
+        });
+        for (name, state) in &decisions.channels {
+            let Some(run) = self.runs.get_mut(name) else { continue };
+            run.phase = state.phase;
+            run.wave = state
+                .open
+                .and_then(|open| state.waves.get(open))
+                .map(|wave| wave.name.clone());
+            run.halt = state.halt.as_deref().cloned();
+            let own = fleet.iter().filter(|seen| seen.cluster.channel == *name);
+            let moments = own.filter_map(|seen| Some((seen.cluster.id.clone(), *self.behind.get(&seen.cluster.id)?)));
+            run.behind = moments.filter(|(_, since)| *since != run.since).collect();
+        }
+        let changed = self.runs.iter().filter(|(name, run)| before.get(*name) != Some(*run));
+        let changed = changed.map(|(_, run)| run.clone()).collect();
+        (decisions, changed)
+    }
+
+    fn member(&self, seen: &Seen<'_>, now: Timestamp) -> Member {
+        let id = &seen.cluster.id;
+        let since = self.behind.get(id).copied().unwrap_or(now);
+        let update = self.updates.get(id).map(|(at, update)| (*at, update));
+        let of = (self.turns.get(id), self.runs.get(&seen.cluster.channel));
+        member(seen.cluster, seen.towards, of, update, (seen.running, since))
+    }
+
+    /// Writes down that a cluster may begin.
+    pub(crate) async fn let_begin(
+        &mut self,
+        ledger: &dyn Ledger,
+        go: &plan::waves::Go,
+        seen: &Seen<'_>,
+        now: Timestamp,
+        context: &WriteContext,
+    ) -> Result<(), RegistryError> {
+        let Towards::Wants { to, target, .. } = seen.towards else {
+            return Ok(());
+        };
+        let run = self.runs.get(&seen.cluster.channel);
+        let turn = Turn {
+            channel: seen.cluster.channel.clone(),
+            version: to.clone(),
+            target: target.clone(),
+            run: run.map_or(now, |run| run.since),
+            begun: now,
+            wave: go.wave.clone(),
+            passed: go.passed.clone(),
+        };
+        records::put_turn(ledger, &go.cluster, &turn, context).await?;
+        self.turns.insert(go.cluster.clone(), turn);
+        Ok(())
+    }
+
+    /// Ends acts whose time is over, so that their records say so.
+    pub(crate) async fn sweep(
+        &mut self,
+        ledger: &dyn Ledger,
+        clock: &dyn Clock,
+        context: &WriteContext,
+    ) -> Result<(), RegistryError> {
+        let now = clock.now();
+        let over = |until: Option<Timestamp>| until.is_some_and(|until| until <= now);
+        let some = self.acts.freezes.iter().any(|(_, freeze)| over(freeze.until))
+            || self.acts.fast_lanes.iter().any(|(_, lane)| over(lane.until));
+        if !some {
+            return Ok(());
+        }
+        for act in acts::list::<model::acts::FreezeAct>(ledger, true).await? {
+            if over(act.act.until) {
+                acts::lift::<model::acts::FreezeAct>(ledger, clock, &act.id, context).await?;
+            }
+        }
+        for act in acts::list::<model::acts::FastLane>(ledger, true).await? {
+            if over(act.act.until) {
+                acts::lift::<model::acts::FastLane>(ledger, clock, &act.id, context).await?;
+            }
+        }
+        self.acts = in_force(ledger).await?;
+        Ok(())
+    }
+}
+
+/// What a channel stands at: the configuration of its clusters that follow no other channel for a single source, else of most.
+fn head<'a>(clusters: &[&'a Seen<'_>]) -> Option<&'a str> {
+    let plain = |seen: &&&Seen<'_>| !seen.cluster.config_items.contains_key("override_channel");
+    if let Some(seen) = clusters.iter().find(plain) {
+        return Some(seen.towards.config());
+    }
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for seen in clusters {
+        *counts.entry(seen.towards.config()).or_default() += 1;
+    }
+    counts
+        .into_iter()
+        .max_by_key(|(config, count)| (*count, std::cmp::Reverse(*config)))
+        .map(|(config, _)| config)
+}
