@@ -9,7 +9,7 @@ use model::{
     Validate,
 };
 use registry_api::{
-    ApprovalDraft, BlockDraft, ConfigValue, DecommissionDraft, ErrorKind, GateAgreementDraft, LedgerEntryDraft,
+    ActDraft, AnyAct, ApprovalDraft, BlockDraft, ConfigValue, DecommissionDraft, ErrorKind, GateAgreementDraft, LedgerEntryDraft,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -67,6 +67,17 @@ impl Incoming for ConfigValue {
     const WHOLE: bool = false;
 
     fn check(&self, _: &mut Vec<Invalid>) {}
+}
+
+impl Incoming for ActDraft {
+    fn check(&self, problems: &mut Vec<Invalid>) {
+        match self.clone().act() {
+            Ok(AnyAct::Pause(pause)) => pause.check(problems),
+            Ok(AnyAct::Freeze(freeze)) => freeze.check(problems),
+            Ok(AnyAct::FastLane(lane)) => lane.check(problems),
+            Err(refused) => problems.push(refused),
+        }
+    }
 }
 
 impl Incoming for BlockDraft {

@@ -321,12 +321,14 @@ async fn watch(registry: Arc<store::MemoryRegistry>, most: Arc<Mutex<Most>>, log
 
 /// Everything at once: for bringing a fleet up.
 fn open_policy() -> FleetPolicy {
-    let mut policy = FleetPolicy::default();
-    policy.limits = Limits {
-        wave: 200,
-        account: 200,
-        fleet: 200,
-        urgent: 200,
+    let mut policy = FleetPolicy {
+        limits: Limits {
+            wave: 200,
+            account: 200,
+            fleet: 200,
+            urgent: 200,
+        },
+        ..FleetPolicy::default()
     };
     policy.waves.environments = vec!["*".to_owned()];
     policy.waves.by_criticality = false;
