@@ -141,6 +141,7 @@ fn the_document_is_openapi_3_1_with_the_originals_operations() {
     assert_eq!(
         ids,
         [
+            "act",
             "addOrUpdateConfigItem",
             "addOrUpdateNodePoolConfigItem",
             "agreeAtGate",
@@ -153,6 +154,7 @@ fn the_document_is_openapi_3_1_with_the_originals_operations() {
             "deleteConfigItem",
             "deleteNodePool",
             "deleteNodePoolConfigItem",
+            "endAct",
             "exportRegistry",
             "getCluster",
             "getEntry",
@@ -161,6 +163,7 @@ fn the_document_is_openapi_3_1_with_the_originals_operations() {
             "importRegistry",
             "liftBlock",
             "liftBlocks",
+            "listActs",
             "listApprovals",
             "listBlocks",
             "listChannels",
