@@ -9,7 +9,8 @@ use model::{
     Validate,
 };
 use registry_api::{
-    ActDraft, AnyAct, ApprovalDraft, BlockDraft, ConfigValue, DecommissionDraft, ErrorKind, GateAgreementDraft, LedgerEntryDraft,
+    ActDraft, AnyAct, ApprovalDraft, BlockDraft, ConfigValue, DecommissionDraft, ErrorKind, GateAgreementDraft,
+    LedgerEntryDraft,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
