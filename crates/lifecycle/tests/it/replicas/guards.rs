@@ -98,6 +98,7 @@ async fn hears_late(rules: Rules) -> Seen {
         fleet: 1,
         account: 1,
         decommissions: 1,
+        urgent: 1,
     };
     world.commit(1);
     let (first, second) = (world.start(1), world.start(2));

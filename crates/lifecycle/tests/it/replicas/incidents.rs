@@ -20,6 +20,7 @@ async fn f2_as_many_dead_clusters_as_places_starve_nobody_and_back_off() {
         fleet: 2,
         account: 2,
         decommissions: 1,
+        urgent: 1,
     };
     for dead in &aliases[..2] {
         world.apis[*dead].set_plan(FaultPlan::new(0).rule(FaultRule::new("dead", Fault::Dead)));
