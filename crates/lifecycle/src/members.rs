@@ -19,6 +19,9 @@ use crate::claims::{Claims, PREFIX};
 /// What leases of replicas begin with.
 const REPLICAS: &str = "replica/";
 
+/// What leases on the rollouts of clusters begin with.
+const ROLLOUTS: &str = "rollout/";
+
 /// What was seen at the last look.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct View {
@@ -163,21 +166,29 @@ impl Members {
         Ok(())
     }
 
-    /// Says that this replica works no longer, so that the others need not wait.
+    /// Says that this replica works no longer, and gives back what it does for the whole fleet, so that the others need not wait.
+    /// Leases on clusters are their passes' business: one that was let go in the middle of a call keeps its cluster until it ends.
     pub async fn leave(&self) {
-        let Ok(name) = self.name() else { return };
-        // The lease may have been lost meanwhile; claiming tells its token.
-        let claimed = self
-            .claims
-            .leases
-            .claim(&name, &self.claims.holder, self.claims.term)
-            .await;
-        let released = match claimed {
-            Ok(lease) => self.claims.leases.release(&lease).await,
-            Err(error) => Err(error),
+        let leases = &self.claims.leases;
+        let of_clusters = |name: &LeaseName| {
+            [PREFIX, ROLLOUTS]
+                .iter()
+                .any(|prefix| name.as_str().starts_with(prefix))
         };
-        if let Err(error) = released {
-            tracing::debug!(%error, "the others will know in a while that this replica is gone");
+        let held = match leases.list("").await {
+            Ok(held) => held,
+            Err(error) => {
+                tracing::debug!(%error, "the others will know in a while that this replica is gone");
+                return;
+            }
+        };
+        let mine = held
+            .iter()
+            .filter(|lease| lease.holder == self.claims.holder && !of_clusters(&lease.name));
+        for lease in mine {
+            if let Err(error) = leases.release(lease).await {
+                tracing::debug!(%error, lease = %lease.name, "a lease could not be given back");
+            }
         }
     }
 }

@@ -79,6 +79,8 @@ pub(crate) struct Written<'a> {
     pub(crate) versions: Option<(&'a str, &'a str)>,
     /// The token of a claim.
     pub(crate) token: Option<i64>,
+    /// Whether it is an entry that still matters.
+    pub(crate) open: bool,
 }
 
 /// Hears of each write that was done.
@@ -185,7 +187,7 @@ macro_rules! delegate {
                 let work = self.call(async {
                     let done = self.inner.update_cluster(id, update, context).await;
                     let versions = status.as_ref().map(|s| (s.current_version.as_str(), s.next_version.as_str()));
-                    let written = Written { line: &line, cluster: Some(id), versions, token: None };
+                    let written = Written { line: &line, cluster: Some(id), versions, token: None, open: false };
                     self.tell(&written, done.is_ok());
                     done
                 });
@@ -238,7 +240,7 @@ delegate! {
 impl Ledger for FaultyRegistry {
     async fn put_entry(&self, draft: EntryDraft, context: &WriteContext) -> Result<Entry> {
         let line = format!("ledger {}/{}", draft.kind, draft.id);
-        let (body, cluster) = (draft.body.to_string(), draft.cluster.clone());
+        let (body, cluster, open) = (draft.body.to_string(), draft.cluster.clone(), draft.open);
         let work = self.call(async {
             let done = self.inner.put_entry(draft, context).await;
             let written = Written {
@@ -246,6 +248,7 @@ impl Ledger for FaultyRegistry {
                 cluster: cluster.as_ref(),
                 versions: None,
                 token: None,
+                open,
             };
             self.tell(&written, done.is_ok());
             done
@@ -274,6 +277,7 @@ impl Leases for FaultyRegistry {
                 cluster: cluster.as_ref(),
                 versions: None,
                 token: done.as_ref().ok().map(|lease| lease.token),
+                open: false,
             };
             self.tell(&written, done.is_ok());
             done

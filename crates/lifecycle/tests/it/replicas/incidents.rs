@@ -82,6 +82,8 @@ async fn incident_11_replicas_that_restart_together_do_not_come_back_together() 
     world.commit(1);
     let replicas: Vec<_> = (1..=8).map(|actor| world.start(actor)).collect();
     world.settled(&aliases, 120).await;
+    // Until their health is no longer watched.
+    world.pass_time(600).await;
     let before = world.witness.state().seen.log.len();
     world.pass_time(120).await;
     let log = world.witness.state().seen.log.split_off(before);
@@ -94,8 +96,14 @@ async fn incident_11_replicas_that_restart_together_do_not_come_back_together() 
         signs.len(),
         moments.len()
     );
-    // Nothing but signs of life is written by a fleet that is as wanted.
-    assert_eq!(signs.len(), log.len());
+    // Nothing but signs of life and leases is written by a fleet that is as wanted.
+    let lease = |line: &&String| {
+        [" claim ", " renew ", " release "]
+            .iter()
+            .any(|word| line.contains(word))
+    };
+    let other: Vec<&String> = log.iter().filter(|line| !lease(line)).collect();
+    assert!(other.is_empty(), "{other:#?}");
     // The store is away for a while: when it is back they do not all read everything at the same moment.
     replicas.iter().for_each(|one| one.store.away(true));
     world.pass_time(300).await;

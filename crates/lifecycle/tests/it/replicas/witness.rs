@@ -100,8 +100,9 @@ fn alias_of(id: &ClusterId) -> String {
     id.as_str().rsplit(':').next().unwrap_or_default().to_owned()
 }
 
-/// What only who has the cluster writes to the ledger.
-const OF_PASSES: [&str; 3] = ["ledger update/", "ledger inputs/", "ledger applied/"];
+/// What only who has the cluster writes to the ledger, besides updates that are open: verdicts about those that were closed are
+/// written by whoever watches over health.
+const OF_PASSES: [&str; 2] = ["ledger inputs/", "ledger applied/"];
 
 impl Witness {
     pub(super) fn new(
@@ -163,7 +164,9 @@ impl Witness {
             entry.status.next_version.as_str(),
         );
         let brings = written.versions.is_some_and(|versions| versions != now);
-        if !brings && !OF_PASSES.iter().any(|kind| written.line.starts_with(kind)) {
+        let of_pass = OF_PASSES.iter().any(|kind| written.line.starts_with(kind));
+        let update = written.open && written.line.starts_with("ledger update/");
+        if !brings && !of_pass && !update {
             return;
         }
         let (mine, given) = (state.tokens.get(&(alias.clone(), actor)), state.given.get(&alias));

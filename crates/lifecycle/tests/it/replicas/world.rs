@@ -14,9 +14,10 @@ use kube_sim::{ApiServer, Fault, FaultPlan, FaultRule, FaultyApi};
 use lifecycle::connect::{CloudSource, Connector, FactSource, Trouble};
 use lifecycle::guard::Rules;
 use lifecycle::queue::Limits;
-use lifecycle::{Backoff, Claims, Configuration, Manager, Pace, Reach, Settings};
+use lifecycle::{Backoff, Claims, Configuration, Manager, Pace, Policies, Reach, Settings};
 use model::config_tree::ConfigTree;
 use model::{Cluster, Update};
+use plan::policy::FleetPolicy;
 use ports::cloud::Cloud;
 use ports::config_source::{
     Channel, ChannelInfo, ConfigSource, ConfigSourceError, ConfigSources, ConfigVersion, Location, Refreshed,
@@ -36,6 +37,9 @@ use crate::faulty::{Chance, End, FaultyRegistry, Injected, Written};
 use crate::life::{Fate, Life, SeenApi};
 use crate::source::TestSource;
 
+/// Health is watched for a short time, so that a life of some minutes sees all of it.
+const HEALTH: &str =
+    "kind: FleetPolicy\nhealth: {checkTime: 30s, checkTimes: [], settle: 30s, interval: 30s, watch: 30s}\n";
 /// How long a claim holds.
 pub(super) const TERM: Duration = Duration::from_secs(12);
 
@@ -211,6 +215,7 @@ impl World {
             },
             settings: Settings {
                 threshold: few,
+                policies: Policies::new(FleetPolicy::parse(HEALTH).unwrap()),
                 ..Settings::default()
             },
             seed,
