@@ -203,6 +203,7 @@ impl Manager {
 
     /// The work itself.
     async fn work(mut self, stop: impl Future<Output = ()>) {
+        self.heed_rules();
         let mut stop = std::pin::pin!(stop.fuse());
         let mut others = self.sharing.members.as_ref().map(|members| members.subscribe());
         let mut feed = tokio::select! {
@@ -239,10 +240,17 @@ impl Manager {
                 }
                 Event::Moved => beside!(self, self.refresh()),
                 // Every turn of the loop asks whether a decision is due.
-                Event::Rules => {}
+                Event::Rules => self.heed_rules(),
                 Event::Replicas => beside!(self, self.members_changed()),
                 Event::Time => beside!(self, self.tick()),
             }
+        }
+    }
+
+    /// Health and gates go by the same rules as waves.
+    fn heed_rules(&self) {
+        if let Some(book) = &self.pace.waves {
+            self.reach.settings.policies.replace((*book.now()).clone());
         }
     }
 

@@ -2,7 +2,7 @@
 //! and an oracle that shares nothing with it watches. What must never happen is checked at every write, what must happen in
 //! the end once the faults stop.
 //!
-//! `cargo test --release -p rollout --test it sim::` runs 2,000 seeds and switches every guard off once, as CI does; an
+//! `cargo test --release -p rollout --test it sim::` runs 2,000 seeds and switches every guard off once; an
 //! unoptimised build runs ten seeds. `FLEETWRIGHT_SEEDS` and `FLEETWRIGHT_FROM` say how many and from which one on. A failing seed is printed with the command that replays it, byte for byte.
 //!
 //! | law | says |
