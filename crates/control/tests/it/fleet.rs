@@ -8,7 +8,6 @@ use model::{Block, BlockScope, ClusterUpdate, LifecycleStatus};
 use ports::cloud::Stacks;
 use ports::{Registry, SeededIds, blocks};
 use rollout::PoolPhase;
-use store::MemoryRegistry;
 
 use crate::lab::{Lab, context, id};
 
@@ -161,7 +160,7 @@ async fn a_deadline_that_cannot_be_read_stops_replacements_and_says_so() {
 async fn of_two_replicas_one_looks_after_a_cluster_and_the_other_takes_over() {
     let mut lab = Lab::new(&BOTH).await;
     lab.commit("one", "ami-11111111", "");
-    let leases = Arc::new(MemoryRegistry::new(lab.clock.clone()));
+    let leases = lab.registry.clone();
     let options = |holder: &str| Options {
         replica: Some(Replica {
             leases: leases.clone(),

@@ -16,8 +16,16 @@ use crate::openapi::{EntryRefusals, ListRefusals, ReadHeaders, ReadRefusals, Tag
 use crate::state::AppState;
 
 /// What the engine writes for itself: updates, what was applied to clusters and from what, what was asked of clouds, requests
-/// for agreement.
-const ENGINE: [&str; 5] = ["update", "applied", "inputs", "stacks", "prune-request"];
+/// for agreement, how many objects were pruned, how well a cluster was.
+const ENGINE: [&str; 7] = [
+    "update",
+    "applied",
+    "inputs",
+    "stacks",
+    "prune-request",
+    "pruned",
+    "health",
+];
 
 /// List entries of the ledger
 ///
@@ -68,7 +76,7 @@ pub(super) async fn get(
 
 /// Write an entry of the ledger
 ///
-/// Of the kinds `update`, `applied`, `inputs`, `stacks` and `prune-request`. Of `prune-consent` and `decommission` only the end can be
+/// Of the kinds `update`, `applied`, `inputs`, `stacks`, `prune-request`, `pruned` and `health`. Of `prune-consent` and `decommission` only the end can be
 /// written: what was used, the writer closes; nobody can agree to anything here.
 #[utoipa::path(
     put, path = paths::ENTRY, operation_id = "putEntry", tag = "Ledger",
