@@ -79,7 +79,7 @@ pub(crate) struct Written<'a> {
     pub(crate) versions: Option<(&'a str, &'a str)>,
     /// The token of a claim.
     pub(crate) token: Option<i64>,
-    /// Whether it is an entry that still matters.
+    /// Whether it is an entry that still matters, written whatever it was before. A verdict is added to an entry as it was read.
     pub(crate) open: bool,
 }
 
@@ -240,7 +240,8 @@ delegate! {
 impl Ledger for FaultyRegistry {
     async fn put_entry(&self, draft: EntryDraft, context: &WriteContext) -> Result<Entry> {
         let line = format!("ledger {}/{}", draft.kind, draft.id);
-        let (body, cluster, open) = (draft.body.to_string(), draft.cluster.clone(), draft.open);
+        let (body, cluster) = (draft.body.to_string(), draft.cluster.clone());
+        let open = draft.open && context.expected.is_none();
         let work = self.call(async {
             let done = self.inner.put_entry(draft, context).await;
             let written = Written {
