@@ -25,7 +25,7 @@ pub use standing::{Towards, stands};
 pub use survey::{Survey, survey};
 
 /// The lease of the one replica that lets clusters begin.
-pub const LEASE: &str = "lifecycle/waves";
+pub const LEASE: &str = "waves";
 
 /// The rules in force; a program replaces them when its file changes.
 #[derive(Debug, Clone)]

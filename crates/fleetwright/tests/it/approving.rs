@@ -314,7 +314,7 @@ async fn channels_are_shown_and_gates_approved() {
     let told = town.says("bob", &["describe", "channel", "beta"]);
     for part in [
         "waiting, from alpha",
-        "alice (0s ago)",
+        "alice (",
         "approval",
         "not met",
         "shop",

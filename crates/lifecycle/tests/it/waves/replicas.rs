@@ -52,7 +52,7 @@ async fn v5_two_managers_keep_the_limits_together_and_the_other_goes_on_when_one
         .until("some have it", 1, async |fleet| fleet.touched("two").await.len() >= 4)
         .await;
     let leases: Arc<dyn Leases> = fleet.bench.registry.clone();
-    let held = leases.list("lifecycle/waves").await.unwrap();
+    let held = leases.list("waves").await.unwrap();
     assert_eq!(held.len(), 1, "one of them lets clusters begin");
     // The one that leads is gone; the other takes over when its lease has ended.
     if held[0].holder == "one" {
