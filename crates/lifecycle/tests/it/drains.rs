@@ -73,9 +73,22 @@ async fn doomed(pods: &[Value], budgets: &[&str]) -> (Bench, cloud_sim::CloudSim
     bench.pass_time(1_800).await;
     let node = json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "node-1"}});
     create(&api(&bench, "", "Node", None), &node).await;
+    // Whose owner is not there is collected.
+    let set = json!({"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": {"name": "logs", "namespace": "web"},
+        "spec": {"selector": {"matchLabels": {"app": "logs"}}, "template": {"metadata": {"labels": {"app": "logs"}},
+            "spec": {"containers": [{"name": "a", "image": "a"}]}}}});
+    create(&api(&bench, "apps", "DaemonSet", Some("web")), &set).await;
+    let set = bench.servers["kube-1"]
+        .0
+        .read("apps", "daemonsets", "web", "logs")
+        .unwrap();
     for pod in pods {
+        let mut pod = pod.clone();
+        if let Some(owner) = pod.pointer_mut("/metadata/ownerReferences/0") {
+            owner["uid"] = set["metadata"]["uid"].clone();
+        }
         let pods = api(&bench, "", "Pod", Some("web"));
-        create(&pods, pod).await;
+        create(&pods, &pod).await;
         // Only pods that are ready count for a budget.
         let ready = json!({"status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}});
         let name = pod["metadata"]["name"].as_str().unwrap();
