@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use kube_access::apply::{Applier, ApplyPlan, ApplyReport, Component, Memory, ObjectResult, Outcome, Policy};
-use kube_access::applyset::{ApplySet, Consent, PruneOutcome, PrunePlan, PruneRefusal, PruneReport, Threshold};
+use kube_access::applyset::{
+    ApplySet, Consent, PruneItem, PruneOutcome, PrunePlan, PruneRefusal, PruneReport, Threshold,
+};
 use kube_access::deletions::DeletionOutcome;
 use kube_access::{Access, AccessError};
 use model::{Deletion, Progress};
@@ -195,7 +197,7 @@ impl ManifestRun<'_> {
         let unwritten = |error| Finding::Failed(Failure::of(PATH, "what was pruned cannot be counted", &error));
         let before = match &memory.pruned {
             (version, count) if *version == desired.version => *count,
-            _ => match self.tally.of(&desired.version).await {
+            _ => match self.tally.of(&desired.version, &names(prune)).await {
                 Ok(count) => count,
                 Err(error) => return unwritten(error),
             },
@@ -218,8 +220,7 @@ impl ManifestRun<'_> {
             Ok(split) => split,
             Err(error) => return Finding::Failed(Failure::of(PATH, "the nodes of a pool cannot be looked at", &error)),
         };
-        // Counted before they go: who is killed in between has counted too many, and asks.
-        if let Err(error) = self.tally.set(&desired.version, before + split.now.items.len()).await {
+        if let Err(error) = self.tally.set(&desired.version, before, names(&split.now)).await {
             return unwritten(error);
         }
         // The whole of it is allowed, so a part of it is.
@@ -229,7 +230,7 @@ impl ManifestRun<'_> {
         let deleted = applied.written.saturating_sub(written);
         memory.pruned = (desired.version.clone(), before + deleted);
         if deleted < split.now.items.len()
-            && let Err(error) = self.tally.set(&desired.version, before + deleted).await
+            && let Err(error) = self.tally.set(&desired.version, before + deleted, Vec::new()).await
         {
             return unwritten(error);
         }
@@ -347,4 +348,10 @@ fn told(result: &ObjectResult) -> String {
         Outcome::HeldBack { by, rule } => format!("{} waits for {by}: {rule}", result.key),
         other => format!("{}: {}", result.key, other.word()),
     }
+}
+
+/// The objects of a plan, told apart from others of the same name.
+fn names(prune: &PrunePlan) -> Vec<String> {
+    let name = |item: &PruneItem| format!("{} {}", item.key, item.uid);
+    prune.items.iter().map(name).collect()
 }

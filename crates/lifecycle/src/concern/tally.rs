@@ -19,6 +19,9 @@ pub(crate) struct Tally {
 struct Body {
     version: String,
     count: usize,
+    /// Objects about to go: those that are gone count as well.
+    #[serde(default)]
+    going: Vec<String>,
 }
 
 fn kind() -> EntryKind {
@@ -29,11 +32,11 @@ fn kind() -> EntryKind {
 }
 
 impl Tally {
-    /// How many went on the way to this version.
+    /// How many went on the way to this version, when these are to go and still there.
     ///
     /// # Errors
     /// Those of the ledger: a count that cannot be read is not 0.
-    pub(crate) async fn of(&self, version: &str) -> Result<usize, RegistryError> {
+    pub(crate) async fn of(&self, version: &str, present: &[String]) -> Result<usize, RegistryError> {
         let entry = match self.ledger.get_entry(&kind(), &self.cluster.as_str().parse()?).await {
             Ok(entry) => entry,
             Err(RegistryError::NotFound { .. }) => return Ok(0),
@@ -41,17 +44,23 @@ impl Tally {
         };
         let body: Body =
             serde_json::from_value(entry.body).map_err(|error| RegistryError::Internal(Box::new(error)))?;
-        Ok(if body.version == version { body.count } else { 0 })
+        if body.version != version {
+            return Ok(0);
+        }
+        let gone = body.going.iter().filter(|object| !present.contains(object));
+        Ok(body.count + gone.count())
     }
 
-    /// Writes the count down. It is written before the objects go, as if all of them went.
+    /// Writes down how many went, and before they go, which ones are about to: who is killed in between knows from what is left
+    /// how many it was.
     ///
     /// # Errors
     /// Those of the ledger.
-    pub(crate) async fn set(&self, version: &str, count: usize) -> Result<(), RegistryError> {
+    pub(crate) async fn set(&self, version: &str, count: usize, going: Vec<String>) -> Result<(), RegistryError> {
         let body = Body {
             version: version.to_owned(),
             count,
+            going,
         };
         let draft = EntryDraft {
             kind: kind(),
