@@ -1,6 +1,5 @@
 //! A fleet from nothing to ready, updates, nodes, blocks, removed pools.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use control::{Options, Replica, RolloutState};
