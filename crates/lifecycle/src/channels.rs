@@ -14,10 +14,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt as _;
+use ports::RegistryError;
 use ports::registry::{Change, ObjectKind};
-use ports::{LeaseName, RegistryError};
 
-use crate::claims::{Claims, Hold};
+use crate::claims::{Claims, alone};
 use crate::manager::Wake;
 use crate::pass::Reach;
 
@@ -56,25 +56,7 @@ impl Gatekeeper {
         if self.reach.settings.dry_run {
             return std::future::pending().await;
         }
-        let Some(claims) = self.claims.clone() else {
-            return self.look_after().await;
-        };
-        let Ok(name) = LeaseName::new(LEASE) else {
-            return std::future::pending().await;
-        };
-        let clock = Arc::clone(&self.reach.clock);
-        loop {
-            match Hold::take(&claims, &name).await {
-                Ok(hold) => {
-                    tokio::select! {
-                        biased;
-                        () = hold.keep(&*clock) => {}
-                        () = self.look_after() => {}
-                    }
-                }
-                Err(_) => clock.sleep(claims.term / 2).await,
-            }
-        }
+        alone(self.claims.as_ref(), LEASE, &*self.reach.clock, || self.look_after()).await;
     }
 
     async fn look_after(&self) {

@@ -114,3 +114,31 @@ impl Hold {
         }
     }
 }
+
+/// Does something for ever that one replica at a time does for the whole fleet: while the lease of this name is held. Without
+/// other replicas it is done at once.
+pub(crate) async fn alone<W: Future<Output = ()>>(
+    claims: Option<&Claims>,
+    name: &str,
+    clock: &dyn Clock,
+    work: impl Fn() -> W,
+) {
+    let Some(claims) = claims else {
+        return work().await;
+    };
+    let Ok(name) = LeaseName::new(name) else {
+        return std::future::pending().await;
+    };
+    loop {
+        match Hold::take(claims, &name).await {
+            Ok(hold) => {
+                tokio::select! {
+                    biased;
+                    () = hold.keep(clock) => {}
+                    () = work() => {}
+                }
+            }
+            Err(_) => clock.sleep(claims.term / 2).await,
+        }
+    }
+}

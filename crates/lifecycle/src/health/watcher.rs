@@ -15,11 +15,11 @@ use model::{Cluster, ClusterId, HealthState, HealthVerdict, LifecycleStatus};
 use plan::health::Check;
 use ports::ledger::{Entry, EntryDraft, EntryKind};
 use ports::registry::{Change, Detail, ObjectKind};
-use ports::{LeaseName, RegistryError, WriteContext};
+use ports::{RegistryError, WriteContext};
 use tokio::sync::Notify;
 
 use super::{KIND, Record, record};
-use crate::claims::{Claims, Hold};
+use crate::claims::{Claims, alone};
 use crate::pass::Reach;
 
 /// The pause before something that did not work is tried again.
@@ -51,25 +51,7 @@ impl Watcher {
         if self.reach.settings.dry_run {
             return std::future::pending().await;
         }
-        let Some(claims) = self.claims.clone() else {
-            return self.look_after().await;
-        };
-        let Ok(name) = LeaseName::new(KIND) else {
-            return std::future::pending().await;
-        };
-        let clock = Arc::clone(&self.reach.clock);
-        loop {
-            match Hold::take(&claims, &name).await {
-                Ok(hold) => {
-                    tokio::select! {
-                        biased;
-                        () = hold.keep(&*clock) => {}
-                        () = self.look_after() => {}
-                    }
-                }
-                Err(_) => clock.sleep(claims.term / 2).await,
-            }
-        }
+        alone(self.claims.as_ref(), KIND, &*self.reach.clock, || self.look_after()).await;
     }
 
     /// Starts a watch for every open entry, and for those that are opened. Begins anew when the feed is lost.
