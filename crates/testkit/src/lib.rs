@@ -5,7 +5,8 @@
 //!   in memory and the remote client all run the same ones;
 //! - [`ledger_suite`]: the behaviour that every [`ports::Ledger`] shows;
 //! - [`sample`]: accounts, clusters and whole fleets from a seed;
-//! - [`clock`]: a clock that a test moves by hand.
+//! - [`clock`]: a clock that a test moves by hand;
+//! - [`source`]: a configuration source that a test moves by hand.
 //!
 //! What this crate deliberately does not do: it is never part of a shipped program, and it knows no implementation of the
 //! contracts that it tests.
@@ -20,3 +21,4 @@ pub mod ledger_suite;
 pub mod postgres;
 pub mod registry_suite;
 pub mod sample;
+pub mod source;

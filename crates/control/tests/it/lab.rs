@@ -20,7 +20,7 @@ use store::MemoryRegistry;
 use tokio::task::JoinHandle;
 use twin::{ClusterSpec, Fleet, FleetSpec, SharedFleet};
 
-use crate::source::{TestSource, tree};
+use testkit::source::{TestSource, tree};
 
 const POOL: &str = "\
 Resources:

@@ -11,4 +11,3 @@ mod facts;
 mod fleet;
 mod health;
 mod lab;
-mod source;

@@ -23,7 +23,7 @@ use serde_json::Value;
 use store::MemoryRegistry;
 
 use crate::faulty::lost;
-use crate::source::TestSource;
+use testkit::source::TestSource;
 
 /// Everything that a test looks at.
 pub(crate) struct Bench {

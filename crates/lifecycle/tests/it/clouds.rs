@@ -11,8 +11,8 @@ use ports::cloud::{Stacks, Tags};
 use ports::{Clock, Registry};
 
 use crate::bench::{Bench, cluster, context};
-use crate::source::tree;
 use crate::updates::commit;
+use testkit::source::tree;
 
 pub(crate) const MAIN: &str = "Resources:\n  Role: {Type: 'AWS::IAM::Role', Properties: {RoleName: kube-1-role}}\nOutputs:\n  RoleName: {Value: !Ref Role}\n";
 const POOL: &str = "\

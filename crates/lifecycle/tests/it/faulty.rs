@@ -26,7 +26,7 @@ use rand::{Rng, SeedableRng};
 use store::MemoryRegistry;
 use tokio::sync::watch;
 
-use crate::source::TestSource;
+use testkit::source::TestSource;
 
 type Result<T> = std::result::Result<T, RegistryError>;
 

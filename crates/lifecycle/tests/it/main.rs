@@ -23,7 +23,6 @@ mod original;
 mod promotion;
 mod replicas;
 mod simulation;
-mod source;
 mod spy;
 mod takeover;
 mod updates;

@@ -436,7 +436,7 @@ async fn f16_two_repositories_of_one_name_are_two() {
     let map = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: second, namespace: web}\n";
     two.commit(
         "dev",
-        &crate::source::tree("two", &[("cluster/manifests/more/map.yaml", map)]),
+        &testkit::source::tree("two", &[("cluster/manifests/more/map.yaml", map)]),
     );
     let sources: Vec<Arc<dyn ConfigSource>> = vec![
         one.source_in("one", cache.path().to_owned()),

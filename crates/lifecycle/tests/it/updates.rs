@@ -7,7 +7,7 @@ use model::config_tree::ConfigTree;
 use ports::Registry;
 
 use crate::bench::{Bench, cluster, context};
-use crate::source::tree;
+use testkit::source::tree;
 
 const NAMESPACE: &str = "apiVersion: v1\nkind: Namespace\nmetadata: {name: web}\n";
 

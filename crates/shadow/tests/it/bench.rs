@@ -23,7 +23,7 @@ use shadow::tenure::{POLL, Tenure};
 use shadow::{Look, Masking, Means, Report, Shadow};
 use store::MemoryRegistry;
 
-use crate::source::{TestSource, tree};
+use testkit::source::{TestSource, tree};
 
 pub(crate) struct Bench {
     pub(crate) clock: Arc<SimClock>,

@@ -6,6 +6,5 @@ mod adopting;
 mod bench;
 mod looking;
 mod original;
-mod source;
 mod stacks;
 mod writing;

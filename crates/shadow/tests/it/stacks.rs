@@ -8,7 +8,7 @@ use shadow::adoption::{SETTLE, adopt, hand_back};
 
 use crate::bench::{Bench, NAMESPACE, asked, cluster, context, settings};
 use crate::original;
-use crate::source::tree;
+use testkit::source::tree;
 
 const MAIN: &str = "Resources:\n  Role: {Type: 'AWS::IAM::Role', Properties: {RoleName: kube-1-role}}\n";
 const POOL: &str = "\

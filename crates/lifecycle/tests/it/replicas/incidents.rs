@@ -7,7 +7,7 @@ use ports::{Clock, Registry};
 
 use super::world::World;
 use crate::bench::{cluster, context};
-use crate::source::tree;
+use testkit::source::tree;
 
 /// F2: in the original a failing cluster tops the queue for ever, and as many of them as there are workers starve all others.
 #[tokio::test(start_paused = true)]

@@ -35,7 +35,7 @@ use super::witness::{Witness, holder};
 use crate::bench::{cluster, context};
 use crate::faulty::{Chance, End, FaultyRegistry, Injected, Written};
 use crate::life::{Fate, Life, SeenApi};
-use crate::source::TestSource;
+use testkit::source::TestSource;
 
 /// Health is watched for a short time, so that a life of some minutes sees all of it.
 const HEALTH: &str =

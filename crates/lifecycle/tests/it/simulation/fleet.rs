@@ -30,7 +30,7 @@ use crate::bench::{cluster, context};
 use crate::clouds::one_subnet;
 use crate::faulty::{Chance, End, FaultyRegistry, FaultySource, lost};
 use crate::life::{Fate, Life, SeenApi};
-use crate::source::TestSource;
+use testkit::source::TestSource;
 
 /// Health is watched for so short a time that a life of some minutes sees all of it.
 const HEALTH: &str =

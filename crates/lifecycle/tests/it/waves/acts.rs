@@ -55,7 +55,7 @@ async fn the_floor_wins_over_a_freeze_that_leaves_no_time_to_patch() {
     let mut policy = FleetPolicy::default();
     (policy.floor.time, policy.floor.every) = (Span::hours(6), Span::hours(48));
     policy.failure_budget.deadline = Span::hours(2);
-    fleet.book.replace(policy);
+    fleet.policies.replace(policy);
     freeze(&fleet, "", 28 * 24).await;
     fleet.commit("beta", good("two", "2"));
     fleet
@@ -208,7 +208,7 @@ async fn stale_blocks_and_version_debt_raise_alarms_that_end_by_themselves() {
     };
     let mut policy = FleetPolicy::default();
     policy.alarms.debt = Span::hours(8 * 24);
-    fleet.book.replace(policy);
+    fleet.policies.replace(policy);
     let id = crate::bench::cluster("dev-00").id;
     let alice = context("alice");
     let set = ports::blocks::set(&*bench.registry, &*bench.clock, &bench.ids, &id, block, &alice);

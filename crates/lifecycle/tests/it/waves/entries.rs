@@ -21,7 +21,7 @@ async fn set(fleet: &Fleet, alias: &str, key: &str, value: &str) {
 fn sensitive() -> model::config_tree::ConfigTree {
     let text = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: '{{ .Cluster.ConfigItems.name }}', namespace: web}\n";
     let mut tree = crate::updates::commit("sensitive", "1", &[("cluster/manifests/zz/named.yaml", text)]);
-    let defaults = crate::source::tree("", &[("cluster/config-defaults.yaml", "replicas: 2\nname: good\n")]);
+    let defaults = testkit::source::tree("", &[("cluster/config-defaults.yaml", "replicas: 2\nname: good\n")]);
     tree.files.extend(defaults.files);
     tree
 }
@@ -89,13 +89,13 @@ async fn clusters_that_move_to_another_channel_go_in_its_waves() {
     fleet.commit("stable", broken_for("risky", "2", "gpu"));
     let mut policy = plan::policy::FleetPolicy::default();
     policy.failure_budget.canary = plan::policy::Share::Count(1);
-    fleet.book.replace(policy);
+    fleet.policies.replace(policy);
     fleet
         .until("stable has it", 2, async |fleet| {
             fleet.behind(Some("stable"), "risky").await == ["stable-04"]
         })
         .await;
-    fleet.book.replace(plan::policy::FleetPolicy::default());
+    fleet.policies.replace(plan::policy::FleetPolicy::default());
     for alias in fleet.aliases.iter().filter(|alias| alias.starts_with("beta")) {
         let update = ClusterUpdate {
             channel: Some("stable".to_owned()),

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use kube_access::{Access, Context};
 use kube_sim::ApiServer;
 use lifecycle::waves::{RunRecord, Turn, runs, turns};
-use lifecycle::{Manager, Pace, Rulebook, Wake};
+use lifecycle::{Manager, Pace, Policies, Wake};
 use model::config_tree::ConfigTree;
 use model::{Cluster, ClusterVersion};
 use plan::policy::{FleetPolicy, Limits};
@@ -27,7 +27,7 @@ pub(crate) const WHOLE: [(&str, usize); 4] = [("dev", 3), ("alpha", 1), ("beta",
 
 pub(crate) struct Fleet {
     pub(crate) bench: Bench,
-    pub(crate) book: Rulebook,
+    pub(crate) policies: Policies,
     pub(crate) aliases: Vec<String>,
     wake: Option<Wake>,
     manager: Option<JoinHandle<()>>,
@@ -112,8 +112,8 @@ impl Fleet {
         let (most, log) = (Arc::new(Mutex::new(Most::default())), Arc::new(Mutex::new(Vec::new())));
         let watch = tokio::spawn(watch(bench.registry.clone(), most.clone(), log.clone()));
         let mut fleet = Self {
+            policies: bench.reach.settings.policies.clone(),
             bench,
-            book: Rulebook::new(open_policy()),
             aliases,
             wake: None,
             manager: None,
@@ -121,6 +121,7 @@ impl Fleet {
             most,
             log,
         };
+        fleet.policies.replace(open_policy());
         for (channel, _) in channels {
             fleet.bench.source.commit(channel, good("zero", "0"));
         }
@@ -130,7 +131,7 @@ impl Fleet {
                 fleet.behind(None, "zero").await.is_empty()
             })
             .await;
-        fleet.book.replace(FleetPolicy::default());
+        fleet.policies.replace(FleetPolicy::default());
         *fleet.most.lock().unwrap() = Most::default();
         fleet.log.lock().unwrap().clear();
         fleet
@@ -144,7 +145,7 @@ impl Fleet {
     pub(crate) fn start_with(&mut self, pace: Pace) {
         self.stop();
         let pace = Pace {
-            waves: Some(self.book.clone()),
+            waves: true,
             // Tests wake it when a channel moves.
             refresh: std::time::Duration::from_secs(3_600),
             ..pace

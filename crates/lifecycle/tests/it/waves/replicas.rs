@@ -40,7 +40,7 @@ async fn v5_two_managers_keep_the_limits_together_and_the_other_goes_on_when_one
             holder: holder.to_owned(),
             term: Duration::from_secs(30),
         }),
-        waves: Some(fleet.book.clone()),
+        waves: true,
         ..Pace::default()
     };
     let (one, other) = (pace("one"), pace("other"));

@@ -164,7 +164,7 @@ async fn f2_clusters_that_fail_for_ever_hold_up_neither_other_channels_nor_what_
     policy.failure_budget.canary = plan::policy::Share::Percent(100);
     policy.failure_budget.wave = plan::policy::Share::Percent(50);
     policy.failure_budget.channel = plan::policy::Share::Percent(50);
-    fleet.book.replace(policy);
+    fleet.policies.replace(policy);
     // Two of ten clusters in each environment fail; that is borne.
     fleet.commit("beta", broken_for("bad", "2", "gpu"));
     fleet

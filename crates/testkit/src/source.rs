@@ -1,7 +1,8 @@
 //! A configuration source that a test moves by hand.
+#![expect(clippy::unwrap_used, reason = "every line of it runs in tests")]
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use model::config_tree::{ConfigTree, TreeFile};
@@ -11,7 +12,7 @@ use ports::config_source::{
 
 /// Channels and the trees that they stand at.
 #[derive(Debug)]
-pub(crate) struct TestSource {
+pub struct TestSource {
     name: SourceName,
     state: Mutex<State>,
 }
@@ -23,7 +24,8 @@ struct State {
 }
 
 /// A tree with this id and these files.
-pub(crate) fn tree(id: &str, files: &[(&str, &str)]) -> ConfigTree {
+#[must_use]
+pub fn tree(id: &str, files: &[(&str, &str)]) -> ConfigTree {
     let file = |(path, text): &(&str, &str)| {
         let file = TreeFile {
             id: (*text).to_owned(),
@@ -37,29 +39,42 @@ pub(crate) fn tree(id: &str, files: &[(&str, &str)]) -> ConfigTree {
     }
 }
 
-impl TestSource {
-    pub(crate) fn new() -> Self {
+impl Default for TestSource {
+    fn default() -> Self {
         Self {
             name: SourceName::new("main").unwrap(),
             state: Mutex::default(),
         }
     }
+}
+
+impl TestSource {
+    /// The source `main`, without channels.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 
     /// Where all channels stand.
-    pub(crate) fn heads(&self) -> BTreeMap<String, String> {
-        self.state.lock().unwrap().channels.clone()
+    #[must_use]
+    pub fn heads(&self) -> BTreeMap<String, String> {
+        self.state().channels.clone()
     }
 
     /// Moves a channel to a tree.
-    pub(crate) fn commit(&self, channel: &str, tree: ConfigTree) {
-        let mut state = self.state.lock().unwrap();
+    pub fn commit(&self, channel: &str, tree: ConfigTree) {
+        let mut state = self.state();
         state.channels.insert(channel.to_owned(), tree.id.clone());
         state.trees.insert(tree.id.clone(), Arc::new(tree));
     }
 
     /// The channel is not there any more.
-    pub(crate) fn forget(&self, channel: &str) {
-        self.state.lock().unwrap().channels.remove(channel);
+    pub fn forget(&self, channel: &str) {
+        self.state().channels.remove(channel);
     }
 }
 
@@ -70,7 +85,7 @@ impl ConfigSource for TestSource {
     }
 
     async fn resolve(&self, channel: &Channel) -> Result<ConfigVersion, ConfigSourceError> {
-        let state = self.state.lock().unwrap();
+        let state = self.state();
         match state.channels.get(channel.as_str()) {
             Some(id) => Ok(ConfigVersion::from_id(id.clone())),
             None => Err(ConfigSourceError::UnknownChannel {
@@ -82,18 +97,24 @@ impl ConfigSource for TestSource {
     }
 
     async fn tree(&self, version: &ConfigVersion) -> Result<Arc<ConfigTree>, ConfigSourceError> {
-        let state = self.state.lock().unwrap();
-        Ok(Arc::clone(&state.trees[&version.id]))
+        let state = self.state();
+        let tree = state.trees.get(&version.id).map(Arc::clone);
+        tree.ok_or_else(|| ConfigSourceError::UnknownVersion {
+            source_name: self.name.clone(),
+            version: version.id.clone(),
+        })
     }
 
     async fn channels(&self) -> Result<Vec<ChannelInfo>, ConfigSourceError> {
-        let state = self.state.lock().unwrap();
-        let one = |(channel, version): (&String, &String)| ChannelInfo {
-            channel: Channel::new(channel.clone()).unwrap(),
-            kind: ChannelKind::Branch,
-            version: version.clone(),
+        let state = self.state();
+        let one = |(channel, version): (&String, &String)| {
+            Some(ChannelInfo {
+                channel: Channel::new(channel.clone()).ok()?,
+                kind: ChannelKind::Branch,
+                version: version.clone(),
+            })
         };
-        Ok(state.channels.iter().map(one).collect())
+        Ok(state.channels.iter().filter_map(one).collect())
     }
 
     async fn refresh(&self) -> Result<Refreshed, ConfigSourceError> {
