@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use lifecycle::Rulebook;
+use lifecycle::Policies;
 use plan::policy::FleetPolicy;
 use ports::Clock;
 
@@ -16,14 +16,14 @@ const LOOK: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// When the file cannot be read or is no policy: a server that was told rules does not start without them.
-pub(crate) fn open(file: Option<&Path>, otherwise: FleetPolicy) -> Result<Rulebook, Failure> {
+pub(crate) fn open(file: Option<&Path>, otherwise: FleetPolicy) -> Result<Policies, Failure> {
     let policy = match file {
         Some(file) => {
             read(file).map_err(|why| Failure::new(why).while_doing(format!("--fleet-policy {}", file.display())))?
         }
         None => otherwise,
     };
-    Ok(Rulebook::new(policy))
+    Ok(Policies::new(policy))
 }
 
 fn read(file: &Path) -> Result<FleetPolicy, String> {
@@ -32,16 +32,16 @@ fn read(file: &Path) -> Result<FleetPolicy, String> {
 }
 
 /// Follows the file for ever. A new policy that is none is refused with its error, and the old one stays in force.
-pub(crate) async fn follow(file: PathBuf, book: Rulebook, clock: impl Clock) {
+pub(crate) async fn follow(file: PathBuf, policies: Policies, clock: impl Clock) {
     let mut refused = None;
     loop {
         clock.sleep(LOOK).await;
         match read(&file) {
             Ok(policy) => {
-                if refused.take().is_some() || policy != *book.now() {
+                if refused.take().is_some() || policy != *policies.now() {
                     tracing::info!(file = %file.display(), "the fleet policy was read again");
                 }
-                book.replace(policy);
+                policies.replace(policy);
             }
             Err(why) => {
                 // Said once, not every few seconds.
@@ -74,9 +74,9 @@ mod tests {
             "{refused:?}"
         );
         write("kind: FleetPolicy\nlimits: {fleet: 3}\n");
-        let book = open(Some(&file), FleetPolicy::default()).unwrap();
+        let policies = open(Some(&file), FleetPolicy::default()).unwrap();
         let clock = Arc::new(SimClock::starting_at(jiff::Timestamp::UNIX_EPOCH));
-        let following = tokio::spawn(follow(file.clone(), book.clone(), clock.clone()));
+        let following = tokio::spawn(follow(file.clone(), policies.clone(), clock.clone()));
         for (text, fleet) in [
             ("limits: {fleet: 7}\n", 7),
             ("limits: {fleeet: 9}\n", 7),
@@ -84,7 +84,7 @@ mod tests {
         ] {
             write(&format!("kind: FleetPolicy\n{text}"));
             clock.sleep(LOOK * 2).await;
-            assert_eq!(book.now().limits.fleet, fleet, "{text}");
+            assert_eq!(policies.now().limits.fleet, fleet, "{text}");
         }
         following.abort();
     }

@@ -63,4 +63,3 @@ pub use model::words;
 pub use pass::{PassEnd, Reach, Settings};
 pub use policies::Policies;
 pub use state::Standing;
-pub use waves::Rulebook;

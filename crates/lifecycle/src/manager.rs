@@ -38,7 +38,6 @@ use crate::pass::{Aim, ClusterMemory, PassEnd, Reach};
 use crate::queue::{Limits, Queue};
 use crate::state::{Cell, Standing};
 use crate::turns::Turns;
-use crate::waves::Rulebook;
 use crate::waves::conductor::Conductor;
 pub(crate) use sharing::Seen;
 use sharing::Sharing;
@@ -62,8 +61,9 @@ pub struct Pace {
     pub claims: Option<Claims>,
     /// Work on each cluster once although it is at its version: somebody asked for it, having seen that it is not as wanted.
     pub anew: bool,
-    /// The rules by which clusters get new versions; none for a command that somebody gave for just these clusters.
-    pub waves: Option<Rulebook>,
+    /// Whether clusters get new versions in waves, by the policy in force ([`Settings::policies`](crate::Settings::policies)); not for a
+    /// command that somebody gave for just these clusters.
+    pub waves: bool,
 }
 
 impl Default for Pace {
@@ -76,7 +76,7 @@ impl Default for Pace {
             rules: Rules::default(),
             claims: None,
             anew: false,
-            waves: None,
+            waves: false,
         }
     }
 }
@@ -148,9 +148,9 @@ impl Manager {
     #[must_use]
     pub fn new(reach: Arc<Reach>, pace: Pace) -> Self {
         // A dry run writes nothing, so nobody could be let begin by it.
-        let rules = pace.waves.clone().filter(|_| !reach.settings.dry_run);
+        let in_waves = pace.waves && !reach.settings.dry_run;
         Self {
-            waves: Conductor::new(rules),
+            waves: Conductor::new(in_waves.then(|| reach.settings.policies.clone())),
             sharing: Sharing::new(&reach, &pace),
             reach,
             pace,
@@ -203,7 +203,6 @@ impl Manager {
 
     /// The work itself.
     async fn work(mut self, stop: impl Future<Output = ()>) {
-        self.heed_rules();
         let mut stop = std::pin::pin!(stop.fuse());
         let mut others = self.sharing.members.as_ref().map(|members| members.subscribe());
         let mut feed = tokio::select! {
@@ -240,17 +239,10 @@ impl Manager {
                 }
                 Event::Moved => beside!(self, self.refresh()),
                 // Every turn of the loop asks whether a decision is due.
-                Event::Rules => self.heed_rules(),
+                Event::Rules => {}
                 Event::Replicas => beside!(self, self.members_changed()),
                 Event::Time => beside!(self, self.tick()),
             }
-        }
-    }
-
-    /// Health and gates go by the same rules as waves.
-    fn heed_rules(&self) {
-        if let Some(book) = &self.pace.waves {
-            self.reach.settings.policies.replace((*book.now()).clone());
         }
     }
 

@@ -40,15 +40,19 @@ impl Policies {
         Arc::clone(&self.0.borrow())
     }
 
-    /// Puts another one in force.
+    /// Puts another one in force. One that is the same wakes nobody.
     pub fn replace(&self, policy: FleetPolicy) {
-        self.0.send_replace(Arc::new(policy));
+        self.0.send_if_modified(|known| {
+            let differs = **known != policy;
+            if differs {
+                *known = Arc::new(policy);
+            }
+            differs
+        });
     }
 
-    /// Returns when another one was put in force since this was asked.
-    pub async fn changed(&self) {
-        let mut seen = self.0.subscribe();
-        // The sender is ours, so it cannot be gone.
-        let _ = seen.changed().await;
+    /// Tells of each that is put in force from now on.
+    pub(crate) fn changes(&self) -> watch::Receiver<Arc<FleetPolicy>> {
+        self.0.subscribe()
     }
 }

@@ -13,11 +13,6 @@ mod records;
 mod standing;
 mod survey;
 
-use std::sync::Arc;
-
-use plan::policy::FleetPolicy;
-use tokio::sync::watch;
-
 pub use alarms::{Alarm, open as open_alarms};
 pub use records::{RunRecord, Turn, policy_in_force, runs, turns};
 pub(crate) use records::{put_alarm, put_policy, put_run};
@@ -26,42 +21,3 @@ pub use survey::{Survey, survey};
 
 /// The lease of the one replica that lets clusters begin.
 pub const LEASE: &str = "waves";
-
-/// The rules in force; a program replaces them when its file changes.
-#[derive(Debug, Clone)]
-pub struct Rulebook(Arc<watch::Sender<Arc<FleetPolicy>>>);
-
-impl Rulebook {
-    /// With these rules.
-    #[must_use]
-    pub fn new(policy: FleetPolicy) -> Self {
-        Self(Arc::new(watch::Sender::new(Arc::new(policy))))
-    }
-
-    /// The rules now.
-    #[must_use]
-    pub fn now(&self) -> Arc<FleetPolicy> {
-        Arc::clone(&self.0.borrow())
-    }
-
-    /// Other rules from now on. Managers that use the book look at everything again.
-    pub fn replace(&self, policy: FleetPolicy) {
-        self.0.send_if_modified(|known| {
-            let differs = **known != policy;
-            if differs {
-                *known = Arc::new(policy);
-            }
-            differs
-        });
-    }
-
-    pub(crate) fn changes(&self) -> watch::Receiver<Arc<FleetPolicy>> {
-        self.0.subscribe()
-    }
-}
-
-impl Default for Rulebook {
-    fn default() -> Self {
-        Self::new(FleetPolicy::default())
-    }
-}

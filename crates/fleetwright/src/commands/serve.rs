@@ -43,7 +43,7 @@ pub(super) async fn run(
     }
     let manages = args.roles.contains(&Role::Lifecycle);
     let parts = if manages { Some(parts(&args, env)?) } else { None };
-    let book = crate::fleet_policy::open(args.fleet_policy.as_deref(), plan::policy::FleetPolicy::default())?;
+    let policies = crate::fleet_policy::open(args.fleet_policy.as_deref(), plan::policy::FleetPolicy::default())?;
     let serving = super::registry::serving(&args.server, token_file, None, env, console).await?;
     let (store, shutdown, metrics) = (Arc::clone(&serving.store), serving.shutdown(), serving.metrics());
     let manager = parts.map(|parts| {
@@ -60,6 +60,7 @@ pub(super) async fn run(
                 dry_run: args.dry_run,
                 prometheus: Some(parts.prometheus),
                 promote: parts.promote,
+                policies: policies.clone(),
                 ..Settings::default()
             },
         });
@@ -73,7 +74,7 @@ pub(super) async fn run(
                 holder: format!("{}-{}", std::process::id(), SystemIds.uuid()),
                 term: TERM,
             }),
-            waves: Some(book.clone()),
+            waves: true,
             ..Pace::default()
         };
         Manager::new(reach, pace)
@@ -85,7 +86,7 @@ pub(super) async fn run(
         tokio::spawn(manager.run(async move { end.begun().await }))
     });
     let policy = args.fleet_policy.filter(|_| manages);
-    let policy = policy.map(|file| tokio::spawn(crate::fleet_policy::follow(file, book, SystemClock)));
+    let policy = policy.map(|file| tokio::spawn(crate::fleet_policy::follow(file, policies, SystemClock)));
     let handing_over = async {
         if let Some(managing) = managing {
             // A panic of it has been told already.

@@ -12,15 +12,15 @@ use ports::ledger::EntryId;
 use ports::{Clock, Lease, Ledger, RegistryError, WriteContext};
 use tokio::sync::watch;
 
-use super::Rulebook;
 use super::records::{self, About, RunRecord, Turn};
 use super::standing::{Towards, may_begin, stands};
 use super::survey::open_updates;
+use crate::policies::Policies;
 
 /// The manager's side of waves. Everything in it can be read again from the ledger.
 #[derive(Debug, Default)]
 pub(crate) struct Conductor {
-    rules: Option<(Rulebook, watch::Receiver<Arc<FleetPolicy>>)>,
+    rules: Option<(Policies, watch::Receiver<Arc<FleetPolicy>>)>,
     turns: BTreeMap<ClusterId, Turn>,
     pub(crate) runs: BTreeMap<String, RunRecord>,
     /// Since when clusters are behind.
@@ -87,10 +87,10 @@ pub(crate) async fn in_force(ledger: &dyn Ledger) -> Result<Acts, RegistryError>
 }
 
 impl Conductor {
-    pub(crate) fn new(rulebook: Option<Rulebook>) -> Self {
-        let rules = rulebook.map(|book| {
-            let changes = book.changes();
-            (book, changes)
+    pub(crate) fn new(policies: Option<Policies>) -> Self {
+        let rules = policies.map(|policies| {
+            let changes = policies.changes();
+            (policies, changes)
         });
         Self {
             rules,
@@ -106,7 +106,7 @@ impl Conductor {
 
     /// The rules in force.
     pub(crate) fn policy(&self) -> Option<Arc<FleetPolicy>> {
-        self.rules.as_ref().map(|(book, _)| book.now())
+        self.rules.as_ref().map(|(policies, _)| policies.now())
     }
 
     /// Returns when other rules are in force.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use control::{CloudsByProvider, Control, Handle, Options};
 use lifecycle::queue::Limits;
-use lifecycle::{Pace, Rulebook};
+use lifecycle::{Pace, Policies};
 use model::{ClusterVersion, LifecycleStatus};
 use ports::ledger::EntryDraft;
 use ports::registry::{ClusterFilter, Detail, PageRequest};
@@ -38,7 +38,7 @@ pub(super) struct Ground {
     pub(super) clock: Arc<WorldClock>,
     pub(super) speed: f64,
     /// The fleet policy, and the file that it is followed in.
-    pub(super) policy: (Rulebook, Option<PathBuf>),
+    pub(super) policy: (Policies, Option<PathBuf>),
     pub(super) repository: Repository,
     pub(super) source: Arc<git_source::GitSource>,
     pub(super) seen: Arc<Seen>,
@@ -77,8 +77,9 @@ pub(super) async fn begin(world: World, ground: Ground, config: &Path) -> Result
         accesses: world::accesses(&world.members, ground.clock.clone(), ground.speed),
         clouds,
         clock: ground.clock.clone(),
+        policies: ground.policy.0.clone(),
     })?;
-    let (control, handle) = Control::new(Arc::new(reach), options(ground.speed, &ground.policy.0));
+    let (control, handle) = Control::new(Arc::new(reach), options(ground.speed));
     let (manager, rollouts) = control.into_parts();
     let figures = manager.metrics();
     let fleet = world.fleet;
@@ -100,11 +101,11 @@ pub(super) async fn begin(world: World, ground: Ground, config: &Path) -> Result
         clock: ground.clock.clone(),
         scaled: (ground.speed - 1.0).abs() > f64::EPSILON,
     });
-    if let (book, Some(file)) = ground.policy {
+    if let (policies, Some(file)) = ground.policy {
         until(
             &mut tasks,
             &ground.shutdown,
-            crate::fleet_policy::follow(file, book, SystemClock),
+            crate::fleet_policy::follow(file, policies, SystemClock),
         );
     }
     let watching = watch(
@@ -130,7 +131,7 @@ fn until(tasks: &mut JoinSet<()>, shutdown: &Shutdown, work: impl Future<Output 
 }
 
 /// Quicker than in production, where every look costs calls that others need.
-fn options(speed: f64, book: &Rulebook) -> Options {
+fn options(speed: f64) -> Options {
     Options {
         pace: Pace {
             limits: Limits {
@@ -139,7 +140,7 @@ fn options(speed: f64, book: &Rulebook) -> Options {
             },
             // Commits are seen by the watch below; this is for those that it misses.
             refresh: Duration::from_secs(60).mul_f64(speed.max(1.0)),
-            waves: Some(book.clone()),
+            waves: true,
             ..Pace::default()
         },
         refresh: Refresh {

@@ -16,7 +16,7 @@ use kube_access::{Access, Context};
 use kube_sim::{ApiServer, FaultyApi};
 use lifecycle::connect::{CloudSource, Connector, Trouble};
 use lifecycle::queue::Limits;
-use lifecycle::{Configuration, Manager, Pace, Reach, Settings};
+use lifecycle::{Configuration, Manager, Pace, Policies, Reach, Settings};
 use model::{Block, Cluster, ClusterId, ClusterStatus, ClusterVersion, InfrastructureAccount, LifecycleStatus};
 use ports::config_source::{ConfigSource, ConfigSources};
 use ports::ledger::{Entry, EntryFilter};
@@ -103,6 +103,7 @@ async fn raised(plan: Plan, clock: &Arc<WorldClock>) -> Result<World, Failure> {
         accesses: accesses(&members, clock.clone(), 1.0),
         clouds,
         clock: clock.clone(),
+        policies: Policies::default(),
     })?;
     let shared = SharedFleet::new(fleet);
     let world = shared.clone();
@@ -322,6 +323,7 @@ pub(super) struct Parts {
     pub(super) accesses: BTreeMap<ClusterId, Access>,
     pub(super) clouds: Arc<dyn CloudSource>,
     pub(super) clock: Arc<dyn Clock>,
+    pub(super) policies: Policies,
 }
 
 /// The ports of a manager of the simulated fleet.
@@ -338,6 +340,7 @@ pub(super) fn reach(parts: Parts) -> Result<Reach, Failure> {
     let settings = Settings {
         prometheus: Some(Arc::new(HttpPrometheus::new()?)),
         promote: Some(parts.source),
+        policies: parts.policies,
         ..Settings::default()
     };
     Ok(Reach {
