@@ -1,16 +1,15 @@
 //! What others see of the rollouts, and how they wake them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use futures::future::join_all;
 use lifecycle::Wake;
 use model::ClusterId;
 use rollout::ClusterStatus;
-use serde::Serialize;
 
 /// Where the rollouts of a cluster stand.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RolloutState {
     /// They are looked after.
     Runs,
@@ -19,7 +18,7 @@ pub enum RolloutState {
 }
 
 /// The rollouts of a cluster.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct RolloutView {
     /// The cluster.
     pub cluster: ClusterId,
@@ -28,7 +27,7 @@ pub struct RolloutView {
     /// Whether they are looked after.
     pub state: RolloutState,
     /// Pools, nodes and pods with their sentences, while they are.
-    pub status: Option<ClusterStatus>,
+    pub status: Option<Arc<ClusterStatus>>,
 }
 
 #[derive(Debug, Clone)]
@@ -104,6 +103,30 @@ impl Handle {
             views.push(view(id, one).await);
         }
         views
+    }
+
+    /// The status of each of these clusters whose rollouts are looked after: as it is now from those that say so before
+    /// `enough` ends, from the others what they told last. For pages, which must not wait for the busiest engine of a fleet.
+    pub async fn glances(
+        &self,
+        clusters: &BTreeSet<ClusterId>,
+        enough: impl Future<Output = ()>,
+    ) -> BTreeMap<ClusterId, Arc<ClusterStatus>> {
+        let engines: Vec<_> = {
+            let board = self.board.lock();
+            let listed = board.iter().filter(|(id, _)| clusters.contains(*id));
+            listed
+                .filter_map(|(id, one)| Some((id.clone(), one.engine.clone()?)))
+                .collect()
+        };
+        let asked = join_all(engines.iter().map(|(_, engine)| engine.status()));
+        tokio::select! {
+            biased;
+            _ = asked => {}
+            () = enough => {}
+        }
+        let told = engines.into_iter();
+        told.filter_map(|(id, engine)| Some((id, engine.last()?))).collect()
     }
 
     /// The rollouts of one cluster, if it has any.

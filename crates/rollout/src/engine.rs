@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use kube_access::Access;
 use ports::cloud::NodeCloud;
 use ports::{Clock, Ledger, WriteContext};
-use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::sync::{Notify, watch};
 
 use crate::drain::{RunCounts, earlier};
 use crate::error::RolloutError;
@@ -57,7 +57,8 @@ impl std::fmt::Debug for Means {
 pub struct Rollout {
     means: Means,
     spec: watch::Receiver<ClusterSpec>,
-    asked: mpsc::Receiver<oneshot::Sender<(ClusterStatus, RunCounts)>>,
+    asked: Arc<Notify>,
+    told: watch::Sender<Option<Told>>,
     nudged: Arc<Notify>,
     marks: Option<PoolSpec>,
     notices: Option<Arc<dyn Notices>>,
@@ -73,28 +74,48 @@ impl std::fmt::Debug for Rollout {
     }
 }
 
+/// What an engine said of itself at one moment.
+#[derive(Debug, Clone)]
+struct Told {
+    status: Arc<ClusterStatus>,
+    counts: RunCounts,
+}
+
 /// A way to a running engine.
 #[derive(Debug, Clone)]
 pub struct Handle {
-    ask: mpsc::Sender<oneshot::Sender<(ClusterStatus, RunCounts)>>,
+    ask: Arc<Notify>,
+    told: watch::Receiver<Option<Told>>,
     nudged: Arc<Notify>,
 }
 
 impl Handle {
-    /// The status now; `None` when the engine does not run any more.
-    pub async fn status(&self) -> Option<ClusterStatus> {
-        self.both().await.map(|both| both.0)
+    /// The status now; `None` when the engine does not run any more. It is told between two steps of the engine, so this waits
+    /// for the calls of a step under way.
+    pub async fn status(&self) -> Option<Arc<ClusterStatus>> {
+        self.now().await.map(|told| told.status)
     }
 
     /// What this run has done so far; `None` when it does not run any more.
     pub async fn counts(&self) -> Option<RunCounts> {
-        self.both().await.map(|both| both.1)
+        self.now().await.map(|told| told.counts)
     }
 
-    async fn both(&self) -> Option<(ClusterStatus, RunCounts)> {
-        let (answer, wait) = oneshot::channel();
-        self.ask.send(answer).await.ok()?;
-        wait.await.ok()
+    /// The status that was told last, to whomever; `None` when nobody has asked yet or the engine does not run any more.
+    #[must_use]
+    pub fn last(&self) -> Option<Arc<ClusterStatus>> {
+        let ended = self.told.has_changed().is_err();
+        let told = self.told.borrow();
+        told.as_ref().filter(|_| !ended).map(|told| Arc::clone(&told.status))
+    }
+
+    async fn now(&self) -> Option<Told> {
+        let mut told = self.told.clone();
+        // Whatever is told after this moment was true after this moment.
+        told.mark_unchanged();
+        self.ask.notify_one();
+        told.changed().await.ok()?;
+        told.borrow().clone()
     }
 
     /// Reads the cloud at once, because somebody knows that something happened there (a notice, a changed stack).
@@ -107,16 +128,19 @@ impl Rollout {
     /// An engine for one cluster. `spec` may change while it runs.
     #[must_use]
     pub fn new(means: Means, spec: watch::Receiver<ClusterSpec>) -> (Self, Handle) {
-        let (ask, asked) = mpsc::channel(16);
+        let asked = Arc::new(Notify::new());
+        let (told, heard) = watch::channel(None);
         let nudged = Arc::new(Notify::new());
         let handle = Handle {
-            ask,
+            ask: Arc::clone(&asked),
+            told: heard,
             nudged: Arc::clone(&nudged),
         };
         let rollout = Self {
             means,
             spec,
             asked,
+            told,
             nudged,
             marks: None,
             notices: None,
@@ -211,9 +235,9 @@ impl Rollout {
             tokio::select! {
                 biased;
                 () = engine.hand.guard.changed() => {}
-                Some(answer) = self.asked.recv() => {
-                    // Nobody may be waiting any more.
-                    let _unheard = answer.send((status::of(&engine), engine.counts));
+                () = self.asked.notified() => {
+                    let (status, counts) = (Arc::new(status::of(&engine)), engine.counts);
+                    self.told.send_replace(Some(Told { status, counts }));
                 }
                 event = watches.next() => {
                     let now = engine.hand.now();

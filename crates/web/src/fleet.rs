@@ -98,6 +98,8 @@ impl Fleet {
             let head = pages.surroundings.channel(&name).await;
             channels.push((name, head));
         }
+        let ids = clusters.iter().map(|cluster| cluster.id.clone()).collect();
+        let mut rollouts = pages.surroundings.rollouts(&ids).await;
         let mut rows = Vec::new();
         for cluster in clusters {
             let head = channels.iter().find(|(name, _)| *name == cluster.channel);
@@ -120,7 +122,7 @@ impl Fleet {
                     .get(cluster.infrastructure_account.as_str())
                     .cloned()
                     .unwrap_or_default(),
-                rollouts: pages.surroundings.rollouts(&cluster.id).await,
+                rollouts: rollouts.remove(&cluster.id),
                 standing,
                 update,
                 blocks,

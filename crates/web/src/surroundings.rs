@@ -1,5 +1,6 @@
 //! What pages show beyond registry and ledger: a port that the program fills.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -37,8 +38,9 @@ pub trait Surroundings: Send + Sync {
     /// Where a channel stands, if it can be read.
     async fn channel(&self, channel: &str) -> Option<ChannelHead>;
 
-    /// How the rollouts of a cluster go, if somebody runs them here.
-    async fn rollouts(&self, cluster: &ClusterId) -> Option<Arc<ClusterStatus>>;
+    /// How the rollouts of these clusters go, as far as somebody runs them here. It answers within a moment: with what was known
+    /// last where an engine is in the middle of something.
+    async fn rollouts(&self, clusters: &BTreeSet<ClusterId>) -> BTreeMap<ClusterId, Arc<ClusterStatus>>;
 
     /// Nodes and pods of a cluster.
     ///
@@ -65,8 +67,8 @@ impl Surroundings for Alone {
         None
     }
 
-    async fn rollouts(&self, _: &ClusterId) -> Option<Arc<ClusterStatus>> {
-        None
+    async fn rollouts(&self, _: &BTreeSet<ClusterId>) -> BTreeMap<ClusterId, Arc<ClusterStatus>> {
+        BTreeMap::new()
     }
 
     async fn workloads(&self, cluster: &Cluster) -> Result<Workloads, String> {

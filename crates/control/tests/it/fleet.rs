@@ -5,7 +5,7 @@ use std::time::Duration;
 use control::{Options, Replica, RolloutState};
 use model::{Block, BlockScope, ClusterUpdate, LifecycleStatus};
 use ports::cloud::Stacks;
-use ports::{Registry, SeededIds, blocks};
+use ports::{Clock, Registry, SeededIds, blocks};
 use rollout::PoolPhase;
 
 use crate::lab::{Lab, context, id};
@@ -117,6 +117,24 @@ async fn a_pool_that_leaves_the_registry_is_drained_and_its_stack_deleted() {
     };
     lab.until(30, "stack deleted", async || left().await == 0).await;
     assert_eq!(lab.open_nodes("kube-2").len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_glance_waits_as_long_as_told_and_gives_what_was_told_last() {
+    let lab = ready(Options::default()).await;
+    lab.until(5, "looked after", async || lab.handle().counts() == (2, 0))
+        .await;
+    let (both, one) = (BOTH.map(id).into(), [id("kube-2")].into());
+    let at_once = async |clusters| lab.handle().glances(clusters, std::future::ready(())).await;
+    let within = |seconds| lab.clock.sleep(Duration::from_secs(seconds));
+    assert!(at_once(&one).await.is_empty(), "nobody has asked yet");
+    let told = lab.handle().glances(&one, within(5)).await;
+    assert_eq!(told.keys().collect::<Vec<_>>(), [&id("kube-2")]);
+    lab.pass(60).await;
+    assert_eq!(at_once(&both).await, told, "no engine had the time to answer");
+    let now = lab.handle().glances(&both, within(5)).await;
+    assert_eq!(now.len(), 2);
+    assert!(now[&id("kube-2")].at > told[&id("kube-2")].at);
 }
 
 #[tokio::test(start_paused = true)]

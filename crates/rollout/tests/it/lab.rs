@@ -277,7 +277,7 @@ impl Lab {
             }
             if self.clock.now() > end {
                 let status = match &self.engine {
-                    Some((_, handle)) => serde_json::to_string_pretty(&handle.status().await).unwrap(),
+                    Some((_, handle)) => serde_json::to_string_pretty(&handle.status().await.as_deref()).unwrap(),
                     None => String::new(),
                 };
                 panic!("not rolled after {hours} hours: {status}\n{}", self.cloud.log_text());

@@ -1,16 +1,21 @@
 //! What the pages show of the running fleet: where channels stand, how rollouts go, what runs on the nodes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use control::Handle;
 use jiff::Timestamp;
 use kube_sim::ApiServer;
 use model::{Cluster, ClusterId};
-use ports::Clock;
+use ports::{Clock, SystemClock};
 use rollout::ClusterStatus;
 use web::{ChannelHead, ItemOrigin, Surroundings, Workloads};
+
+/// How long a page waits for engines that are in the middle of something, on the wall's clock: nobody notices it, and what
+/// they say later comes with the next live update.
+const PATIENCE: Duration = Duration::from_millis(10);
 
 /// The fleet as the pages see it. It is served before the fleet stands, and knows nothing until then.
 #[derive(Default)]
@@ -50,9 +55,11 @@ impl Surroundings for Seen {
             .cloned()
     }
 
-    async fn rollouts(&self, cluster: &ClusterId) -> Option<Arc<ClusterStatus>> {
-        let view = self.fleet.get()?.handle.rollout(cluster).await?;
-        view.status.map(Arc::new)
+    async fn rollouts(&self, clusters: &BTreeSet<ClusterId>) -> BTreeMap<ClusterId, Arc<ClusterStatus>> {
+        match self.fleet.get() {
+            Some(fleet) => fleet.handle.glances(clusters, SystemClock.sleep(PATIENCE)).await,
+            None => BTreeMap::new(),
+        }
     }
 
     async fn workloads(&self, cluster: &Cluster) -> Result<Workloads, String> {

@@ -280,7 +280,7 @@ impl Run {
             if let Some(handle) = handle
                 && let Ok(Some(status)) = tokio::time::timeout(Duration::from_secs(5), handle.status()).await
             {
-                all.push_str(&serde_json::to_string_pretty(&status).unwrap());
+                all.push_str(&serde_json::to_string_pretty(&*status).unwrap());
             }
         }
         all
