@@ -1,6 +1,7 @@
 //! Decisions in one sentence: what waits, on what, since when, until when at most, who can lift it.
 
 use jiff::Timestamp;
+use model::words::count;
 
 use crate::decision::{Leave, NodeDecision, NodeStep, PodDecision, Reason, Verdict, Wait};
 use crate::evidence::{Cause, Evidence};
@@ -57,10 +58,7 @@ pub fn explain_node(cluster: Option<&str>, view: &ClusterView, decision: &NodeDe
         NodeStep::WaitsForItsTurn => format!("{}node {node} waits for its turn{selected}", says("waits")),
         NodeStep::Cordon => format!("{}node {node} is to be cordoned{selected}", says("moves")),
         NodeStep::Act { evict, force } => {
-            let (evictions, forced) = (
-                counted(evict.len(), "eviction"),
-                counted(force.len(), "forced termination"),
-            );
+            let (evictions, forced) = (count(evict.len(), "eviction"), count(force.len(), "forced termination"));
             format!(
                 "{}node {node} has {evictions} and {forced} due now{selected}",
                 says("moves")
@@ -108,7 +106,7 @@ pub fn explain_pool_wait(wait: &PoolWait, now: Timestamp) -> String {
             format!("the cluster is blocked ({why}), {until}")
         }
         PoolWait::NodesNotReady { ready, desired } => format!("{ready} of {desired} nodes are ready"),
-        PoolWait::InFlight { limit } => format!("{} on the way out at once at most", counted_u32(*limit, "node")),
+        PoolWait::InFlight { limit } => format!("{} on the way out at once at most", count(*limit, "node")),
         PoolWait::NoNodeInZone { node, zone } => {
             let zone = zone.as_ref().map_or("of its volumes", |zone| zone.as_str());
             format!("node {node} has volumes and no new node is ready in zone {zone}")
@@ -116,14 +114,14 @@ pub fn explain_pool_wait(wait: &PoolWait, now: Timestamp) -> String {
         PoolWait::SetOnOtherNode { node, set } => {
             format!("node {node} has a member of StatefulSet {set}, another member's node is going")
         }
-        PoolWait::RepairBrake { failed } => format!("{} failed to become ready", counted_u32(*failed, "new node")),
+        PoolWait::RepairBrake { failed } => format!("{} failed to become ready", count(*failed, "new node")),
         PoolWait::TooManyQuarantined { quarantined } => {
-            format!("{} could not be drained", counted_u32(*quarantined, "node"))
+            format!("{} could not be drained", count(*quarantined, "node"))
         }
         PoolWait::NotAllDrained { left } => {
             format!(
                 "{} of the old set still to be drained before any is removed",
-                counted_u32(*left, "node")
+                count(*left, "node")
             )
         }
     }
@@ -249,12 +247,4 @@ pub fn explain_instant(at: Timestamp, now: Timestamp) -> String {
     } else {
         format!("{} (now)", clock(at))
     }
-}
-
-fn counted(n: usize, what: &str) -> String {
-    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
-}
-
-fn counted_u32(n: u32, what: &str) -> String {
-    counted(usize::try_from(n).unwrap_or(usize::MAX), what)
 }

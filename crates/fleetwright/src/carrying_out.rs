@@ -7,9 +7,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use kube_access::{Access, Mode};
-use lifecycle::connect::{CloudSource, Connector, FactSource, Trouble};
+use lifecycle::connect::{Connector, FactSource, Trouble};
 use model::{Cluster, ClusterId, FileRegistry, Progress, Update};
-use ports::cloud::Cloud;
 use ports::config_source::{
     Channel, ChannelInfo, ConfigSource, ConfigSourceError, ConfigVersion, Refreshed, SourceName,
 };
@@ -81,23 +80,6 @@ impl Connector for ByKubeconfig {
     async fn open(&self, cluster: &Cluster) -> Result<Access, Trouble> {
         let opened = self.0.open(cluster, self.1).await;
         opened.map_err(|failure| Box::new(NoWay(failure.text())) as Trouble)
-    }
-}
-
-/// Clusters that others built are in no cloud of ours; the command lets no others through.
-pub(crate) struct NoCloud;
-
-#[async_trait]
-impl CloudSource for NoCloud {
-    async fn cloud(&self, cluster: &Cluster) -> Result<Option<Arc<dyn Cloud>>, Trouble> {
-        if cluster.provider == Cluster::EXISTING {
-            return Ok(None);
-        }
-        let why = format!(
-            "cluster {} is in a cloud, which this command does not enter",
-            cluster.alias
-        );
-        Err(Box::new(NoWay(why)))
     }
 }
 

@@ -1,11 +1,12 @@
 //! Channels and their gates as the commands show them.
 
 use jiff::Timestamp;
+use model::words::short_id;
 use model::{ChannelStatus, GateState};
 
 use crate::age::age;
 use crate::failure::Failure;
-use crate::objects::{Object, short_id};
+use crate::objects::Object;
 use crate::session::Session;
 use crate::table::{NONE, or_none};
 

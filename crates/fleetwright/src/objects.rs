@@ -2,6 +2,7 @@
 
 use cli_args::Kind;
 use jiff::Timestamp;
+use model::words::short_config;
 use model::{ChannelStatus, Cluster, ClusterVersion, InfrastructureAccount, NodePool};
 use registry_api::{ApprovalEntry, BlockEntry, RecordEntry, UpdateEntry};
 use serde::Serialize;
@@ -295,21 +296,7 @@ pub(crate) fn short_version(text: &str) -> String {
     if version == ClusterVersion::default() {
         return cut(text, WHOLE_ID);
     }
-    let sources: Vec<String> = version.config.split(';').map(short_source).collect();
-    format!("{}#{}", sources.join(";"), cut(&version.hash, SHORT_ID))
-}
-
-/// `id` or `name=id`.
-fn short_source(source: &str) -> String {
-    match source.split_once('=') {
-        Some((name, id)) => format!("{name}={}", short_id(id)),
-        None => short_id(source),
-    }
-}
-
-pub(crate) fn short_id(id: &str) -> String {
-    let commit = id.len() >= 40 && id.bytes().all(|b| b.is_ascii_hexdigit());
-    if commit { cut(id, SHORT_ID) } else { cut(id, WHOLE_ID) }
+    format!("{}#{}", short_config(&version.config), cut(&version.hash, SHORT_ID))
 }
 
 fn cut(text: &str, most: usize) -> String {

@@ -16,7 +16,7 @@ use shadow::adoption::{Asked, Places};
 use shadow::{Look, Masking, Means, Report, Shadow, history};
 use store::{DatabaseUrl, MemoryRegistry, Store};
 
-use crate::carrying_out::{Books, ByKubeconfig, NoCloud};
+use crate::carrying_out::{Books, ByKubeconfig};
 use crate::commands::database_of;
 use crate::console::Console;
 use crate::documents::read_text;
@@ -24,6 +24,7 @@ use crate::failure::Failure;
 use crate::fleet;
 use crate::looking::Clusters;
 use crate::mask::Mask;
+use crate::no_cloud::NoCloud;
 use crate::settings::{Env, Settings};
 
 /// The facts of a file; clusters that it does not name have its defaults.

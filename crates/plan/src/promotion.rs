@@ -33,13 +33,6 @@ pub struct Channel {
     pub members: Vec<ChannelMember>,
 }
 
-/// A commit as people say it.
-#[must_use]
-pub fn short(commit: &str) -> &str {
-    let hex = commit.len() >= 40 && commit.bytes().all(|b| b.is_ascii_hexdigit());
-    if hex { commit.get(..7).unwrap_or(commit) } else { commit }
-}
-
 /// Why the last move of a channel's branch has to be undone: the channel still stands where we put it, and more clusters than
 /// the gate allows got worse by it, or their updates have been failing for a quarter of an hour.
 #[must_use]

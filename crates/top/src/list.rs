@@ -1,7 +1,7 @@
 //! A list on the screen: rows of cells with a word that colours them, a filter, a cursor.
 
 use jiff::Timestamp;
-use model::words::{ago, moment, span};
+use model::words::{ago, moment, short_config, span};
 use model::{ClusterVersion, StepNode};
 
 use crate::app::View;
@@ -66,10 +66,6 @@ fn environment(name: &str) -> String {
     }
 }
 
-fn short(version: &str) -> String {
-    ClusterVersion::parse(version).config.chars().take(7).collect()
-}
-
 fn all(picture: &Picture, view: &View) -> Vec<Row> {
     let now = picture.at;
     match view {
@@ -85,7 +81,7 @@ fn all(picture: &Picture, view: &View) -> Vec<Row> {
                         cluster.channel.clone(),
                         environment(&cluster.environment),
                         line.standing.state.word().to_owned(),
-                        short(&cluster.status.current_version),
+                        short_config(&ClusterVersion::parse(&cluster.status.current_version).config),
                         line.standing.sentence.clone(),
                     ],
                     word: line.standing.state.word(),
@@ -105,7 +101,7 @@ fn all(picture: &Picture, view: &View) -> Vec<Row> {
                     cells: vec![
                         line.cluster.clone(),
                         update.progress.as_str().to_owned(),
-                        short(&update.to),
+                        short_config(&ClusterVersion::parse(&update.to).config),
                         update.started_at.map(|at| ago(at, now)).unwrap_or_default(),
                         lasted.unwrap_or_default(),
                         said(update),

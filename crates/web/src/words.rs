@@ -12,21 +12,6 @@ pub(crate) fn when(then: Timestamp, now: Timestamp) -> String {
     }
 }
 
-/// The first characters of a commit or content id.
-pub(crate) fn short(config: &str) -> &str {
-    let end = config.char_indices().nth(7).map_or(config.len(), |(at, _)| at);
-    config.get(..end).unwrap_or(config)
-}
-
-/// `1 node`, `2 nodes`.
-pub(crate) fn count(n: usize, one: &str) -> String {
-    if n == 1 {
-        format!("1 {one}")
-    } else {
-        format!("{n} {one}s")
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -42,11 +27,5 @@ mod tests {
         ] {
             assert_eq!(when(at(then), at(6_000)), said);
         }
-    }
-
-    #[test]
-    fn ids_are_cut_and_counts_have_their_plural() {
-        assert_eq!([short("0123456789"), short("abc"), short("")], ["0123456", "abc", ""]);
-        assert_eq!([count(1, "node"), count(2, "node")], ["1 node", "2 nodes"]);
     }
 }

@@ -13,11 +13,12 @@ use ports::{Clock as _, SystemClock, SystemIds};
 use tokio::sync::mpsc;
 
 use super::DRY_RUN;
-use crate::carrying_out::{self, Books, ByKubeconfig, GivenFacts, NoCloud, Telling};
+use crate::carrying_out::{self, Books, ByKubeconfig, GivenFacts, Telling};
 use crate::console::Console;
 use crate::documents::read_text;
 use crate::failure::Failure;
 use crate::looking::Clusters;
+use crate::no_cloud::NoCloud;
 use crate::planning::{self, Made};
 use crate::settings::{Env, Settings};
 

@@ -4,6 +4,7 @@ use std::io::{BufRead as _, IsTerminal as _};
 
 use cli_args::{ApproveArgs, ApproveCommand, ApproveGateArgs, CancelArgs, CancelCommand, DecommissionArgs};
 use model::Cluster;
+use model::words::short_id;
 use ports::approvals::Guarded;
 use registry_api::{ApprovalDraft, DecommissionDraft, GateAgreementDraft, GuardedName};
 
@@ -12,7 +13,7 @@ use crate::approvals::sentence;
 use crate::channels;
 use crate::console::Console;
 use crate::failure::Failure;
-use crate::objects::{cluster_name, short_id};
+use crate::objects::cluster_name;
 use crate::session::Session;
 use crate::settings::Settings;
 

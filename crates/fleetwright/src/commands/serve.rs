@@ -6,22 +6,17 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use cli_args::{Role, ServeRolesArgs};
 use git_source::{DirectoryIds, GitOptions, SourceOptions, SourceSpec, TreeOptions};
-use lifecycle::connect::{CloudSource, FactSource, Trouble};
-use lifecycle::need::EXISTING;
 use lifecycle::queue::Limits;
 use lifecycle::{Claims, Configuration, Manager, Pace, Reach, Settings};
-use model::Cluster;
-use ports::cloud::Cloud;
 use ports::config_source::ConfigSources;
-use ports::{Classified, Fault, Ids as _, Promote, Retry, SystemClock, SystemIds};
-use render::Facts;
+use ports::{Ids as _, Promote, SystemClock, SystemIds};
 
 use super::up::existing::Contexts;
 use crate::console::Console;
 use crate::failure::Failure;
+use crate::no_cloud::NoCloud;
 use crate::prometheus::HttpPrometheus;
 use crate::settings::Env;
 
@@ -145,41 +140,4 @@ fn parts(args: &ServeRolesArgs, env: &Env) -> Result<Parts, Failure> {
         sources: ConfigSources::new(sources).map_err(|error| Failure::of(&error))?,
         contexts: Contexts::new(kubeconfig.clone()),
     })
-}
-
-/// No cloud: clusters that others built get manifests only, and no others can be looked after.
-struct NoCloud;
-
-/// A cluster whose provider needs a cloud.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "provider {0} needs a cloud, and this version enters none; only clusters with the provider {EXISTING} are managed"
-)]
-struct NeedsCloud(String);
-
-impl Classified for NeedsCloud {
-    fn fault(&self) -> Fault {
-        Fault::User
-    }
-
-    fn retry(&self) -> Retry {
-        Retry::Never
-    }
-}
-
-#[async_trait]
-impl CloudSource for NoCloud {
-    async fn cloud(&self, cluster: &Cluster) -> Result<Option<Arc<dyn Cloud>>, Trouble> {
-        if cluster.provider == EXISTING {
-            return Ok(None);
-        }
-        Err(Box::new(NeedsCloud(cluster.provider.clone())))
-    }
-}
-
-#[async_trait]
-impl FactSource for NoCloud {
-    async fn facts(&self, cluster: &Cluster) -> Result<Arc<Facts>, Trouble> {
-        self.cloud(cluster).await.map(|_| Arc::default())
-    }
 }

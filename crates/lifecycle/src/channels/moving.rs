@@ -256,7 +256,7 @@ impl Gatekeeper {
             } else if head == before {
                 self.carry_out(&**promote, moved).await?;
             } else {
-                moved.what.sentence = format!("somebody else moved the branch to {}", promotion::short(head));
+                moved.what.sentence = format!("somebody else moved the branch to {}", model::words::short_id(head));
                 moved.what.state = MoveState::Refused;
                 self.note(moved, false).await?;
             }

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use model::words::short_id;
 use model::{ChannelMember, GateAgreement, GateCondition, GateState, GateStatus, Lineage, MemberState, words};
 
-use super::{Channel, short};
+use super::Channel;
 use crate::policy::GatePolicy;
 
 /// Clusters that a sentence names.
@@ -139,12 +140,12 @@ impl Asked<'_> {
         if let Some(why) = self.taken_back {
             let said = format!(
                 "{} was taken back from {to}, {why}; a newer commit is needed",
-                short(commit)
+                short_id(commit)
             );
             return Found::wrong(said);
         }
         match self.lineage {
-            Ok(Lineage::Ahead) => Found::met(format!("{} is ahead of {to}", short(commit))),
+            Ok(Lineage::Ahead) => Found::met(format!("{} is ahead of {to}", short_id(commit))),
             Ok(Lineage::Behind) => Found::wrong(format!("{to} is further than {from}")),
             Ok(Lineage::Diverged) => Found::wrong(format!(
                 "{to} has commits that {from} does not have, so its branch cannot be moved forward; merge them into {from}"
@@ -168,7 +169,7 @@ impl Asked<'_> {
         let said = format!(
             "{there} of {wanted} clusters of {} have {}{aside}",
             self.from.name,
-            short(commit)
+            short_id(commit)
         );
         let coming = self.of(|state| matches!(state, MemberState::Behind | MemberState::Updating));
         if there == 0 && coming.is_empty() {
@@ -283,7 +284,7 @@ impl Asked<'_> {
         let persons = if wanted == 1 { "person has" } else { "persons have" };
         let said = format!(
             "{wanted} {persons} to agree to {}, {who} did; agree with \"fleetwright approve gate {}\"",
-            short(commit),
+            short_id(commit),
             self.to.name
         );
         Found::waits(said, None)

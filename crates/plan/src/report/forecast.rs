@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use crate::change::Verb;
 use crate::forecast::{ClusterForecast, PoolForecast};
-use crate::report::words::count;
+use model::words::count;
 
 /// Rows of one kind that are shown unless the whole is asked for.
 const MOST: usize = 8;

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use model::words::count;
+
 use crate::change::{Change, Verb};
 use crate::fleet::FleetPlan;
 use crate::fold::Block;
@@ -23,12 +25,8 @@ pub fn markdown(plan: &FleetPlan, limit: usize) -> String {
     let mut out = String::from("<!-- fleetwright-plan -->\n");
     let verdict = match (counts.changed, counts.failed) {
         (0, 0) => "No effect on any cluster".to_owned(),
-        (_, 0) => format!(
-            "{} of {} change",
-            counts.changed,
-            words::count(counts.clusters, "cluster")
-        ),
-        (_, failed) => format!("{} cannot be planned", words::count(failed, "cluster")),
+        (_, 0) => format!("{} of {} change", counts.changed, count(counts.clusters, "cluster")),
+        (_, failed) => format!("{} cannot be planned", count(failed, "cluster")),
     };
     // Writing to a string cannot fail.
     let _ = writeln!(
@@ -86,7 +84,7 @@ pub fn markdown(plan: &FleetPlan, limit: usize) -> String {
         let _ = writeln!(
             out,
             "\n{} did not fit into this comment; `fleetwright plan` prints all.",
-            words::count(left_out, "more change")
+            count(left_out, "more change")
         );
     }
     out
@@ -145,12 +143,12 @@ fn largest_risk(blocks: &[Block]) -> Option<String> {
     let nodes = |block: &&Block| block.drained.map(|drained| drained.seen.unwrap_or(drained.max));
     let drained = blocks.iter().filter(|block| block.drained.is_some()).max_by_key(nodes);
     if let Some((block, nodes)) = drained.and_then(|block| Some((block, block.drained?))) {
-        let clusters = words::count(block.clusters.len(), "cluster");
+        let clusters = count(block.clusters.len(), "cluster");
         return Some(format!("{} drains {nodes} in {clusters}", block.change.subject()));
     }
     let deletions = blocks.iter().filter(|block| block.change.verb() == Verb::Delete);
     let worst = deletions.max_by_key(|block| block.clusters.len())?;
-    let clusters = words::count(worst.clusters.len(), "cluster");
+    let clusters = count(worst.clusters.len(), "cluster");
     Some(format!("{} is deleted in {clusters}", worst.change.subject()))
 }
 

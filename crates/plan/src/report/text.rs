@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use model::words::count;
+
 use crate::change::Verb;
 use crate::fleet::FleetPlan;
 use crate::report::words;
@@ -65,13 +67,13 @@ pub fn text(plan: &FleetPlan, style: Style) -> String {
         let _ = writeln!(
             out,
             "No changes. {} would stay as they are.",
-            words::count(counts.clusters, "cluster")
+            count(counts.clusters, "cluster")
         );
     } else {
         let _ = writeln!(out, "\n{}", words::total(&counts));
     }
     if counts.failed > 0 {
-        let _ = writeln!(out, "{} could not be planned.", words::count(counts.failed, "cluster"));
+        let _ = writeln!(out, "{} could not be planned.", count(counts.failed, "cluster"));
     }
     out
 }

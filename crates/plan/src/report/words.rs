@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use model::words::count;
+
 use crate::change::{Change, FieldEdit, Phase, Verb};
 use crate::fleet::{Counts, FleetPlan};
 use crate::fold::Block;
@@ -17,15 +19,6 @@ pub(super) fn clusters(names: &BTreeSet<String>, shown: usize) -> String {
         String::new()
     };
     format!("{} cluster{plural} ({}{rest})", names.len(), listed.join(", "))
-}
-
-/// `3 things`, `1 thing`.
-pub(super) fn count(n: usize, what: &str) -> String {
-    if n == 1 {
-        format!("1 {what}")
-    } else {
-        format!("{n} {what}s")
-    }
 }
 
 /// The last line of a plan.

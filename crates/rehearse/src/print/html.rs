@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use model::words::count;
+
 use crate::print::chart::{self, Axis, escaped};
 use crate::print::tables::{self, Table};
 use crate::print::words;
@@ -70,7 +72,7 @@ fn head(out: &mut String, report: &Report) {
     let _ = write!(
         out,
         "<p class=\"sub\">The real engine on a simulated twin of {}, from {}, watched for {} at most; seed {}.</p>\n</header>\n",
-        words::count(report.totals.clusters, "cluster"),
+        count(report.totals.clusters, "cluster"),
         disruption::clock(report.start),
         words::between(report.start, report.limit),
         report.seed

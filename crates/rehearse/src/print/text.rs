@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use model::words::count;
+
 use crate::print::tables::{self, Table};
 use crate::print::words;
 use crate::report::{ClusterReport, Report};
@@ -20,7 +22,7 @@ pub fn text(report: &Report) -> String {
         report.from,
         report.to,
         report.seed,
-        words::count(report.totals.clusters, "cluster"),
+        count(report.totals.clusters, "cluster"),
         disruption::clock(report.start),
         words::verdict(report)
     );
@@ -57,7 +59,7 @@ fn timeline(report: &Report) -> Table {
         }
         for pool in &cluster.pools {
             if let Some(began) = pool.began {
-                let nodes = words::count(pool.outdated.into(), "node");
+                let nodes = count(pool.outdated, "node");
                 add(began, format!("pool {}: {nodes} selected to go", pool.pool));
             }
             if let Some(ended) = pool.ended.filter(|_| pool.outdated > 0) {

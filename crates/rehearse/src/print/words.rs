@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use model::duration::GoDuration;
+use model::words::count;
 
 use crate::ranges::Range;
 use crate::report::{ClusterReport, Outcome, PoolReport, Report};
@@ -29,12 +30,6 @@ pub(super) fn seconds(seconds: u64) -> String {
 pub(super) fn node_hours(seconds: u64) -> String {
     let tenths = seconds.saturating_add(180) / 360;
     format!("{}.{}", tenths / 10, tenths % 10)
-}
-
-/// `1 node`, `3 nodes`.
-pub(super) fn count(n: u64, what: &str) -> String {
-    let plural = if n == 1 { "" } else { "s" };
-    format!("{n} {what}{plural}")
 }
 
 /// One number, or least and most.

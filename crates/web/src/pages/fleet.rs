@@ -3,6 +3,7 @@
 use axum::extract::{OriginalUri, State};
 use axum::response::Response;
 use maud::{Markup, html};
+use model::words::{count, short_config};
 
 use super::{FILES, cluster_link, filter, frame, pill};
 use crate::fleet::{ClusterRow, Fleet};
@@ -12,7 +13,7 @@ use crate::server::Pages;
 use crate::session::Visitor;
 use crate::surroundings::ChannelHead;
 use crate::table::{Cell, Table};
-use crate::words::{count, short, when};
+use crate::words::when;
 use ports::standing::State as Word;
 
 /// What of a cluster a name in the address is compared with.
@@ -107,7 +108,7 @@ fn channel_head(name: &str, head: Option<&ChannelHead>, rows: &[&ClusterRow], fl
             h2 { a href=(ask.with("channel", name)) { (name) } }
             @match head {
                 Some(head) => {
-                    code title=(head.config) { (short(&head.config)) }
+                    code title=(head.config) { (short_config(&head.config)) }
                     @if let Some(summary) = &head.summary { span.commit title=(summary) { (summary) } }
                     @if let Some(at) = head.committed_at { time datetime=(at) title=(at) { (when(at, fleet.now)) } }
                 }
@@ -147,7 +148,7 @@ fn tile(row: &ClusterRow) -> Markup {
             }
             span.line {
                 span.state { (word) }
-                code title=(row.config()) { (short(&row.config())) }
+                code title=(row.config()) { (short_config(&row.config())) }
             }
             @if let Some((ready, desired)) = row.nodes() {
                 span.line.nodes {
@@ -175,7 +176,7 @@ fn table(fleet: &Fleet) -> Table {
                 .position(|known| *known == word)
                 .and_then(|at| i64::try_from(at).ok())
                 .unwrap_or(0)),
-            Cell::text(row.config()).shown(html! { code title=(row.config()) { (short(&row.config())) } }),
+            Cell::text(row.config()).shown(html! { code title=(row.config()) { (short_config(&row.config())) } }),
             number(nodes.map(|(ready, _)| ready)),
             number(nodes.map(|(_, desired)| desired)),
             number(nodes.map(|_| row.outdated())),

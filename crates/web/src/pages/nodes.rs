@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use maud::{Markup, html};
+use model::words::count;
 use rollout::{ClusterStatus, NodeStatus};
 
 use crate::form::Ask;
 use crate::table::{Cell, Table};
-use crate::words::{count, when};
+use crate::words::when;
 use crate::workloads::{NodeView, PodState, PodView, Workloads};
 
 /// Nodes drawn before one asks for all.

@@ -4,7 +4,7 @@ use axum::extract::{OriginalUri, Path, State};
 use axum::response::Response;
 use jiff::Timestamp;
 use maud::{Markup, html};
-use model::words::span;
+use model::words::{short_config, span};
 use model::{ClusterVersion, Progress, Update};
 use ports::RegistryError;
 use ports::ledger::EntryId;
@@ -17,7 +17,7 @@ use crate::server::Pages;
 use crate::session::Visitor;
 use crate::steps;
 use crate::table::{Cell, Table};
-use crate::words::{short, when};
+use crate::words::when;
 
 /// Updates that a list shows; old ones are seldom looked for.
 const NEWEST: usize = 300;
@@ -56,8 +56,8 @@ pub(crate) fn table<'a>(updates: impl Iterator<Item = (String, &'a KnownUpdate)>
             Cell::text(alias.as_str()).shown(cluster_link(&alias)),
             Cell::text(update.progress.as_str()).shown(pill(update.progress.as_str())),
             Cell::text(update.cause.as_str()),
-            Cell::text(from.as_str()).shown(html! { code title=(from) { (short(&from)) } }),
-            Cell::text(to.as_str()).shown(html! { code title=(to) { (short(&to)) } }),
+            Cell::text(from.as_str()).shown(html! { code title=(from) { (short_config(&from)) } }),
+            Cell::text(to.as_str()).shown(html! { code title=(to) { (short_config(&to)) } }),
             Cell::time(update.started_at, now),
             Cell::text(lasted.map(span).unwrap_or_default()).by(lasted.map_or(-1, |lasted| lasted.as_secs())),
             Cell::text(steps::sentence(update)),

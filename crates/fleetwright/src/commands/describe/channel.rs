@@ -2,6 +2,7 @@
 
 use cli_args::DescribeChannelArgs;
 use jiff::Timestamp;
+use model::words::short_id;
 use model::{ChannelStatus, GateAgreement};
 
 use super::Text;
@@ -9,7 +10,6 @@ use crate::age::age;
 use crate::channels;
 use crate::console::Console;
 use crate::failure::Failure;
-use crate::objects::short_id;
 use crate::session::Session;
 use crate::settings::Settings;
 use crate::table::{NONE, Table};

@@ -13,11 +13,12 @@ use shadow::sealed::ReadOnly;
 use shadow::tenure::{POLL, Tenure};
 use store::Store;
 
-use super::{NoCloud, TERM, parts};
+use super::{TERM, parts};
 use crate::commands::registry;
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::looking::Clusters;
+use crate::no_cloud::NoCloud;
 use crate::settings::Env;
 use crate::shadowing::{FactsGiven, looking, shadow, shared};
 

@@ -8,15 +8,13 @@ use async_trait::async_trait;
 use cli_args::UpArgs;
 use control::{Control, Options};
 use kube_access::{Access, AccessError, Context};
-use lifecycle::connect::{CloudSource, Connector, FactSource, Trouble};
+use lifecycle::connect::{Connector, Trouble};
 use lifecycle::need::{EXISTING, MANAGE};
 use lifecycle::{Configuration, Reach, Settings};
 use model::{Cluster, FileRegistry};
-use ports::cloud::Cloud;
 use ports::config_source::ConfigSources;
 use ports::registry::ImportMode;
 use ports::{Ids as _, Registry as _, RegistryError, SystemClock, SystemIds, WriteContext};
-use render::Facts;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -26,6 +24,7 @@ use super::{Places, open_page, source};
 use crate::console::Console;
 use crate::documents::read_text;
 use crate::failure::Failure;
+use crate::no_cloud::NoCloud;
 use crate::prometheus::HttpPrometheus;
 use crate::serving::Serving;
 
@@ -235,23 +234,6 @@ impl Connector for Contexts {
         let access = opened.map_err(|error: AccessError| Box::new(error) as Trouble)?;
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(open.entry(context).or_insert(access).clone())
-    }
-}
-
-/// No cloud: clusters that others built get manifests only.
-pub(crate) struct NoCloud;
-
-#[async_trait]
-impl CloudSource for NoCloud {
-    async fn cloud(&self, _: &Cluster) -> Result<Option<Arc<dyn Cloud>>, Trouble> {
-        Ok(None)
-    }
-}
-
-#[async_trait]
-impl FactSource for NoCloud {
-    async fn facts(&self, _: &Cluster) -> Result<Arc<Facts>, Trouble> {
-        Ok(Arc::default())
     }
 }
 
