@@ -14,7 +14,7 @@ pub enum State {
     Blocked,
     /// Its update waits for something.
     Waiting,
-    /// It is being updated.
+    /// It is being updated, or its nodes are still being replaced.
     Updating,
     /// It is being made.
     Creating,
@@ -79,6 +79,8 @@ pub struct Seen<'a> {
     pub update: Option<&'a Update>,
     /// Id of the configuration that its channel stands at, if known.
     pub head: Option<&'a str>,
+    /// Nodes that are still to be replaced, as far as that is known.
+    pub outdated: u32,
 }
 
 /// The state of a cluster.
@@ -138,6 +140,7 @@ pub fn standing(seen: &Seen<'_>) -> Standing {
         {
             say(State::Behind, String::new())
         }
+        _ if seen.outdated > 0 => say(State::Updating, String::new()),
         _ => say(State::Current, String::new()),
     }
 }
@@ -222,11 +225,17 @@ mod tests {
             blocks,
             update,
             head,
+            outdated: 0,
+        };
+        let rolling = Seen {
+            outdated: 2,
+            ..seen(&good, &[], None, Some("a1"))
         };
         let blocked = [block("quarter end")];
         for (seen, state, sentence) in [
             (seen(&good, &[], None, Some("a1")), State::Current, ""),
             (seen(&good, &[], None, None), State::Current, ""),
+            (rolling, State::Updating, ""),
             (seen(&good, &[], None, Some("b2")), State::Behind, ""),
             (
                 seen(&good, &[], Some(&running), Some("b2")),

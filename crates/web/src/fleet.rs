@@ -52,9 +52,13 @@ impl ClusterRow {
 
     /// Nodes that are to be replaced.
     pub(crate) fn outdated(&self) -> u32 {
-        let pools = self.rollouts.iter().flat_map(|status| &status.pools);
-        pools.map(|pool| pool.outdated).sum()
+        outdated(self.rollouts.as_deref())
     }
+}
+
+fn outdated(status: Option<&ClusterStatus>) -> u32 {
+    let pools = status.into_iter().flat_map(|status| &status.pools);
+    pools.map(|pool| pool.outdated).sum()
 }
 
 /// The fleet at one moment.
@@ -99,7 +103,7 @@ impl Fleet {
             channels.push((name, head));
         }
         let ids = clusters.iter().map(|cluster| cluster.id.clone()).collect();
-        let mut rollouts = pages.surroundings.rollouts(&ids).await;
+        let mut engines = pages.surroundings.rollouts(&ids).await;
         let mut rows = Vec::new();
         for cluster in clusters {
             let head = channels.iter().find(|(name, _)| *name == cluster.channel);
@@ -110,11 +114,13 @@ impl Fleet {
             let head = head.filter(|_| !cluster.config_items.contains_key("override_channel"));
             let blocks = blocks::holding(&cluster.id, &cluster.config_items, &open, now);
             let update = updates.remove(&cluster.id);
+            let rollouts = engines.remove(&cluster.id);
             let seen = Seen {
                 cluster: &cluster,
                 blocks: &blocks,
                 update: update.as_ref().map(|known| &known.update),
                 head,
+                outdated: outdated(rollouts.as_deref()),
             };
             let standing = standing(&seen);
             rows.push(ClusterRow {
@@ -122,7 +128,7 @@ impl Fleet {
                     .get(cluster.infrastructure_account.as_str())
                     .cloned()
                     .unwrap_or_default(),
-                rollouts: rollouts.remove(&cluster.id),
+                rollouts,
                 standing,
                 update,
                 blocks,

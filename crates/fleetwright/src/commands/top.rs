@@ -163,6 +163,8 @@ async fn read(session: &Session, settings: &Settings) -> Result<Picture, Registr
             blocks: &held,
             update: running.get(&cluster.id),
             head: None,
+            // The server does not tell how rollouts go.
+            outdated: 0,
         });
         blocks.extend(held.into_iter().map(|blocked| (cluster.alias.to_string(), blocked)));
         lines.push(ClusterLine { cluster, standing });
