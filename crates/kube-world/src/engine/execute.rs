@@ -1,7 +1,7 @@
 //! Carrying actions out through the API.
 
 use jiff::Timestamp;
-use kube_sim::{ApiError, ApiServer, Local};
+use kube_sim::{ApiError, ApiServer, Local, Stored};
 
 use super::action::Action;
 use super::recorder::{Happening, Recorder};
@@ -20,8 +20,9 @@ pub(super) struct Executor<'a> {
 }
 
 impl Executor<'_> {
-    /// Carries one action out. `WakeAt` is the queue's business and does nothing here.
-    pub(super) async fn carry_out(&mut self, action: &Action) -> Result<(), ApiError> {
+    /// Carries one action out, and returns the number of the write that the object has now, where there is one object and it
+    /// is still there. `WakeAt` is the queue's business and does nothing here.
+    pub(super) async fn carry_out(&mut self, action: &Action) -> Result<Option<u64>, ApiError> {
         match action {
             Action::Event {
                 about,
@@ -44,13 +45,14 @@ impl Executor<'_> {
                 let write = self.recorder.record(happening, subject.as_ref(), self.now);
                 // Real recorders drop what the server refuses, such as events in a namespace that goes.
                 let _ = self.write(&write).await;
-                Ok(())
+                Ok(None)
             }
             other => self.write(other).await,
         }
     }
 
-    async fn write(&self, action: &Action) -> Result<(), ApiError> {
+    async fn write(&self, action: &Action) -> Result<Option<u64>, ApiError> {
+        let written = |stored: Stored| Some(stored.version());
         match action {
             Action::Create { kind, object } => {
                 let namespace = object
@@ -61,21 +63,21 @@ impl Executor<'_> {
                 self.local
                     .create(kind.in_namespace(&namespace), object.clone())
                     .await
-                    .map(|_| ())
+                    .map(written)
             }
-            Action::Patch { key, patch } => self.local.patch(key.place(), &key.name, "", patch).await.map(|_| ()),
+            Action::Patch { key, patch } => self.local.patch(key.place(), &key.name, "", patch).await.map(written),
             Action::PatchStatus { key, patch } => self
                 .local
                 .patch(key.place(), &key.name, "status", patch)
                 .await
-                .map(|_| ()),
+                .map(written),
             Action::Delete { key, options } => match self.local.delete(key.place(), &key.name, options).await {
-                Err(error) if error.code == 404 => Ok(()),
-                other => other.map(|_| ()),
+                Err(error) if error.code == 404 => Ok(None),
+                other => other.map(|left| left.and_then(written)),
             },
-            Action::Evict { key } => self.local.evict(&key.namespace, &key.name).await,
-            Action::Bind { key, node } => self.local.bind(&key.namespace, &key.name, node).await,
-            Action::Event { .. } | Action::WakeAt(_) => Ok(()),
+            Action::Evict { key } => self.local.evict(&key.namespace, &key.name).await.map(|()| None),
+            Action::Bind { key, node } => self.local.bind(&key.namespace, &key.name, node).await.map(|()| None),
+            Action::Event { .. } | Action::WakeAt(_) => Ok(None),
         }
     }
 }

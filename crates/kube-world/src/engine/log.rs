@@ -5,6 +5,8 @@ use std::fmt;
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
+use crate::kind::Kind;
+
 /// Takes each line of a log, without its line end.
 pub type Sink = Box<dyn FnMut(&str) + Send>;
 
@@ -76,5 +78,26 @@ impl EventLog {
                 let _ = write!(text, "{byte:02x}");
                 text
             })
+    }
+}
+
+/// An object as the log names it; its kind may be one that nothing in the world looks at.
+pub(super) struct Place<'a> {
+    pub(super) group: &'a str,
+    pub(super) resource: &'a str,
+    pub(super) namespace: &'a str,
+    pub(super) name: &'a str,
+}
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.resource)?;
+        if Kind::of(self.group, self.resource).is_none() && !self.group.is_empty() {
+            write!(f, ".{}", self.group)?;
+        }
+        if !self.namespace.is_empty() {
+            write!(f, "/{}", self.namespace)?;
+        }
+        write!(f, "/{}", self.name)
     }
 }

@@ -11,7 +11,7 @@ use super::action::Action;
 use super::change::Change;
 use super::controller::{Controller, Scheduler, controller_manager, kube_scheduler};
 use super::execute::Executor;
-use super::log::{EventLog, Sink};
+use super::log::{EventLog, Place, Sink};
 use super::queue::{Item, Queue};
 use super::recorder::Recorder;
 use super::step_clock::StepClock;
@@ -216,7 +216,7 @@ impl World {
         let before = self.steps;
         self.turns.clear();
         loop {
-            self.absorb(OTHERS);
+            self.absorb(OTHERS, None);
             let now = self.server.now();
             self.queue.fire(now);
             if let Some(item) = self.queue.pop() {
@@ -245,7 +245,7 @@ impl World {
     /// so what the objects say has to fit together; owners come before what they own, with their uids. Returns how many
     /// objects were of kinds that are served.
     pub fn start_settled(&mut self, objects: impl IntoIterator<Item = Value>) -> usize {
-        self.absorb(OTHERS);
+        self.absorb(OTHERS, None);
         let mut placed = 0;
         for mut object in objects {
             let is_pod = object.get("kind").and_then(Value::as_str) == Some("Pod");
@@ -295,14 +295,18 @@ impl World {
         }
     }
 
-    /// Takes the new writes into the caches and asks everybody what to look at because of them.
-    fn absorb(&mut self, actor: &'static str) {
+    /// Takes the new writes into the caches and asks everybody what to look at because of them. `own` is the write that the
+    /// actor knows to be its own: one by somebody else may have come in the meantime, and must not pass for it.
+    fn absorb(&mut self, actor: &'static str, own: Option<u64>) {
         if self.tap.is_empty() {
             return;
         }
         let now = self.server.now();
         for write in self.tap.take() {
-            if let Some(change) = self.noted(&write, actor, now) {
+            if let Some(mut change) = self.noted(&write, actor, now) {
+                if !change.is_removal() && own != Some(change.version) {
+                    change.actor = OTHERS;
+                }
                 let change = self.cached(change);
                 self.spread(&change, now);
             }
@@ -496,7 +500,7 @@ impl World {
                 now,
             };
             let done = executor.carry_out(&action).await;
-            self.absorb(actor.name);
+            self.absorb(actor.name, *done.as_ref().unwrap_or(&None));
             if let Err(error) = done {
                 self.log.write(
                     now,
@@ -575,25 +579,4 @@ struct Actor {
     name: &'static str,
     user: UserInfo,
     host: Option<Arc<str>>,
-}
-
-/// An object as the log names it; its kind may be one that nothing in the world looks at.
-struct Place<'a> {
-    group: &'a str,
-    resource: &'a str,
-    namespace: &'a str,
-    name: &'a str,
-}
-
-impl std::fmt::Display for Place<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.resource)?;
-        if Kind::of(self.group, self.resource).is_none() && !self.group.is_empty() {
-            write!(f, ".{}", self.group)?;
-        }
-        if !self.namespace.is_empty() {
-            write!(f, "/{}", self.namespace)?;
-        }
-        write!(f, "/{}", self.name)
-    }
 }

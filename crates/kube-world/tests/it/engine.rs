@@ -1,5 +1,6 @@
 //! Determinism, idleness, drivers.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -117,6 +118,50 @@ async fn equal_events_are_counted_and_forgotten_after_an_hour() {
     assert_eq!(bench.events("p"), [("BackOff".to_owned(), 3)]);
     bench.pass(3_600).await;
     assert_eq!(bench.events("p"), []);
+}
+
+/// Writes by others come between a kubelet's write and the world's look at it, when they come from another thread. Taken for
+/// the kubelet's own, a deletion was never seen.
+#[test]
+fn what_others_write_at_the_same_time_is_seen() {
+    const PODS: usize = 400;
+    let block = |work: &mut dyn FnMut(&tokio::runtime::Runtime)| {
+        work(&tokio::runtime::Builder::new_current_thread().build().unwrap());
+    };
+    let mut bench = Bench::new(1);
+    bench.world.add_node(NodeSpec::new("a"));
+    let (server, over) = (bench.world.server().clone(), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            block(&mut |runtime| {
+                let admin = server.local(kube_sim::UserInfo::admin());
+                let quick = kube_sim::DeleteOptions {
+                    grace_period_seconds: Some(1),
+                    ..kube_sim::DeleteOptions::default()
+                };
+                for number in 0..PODS {
+                    let name = format!("p{number}");
+                    let quick = async {
+                        let object = pod(&name, "a", &[("start-after", "0s")]);
+                        admin.create(pods(), object).await.unwrap();
+                        admin.delete(pods(), &name, &quick).await.unwrap();
+                    };
+                    runtime.block_on(quick);
+                }
+            });
+            over.store(true, Ordering::SeqCst);
+        });
+        block(&mut |runtime| {
+            while !over.load(Ordering::SeqCst) {
+                runtime.block_on(bench.world.settle());
+            }
+        });
+    });
+    block(&mut |runtime| {
+        runtime.block_on(bench.pass(600));
+    });
+    let left = bench.world.server().read_all("", "pods", "");
+    assert!(left.is_empty(), "{} of {PODS} are still there", left.len());
 }
 
 #[test]
