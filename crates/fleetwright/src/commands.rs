@@ -111,9 +111,13 @@ fn client(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Fail
     block_on(tokio::runtime::Builder::new_current_thread(), command)
 }
 
-/// Runs servers.
+/// Runs servers. They have two threads more than the machine has cores: rendering and simulated clusters may work for tens of
+/// milliseconds without a pause, and on a small machine a page must not wait for two of them.
 fn servers(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
-    block_on(tokio::runtime::Builder::new_multi_thread(), command)
+    let cores = std::thread::available_parallelism().map_or(2, std::num::NonZeroUsize::get);
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.worker_threads(cores.saturating_add(2));
+    block_on(builder, command)
 }
 
 fn block_on(

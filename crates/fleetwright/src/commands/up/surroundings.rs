@@ -15,7 +15,7 @@ use web::{ChannelHead, ItemOrigin, Surroundings, Workloads};
 
 /// How long a page waits for engines that are in the middle of something, on the wall's clock: nobody notices it, and what
 /// they say later comes with the next live update.
-const PATIENCE: Duration = Duration::from_millis(10);
+const PATIENCE: Duration = Duration::from_millis(3);
 
 /// The fleet as the pages see it. It is served before the fleet stands, and knows nothing until then.
 #[derive(Default)]
