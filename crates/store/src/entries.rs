@@ -1,5 +1,7 @@
 //! The ledger on either store.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use jiff::Timestamp;
 use model::Invalid;
@@ -104,17 +106,14 @@ impl Ledger for MemoryRegistry {
     async fn list_entries(&self, filter: &EntryFilter, page: &PageRequest) -> Result<Page<Entry>> {
         let wanted = rows_wanted(page)?.map_or(usize::MAX, |rows| usize::try_from(rows).unwrap_or(usize::MAX));
         let after = start(page)?;
-        let mut found: Vec<Entry> = self.with_state(|state| {
-            let matching = state.entries().values().filter(|entry| {
-                entry.kind == filter.kind
-                    && (filter.cluster.is_none() || entry.cluster == filter.cluster)
-                    && filter.open.is_none_or(|open| entry.open == open)
-                    && after.as_ref().is_none_or(|after| place(entry) < *after)
-            });
-            matching.map(|entry| (**entry).clone()).collect()
+        let mut found: Vec<Arc<Entry>> = self.with_state(|state| {
+            let fit = state.entries_that_fit(filter);
+            let fit = fit.filter(|entry| after.as_ref().is_none_or(|after| place(entry) < *after));
+            fit.cloned().collect()
         });
         found.sort_by_key(|entry| std::cmp::Reverse(place(entry)));
         found.truncate(wanted);
+        let found = found.into_iter().map(Arc::unwrap_or_clone).collect();
         Ok(cut_entries(found, page))
     }
 }

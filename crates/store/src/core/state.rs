@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use model::{AccountId, Alias, Cluster, ClusterId, InfrastructureAccount};
 use ports::LeaseName;
-use ports::ledger::{Entry, EntryId, EntryKind};
+use ports::ledger::{Entry, EntryFilter, EntryId, EntryKind};
 use ports::registry::{Revision, Versioned};
 use sha2::{Digest, Sha256};
 
@@ -92,6 +92,9 @@ pub(crate) struct State {
     locals: BTreeMap<LocalKey, ClusterId>,
     leases: BTreeMap<LeaseName, LeaseRow>,
     entries: BTreeMap<EntryKey, Arc<Entry>>,
+    /// Entries by the cluster that they are about, and those that are open: the two questions that are asked all the time.
+    of_cluster: BTreeMap<(EntryKind, ClusterId), BTreeSet<EntryId>>,
+    open: BTreeMap<EntryKind, BTreeSet<EntryId>>,
 }
 
 impl State {
@@ -109,6 +112,27 @@ impl State {
 
     pub(crate) fn entries(&self) -> &BTreeMap<EntryKey, Arc<Entry>> {
         &self.entries
+    }
+
+    /// The entries that fit, in the order of their ids.
+    pub(crate) fn entries_that_fit<'a>(&'a self, filter: &'a EntryFilter) -> impl Iterator<Item = &'a Arc<Entry>> {
+        let kind = &filter.kind;
+        let listed = |ids: Option<&'a BTreeSet<EntryId>>| {
+            let ids = ids.into_iter().flatten();
+            ids.filter_map(move |id| self.entries.get(&(kind.clone(), id.clone())))
+        };
+        let (of_cluster, open, all) = match (&filter.cluster, filter.open) {
+            (Some(cluster), _) => {
+                let ids = self.of_cluster.get(&(kind.clone(), cluster.clone()));
+                (Some(listed(ids)), None, None)
+            }
+            (None, Some(true)) => (None, Some(listed(self.open.get(kind))), None),
+            (None, _) => (None, None, Some(self.entries.values())),
+        };
+        let found = of_cluster.into_iter().flatten();
+        let found = found.chain(open.into_iter().flatten());
+        let found = found.chain(all.into_iter().flatten());
+        found.filter(move |entry| entry.kind == *kind && filter.open.is_none_or(|open| entry.open == open))
     }
 
     pub(crate) fn alias_holder(&self, alias: &Alias) -> Option<&ClusterId> {
@@ -155,7 +179,23 @@ impl State {
     }
 
     pub(crate) fn set_entry(&mut self, entry: Arc<Entry>) {
-        self.entries.insert((entry.kind.clone(), entry.id.clone()), entry);
+        let key = (entry.kind.clone(), entry.id.clone());
+        if let Some(old) = self.entries.remove(&key) {
+            if let Some(cluster) = &old.cluster {
+                let of = self.of_cluster.get_mut(&(old.kind.clone(), cluster.clone()));
+                of.map(|ids| ids.remove(&old.id));
+            }
+            self.open.get_mut(&old.kind).map(|ids| ids.remove(&old.id));
+        }
+        if let Some(cluster) = &entry.cluster {
+            let of = self.of_cluster.entry((entry.kind.clone(), cluster.clone()));
+            of.or_default().insert(entry.id.clone());
+        }
+        if entry.open {
+            let open = self.open.entry(entry.kind.clone());
+            open.or_default().insert(entry.id.clone());
+        }
+        self.entries.insert(key, entry);
     }
 
     pub(crate) fn set_lease(&mut self, name: &LeaseName, row: LeaseRow) {
