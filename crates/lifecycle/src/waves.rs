@@ -16,7 +16,7 @@ mod survey;
 pub use alarms::{Alarm, open as open_alarms};
 pub use records::{RunRecord, Turn, policy_in_force, runs, turns};
 pub(crate) use records::{put_alarm, put_policy, put_run};
-pub use standing::{Towards, stands};
+pub use standing::{Known, Towards, stands};
 pub use survey::{Survey, survey};
 
 /// The lease of the one replica that lets clusters begin.

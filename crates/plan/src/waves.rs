@@ -48,8 +48,13 @@ pub enum State {
     /// It is being updated.
     Updating,
     /// It has the version; whether it is healthy is being found out.
-    Checking,
-    /// It has the version and is well.
+    Checking {
+        /// When that is decided at the latest; `None` where nobody can know.
+        until: Option<Timestamp>,
+        /// What is not there yet, or cannot be read.
+        troubles: Vec<Trouble>,
+    },
+    /// It has the version and was found healthy with it.
     Done,
     /// Its update fails, or it is not well after it.
     Failed {
@@ -68,7 +73,7 @@ impl State {
     /// Whether it is in flight: neither what it was nor surely what it is to be.
     #[must_use]
     pub fn in_flight(&self) -> bool {
-        matches!(self, Self::Updating | Self::Checking | Self::Failed { .. })
+        matches!(self, Self::Updating | Self::Checking { .. } | Self::Failed { .. })
     }
 }
 
@@ -85,6 +90,14 @@ pub struct Member {
     pub begun: Option<Timestamp>,
     /// Whether a fast lane let it begin.
     pub urgent: bool,
+}
+
+impl Member {
+    /// Whether it takes a place of the limits. A fast lane does not wait until those who passed it were found healthy.
+    fn takes_place(&self) -> bool {
+        let skips = self.urgent && matches!(self.state, State::Checking { .. });
+        self.state.in_flight() && !skips
+    }
 }
 
 /// A change that walks through a channel.
@@ -153,6 +166,9 @@ pub struct Passed {
     pub fast_lane: String,
     /// What the cluster would have waited for, in words.
     pub instead_of: String,
+    /// Aliases of clusters of the lane that were not yet found healthy when this one began: nothing waits for that.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unchecked: Vec<String>,
 }
 
 /// Why a cluster waits.

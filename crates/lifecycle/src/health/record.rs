@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use model::{ClusterId, HealthVerdict};
 use plan::health::{Check, Observation};
-use ports::ledger::{Entry, EntryDraft, EntryFilter, EntryKind};
+use ports::ledger::{Entry, EntryDraft, EntryFilter, EntryId, EntryKind};
 use ports::registry::PageRequest;
 use ports::{Ledger, RegistryError, WriteContext};
 use render::DesiredCluster;
@@ -177,4 +177,46 @@ pub async fn fared(ledger: &dyn Ledger) -> Result<BTreeMap<ClusterId, Fared>, Re
         Some((entry.cluster?, fared))
     });
     Ok(known.collect())
+}
+
+/// What the verdict on a cluster is, as waves see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Judged {
+    /// The version that it was, or is being, brought to.
+    pub version: String,
+    /// `None` as long as that work goes on.
+    pub verdict: Option<HealthVerdict>,
+}
+
+/// The part of a [`Record`] that says so; what was there before may be long.
+#[derive(Deserialize)]
+struct Brief {
+    to: String,
+    check: Option<BriefCheck>,
+}
+
+#[derive(Deserialize)]
+struct BriefCheck {
+    verdict: HealthVerdict,
+}
+
+fn judged_by(entry: Entry) -> Option<(ClusterId, Judged)> {
+    let brief: Brief = serde_json::from_value(entry.body).ok()?;
+    let judged = Judged {
+        version: brief.to,
+        verdict: brief.check.map(|check| check.verdict),
+    };
+    Some((entry.cluster?, judged))
+}
+
+/// The verdicts on all clusters that were updated since there are verdicts.
+pub(crate) async fn all_judged(ledger: &dyn Ledger) -> Result<BTreeMap<ClusterId, Judged>, RegistryError> {
+    let (filter, all) = (EntryFilter::of(kind()), PageRequest::all());
+    let entries = ledger.list_entries(&filter, &all).await?;
+    Ok(entries.items.into_iter().filter_map(judged_by).collect())
+}
+
+/// The verdict that an entry holds.
+pub(crate) async fn judged(ledger: &dyn Ledger, id: &EntryId) -> Result<Option<(ClusterId, Judged)>, RegistryError> {
+    Ok(judged_by(ledger.get_entry(&kind(), id).await?))
 }

@@ -158,10 +158,15 @@ impl Reach {
             Err(RegistryError::NotFound { .. }) => return self.unwatch(id, &entry, &record).await,
             Err(error) => return Err(error),
         };
-        if cluster.lifecycle_status != LifecycleStatus::Ready {
-            return self.unwatch(id, &entry, &record).await;
-        }
         let rules = self.settings.policies.now().health.rules(&cluster);
+        match cluster.lifecycle_status {
+            LifecycleStatus::Ready => {}
+            // The watch begins a moment before a new cluster is said to be ready.
+            LifecycleStatus::Requested | LifecycleStatus::Creating => return Ok(Looked::Again(rules.interval)),
+            LifecycleStatus::DecommissionRequested | LifecycleStatus::Decommissioned => {
+                return self.unwatch(id, &entry, &record).await;
+            }
+        }
         let seen = self.observe(&cluster, &record.workloads, &rules, false).await;
         let before = check.verdict.clone();
         let step = check.step(self.clock.now(), record.baseline.as_ref(), &seen, &rules);

@@ -13,8 +13,9 @@ use ports::{Clock, Lease, Ledger, RegistryError, WriteContext};
 use tokio::sync::watch;
 
 use super::records::{self, About, RunRecord, Turn};
-use super::standing::{Towards, may_begin, stands};
+use super::standing::{Known, Towards, may_begin, stands};
 use super::survey::open_updates;
+use crate::health::{self, Judged};
 use crate::policies::Policies;
 
 /// The manager's side of waves. Everything in it can be read again from the ledger.
@@ -26,6 +27,7 @@ pub(crate) struct Conductor {
     /// Since when clusters are behind.
     pub(crate) behind: BTreeMap<ClusterId, Timestamp>,
     updates: BTreeMap<ClusterId, (Timestamp, Update)>,
+    judged: BTreeMap<ClusterId, Judged>,
     acts: Acts,
     /// What each cluster that may not begin waits on.
     pub(crate) waits: BTreeMap<ClusterId, Wait>,
@@ -54,15 +56,15 @@ pub(crate) struct Seen<'a> {
 pub(crate) fn member(
     cluster: &Arc<Cluster>,
     towards: &Towards,
-    (turn, run): (Option<&Turn>, Option<&RunRecord>),
-    update: Option<(Timestamp, &Update)>,
+    known: Known<'_>,
     (running, since): (bool, Timestamp),
 ) -> Member {
-    let state = stands(cluster, towards, (turn, run), update, (running, since));
+    let state = stands(cluster, towards, known, (running, since));
     let began = state.in_flight() || matches!(state, State::Done);
+    let turn = known.turn;
     let begun = turn
         .map(|turn| turn.begun)
-        .or_else(|| update.and_then(|(_, update)| update.started_at));
+        .or_else(|| known.update.and_then(|(_, update)| update.started_at));
     Member {
         cluster: Arc::clone(cluster),
         config: towards.config().to_owned(),
@@ -145,6 +147,7 @@ impl Conductor {
         self.runs = records::runs(ledger).await?;
         self.acts = in_force(ledger).await?;
         self.updates = open_updates(ledger).await?;
+        self.judged = health::all_judged(ledger).await?;
         self.alarms = super::alarms::open(ledger).await?;
         (self.dirty, self.anew) = (true, true);
         Ok(())
@@ -201,6 +204,14 @@ impl Conductor {
                     self.update_said(cluster, entry.updated_at, update);
                 }
             }
+            About::Health(id) => {
+                if let Some((cluster, judged)) = health::judged(ledger, &id).await?
+                    && self.judged.get(&cluster) != Some(&judged)
+                {
+                    self.judged.insert(cluster, judged);
+                    self.dirty = true;
+                }
+            }
             About::Else => {}
         }
         Ok(None)
@@ -220,6 +231,7 @@ impl Conductor {
     pub(crate) fn forget(&mut self, cluster: &ClusterId) {
         self.behind.remove(cluster);
         self.waits.remove(cluster);
+        self.judged.remove(cluster);
         self.dirty = true;
     }
 
@@ -234,6 +246,8 @@ impl Conductor {
             let wants = |seen: &&&Seen<'_>| matches!(seen.towards, Towards::Wants { blocked: false, .. });
             let wanting = clusters.iter().any(|seen| wants(&seen));
             let known = self.runs.get(name);
+            // Done is what was found healthy; a verdict that turns later opens the change again.
+            let unsettled = known.is_some() && clusters.iter().any(|seen| self.member(seen, now).state.in_flight());
             let begins = |commit: bool| RunRecord {
                 channel: name.to_owned(),
                 config: head.to_owned(),
@@ -248,11 +262,15 @@ impl Conductor {
             let next = match known {
                 Some(run) if run.config == head => match (run.over, wanting) {
                     (Some(_), true) => Some(begins(false)),
-                    (None, false) => Some(RunRecord {
+                    (None, false) if !unsettled => Some(RunRecord {
                         over: Some(now),
                         ..run.clone()
                     }),
-                    (Some(_), false) | (None, true) => None,
+                    (Some(_), false) if unsettled => Some(RunRecord {
+                        over: None,
+                        ..run.clone()
+                    }),
+                    (Some(_), false) | (None, _) => None,
                 },
                 _ => Some(begins(true)),
             };
@@ -329,9 +347,13 @@ impl Conductor {
     fn member(&self, seen: &Seen<'_>, now: Timestamp) -> Member {
         let id = &seen.cluster.id;
         let since = self.behind.get(id).copied().unwrap_or(now);
-        let update = self.updates.get(id).map(|(at, update)| (*at, update));
-        let of = (self.turns.get(id), self.runs.get(&seen.cluster.channel));
-        member(seen.cluster, seen.towards, of, update, (seen.running, since))
+        let known = Known {
+            turn: self.turns.get(id),
+            run: self.runs.get(&seen.cluster.channel),
+            update: self.updates.get(id).map(|(at, update)| (*at, update)),
+            judged: self.judged.get(id),
+        };
+        member(seen.cluster, seen.towards, known, (seen.running, since))
     }
 
     /// Writes down that a cluster may begin.

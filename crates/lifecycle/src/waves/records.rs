@@ -194,6 +194,7 @@ pub(crate) enum About {
     Run(EntryId),
     Act,
     Update(EntryId),
+    Health(EntryId),
     Else,
 }
 
@@ -206,6 +207,7 @@ impl About {
             (TURN, Ok(id)) => Self::Turn(id),
             (RUN, Ok(id)) => Self::Run(id),
             ("update", Ok(id)) => Self::Update(id),
+            (crate::health::KIND, Ok(id)) => Self::Health(id),
             ("pause" | "freeze" | "fast-lane", _) => Self::Act,
             _ => Self::Else,
         }

@@ -1,10 +1,11 @@
 //! How one cluster stands towards its version: pure, from what registry and ledger say.
 
 use jiff::Timestamp;
-use model::{Cluster, ClusterVersion, LifecycleStatus, Progress, Update};
+use model::{Cluster, ClusterVersion, HealthReason, HealthState, HealthVerdict, LifecycleStatus, Progress, Update};
 use plan::waves::{State, Trouble};
 
 use super::{RunRecord, Turn};
+use crate::health::Judged;
 use crate::need::{EXISTING, MANAGE};
 
 /// What a cluster is to be brought to, as far as waves are concerned.
@@ -19,6 +20,8 @@ pub enum Towards {
         config: String,
         /// Version and digest of the entry.
         target: String,
+        /// A block holds, so how it fares is nobody's concern but of those who blocked it.
+        blocked: bool,
     },
     /// It is to get a version.
     Wants {
@@ -50,7 +53,11 @@ impl Towards {
         let unfinished =
             !cluster.status.next_version.is_empty() && cluster.status.next_version != cluster.status.current_version;
         if there && !unfinished {
-            return Self::There { config, target };
+            return Self::There {
+                config,
+                target,
+                blocked,
+            };
         }
         Self::Wants {
             config,
@@ -85,30 +92,50 @@ pub(super) fn may_begin(cluster: &Cluster, to: &str, target: &str, turn: Option<
     turn.target == target || status.next_version == to || (same_config && unfinished && turn.channel == cluster.channel)
 }
 
-/// How a cluster stands. `running` says that a pass over it is under way here; `update` is its newest update.
+/// What is written down about a cluster and the change that walks through its channel.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Known<'a> {
+    /// When it was let begin last.
+    pub turn: Option<&'a Turn>,
+    /// The change of its channel.
+    pub run: Option<&'a RunRecord>,
+    /// Its newest update, with the moment of its last word.
+    pub update: Option<(Timestamp, &'a Update)>,
+    /// The verdict on its health.
+    pub judged: Option<&'a Judged>,
+}
+
+/// How a cluster stands. `running` says that a pass over it is under way here, `since` when it fell behind.
 #[must_use]
-pub fn stands(
-    cluster: &Cluster,
-    towards: &Towards,
-    (turn, run): (Option<&Turn>, Option<&RunRecord>),
-    update: Option<(Timestamp, &Update)>,
-    (running, since): (bool, Timestamp),
-) -> State {
+pub fn stands(cluster: &Cluster, towards: &Towards, known: Known<'_>, (running, since): (bool, Timestamp)) -> State {
+    let Known {
+        turn,
+        run,
+        update,
+        judged,
+    } = known;
+    let judged = judged.filter(|judged| judged.version == cluster.status.current_version);
     match towards {
         Towards::Apart => State::Gone,
-        Towards::There { target, .. } => {
-            let open = run.filter(|run| run.over.is_none());
+        Towards::There { target, blocked, .. } => {
             let own = turn
-                .zip(open)
-                .is_some_and(|(turn, run)| turn.run == run.since && turn.target == *target);
-            if own { State::Done } else { State::Rests }
+                .zip(run)
+                .filter(|(turn, run)| turn.run == run.since && turn.target == *target);
+            let Some((turn, run)) = own else { return State::Rests };
+            match judged.map_or(State::Done, |judged| fares(judged, turn)) {
+                State::Done if run.over.is_some() => State::Rests,
+                State::Done => State::Done,
+                _ if *blocked => State::Blocked,
+                state => state,
+            }
         }
         Towards::Wants { blocked: true, .. } => State::Blocked,
         Towards::Wants { to, target, .. } => {
             let begun = may_begin(cluster, to, target, turn);
             if !begun && !running {
                 let next = &cluster.status.next_version;
-                let broken = !next.is_empty() && *next != cluster.status.current_version;
+                let half_way = !next.is_empty() && *next != cluster.status.current_version;
+                let broken = half_way || judged.and_then(|judged| judged.verdict.as_ref()).is_some_and(is_red);
                 return State::NotBegun { since, broken };
             }
             let own = update.filter(|(_, update)| update.to == *to && begun);
@@ -120,6 +147,45 @@ pub fn stands(
                 _ => State::Updating,
             }
         }
+    }
+}
+
+fn is_red(verdict: &HealthVerdict) -> bool {
+    verdict.state == HealthState::Unhealthy
+}
+
+/// A cluster that has its version is done once it was found healthy with it. One that was updated before there were verdicts has
+/// none, and is done.
+fn fares(judged: &Judged, turn: &Turn) -> State {
+    let Some(verdict) = &judged.verdict else {
+        // Its status says so a moment before its record does.
+        return State::Checking {
+            until: None,
+            troubles: Vec::new(),
+        };
+    };
+    let troubles = || verdict.reasons.iter().map(trouble).collect();
+    match verdict.state {
+        HealthState::Healthy => State::Done,
+        HealthState::Checking | HealthState::Undecided => State::Checking {
+            until: verdict.until.filter(|_| verdict.state == HealthState::Checking),
+            troubles: troubles(),
+        },
+        HealthState::Unhealthy => State::Failed {
+            at: verdict.since.unwrap_or(turn.begun),
+            troubles: troubles(),
+        },
+    }
+}
+
+fn trouble(reason: &HealthReason) -> Trouble {
+    let about = match reason.component.as_str() {
+        "" => reason.subject.clone(),
+        component => format!("{} ({component})", reason.subject),
+    };
+    Trouble {
+        about,
+        says: reason.message.clone(),
     }
 }
 
@@ -147,4 +213,128 @@ fn troubles(update: &Update) -> Vec<Trouble> {
         });
     }
     troubles
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use plan::waves::Phase;
+
+    fn at(minutes: i64) -> Timestamp {
+        Timestamp::from_second(1_700_000_000 + minutes * 60).unwrap()
+    }
+
+    fn verdict(state: HealthState) -> HealthVerdict {
+        HealthVerdict {
+            state,
+            since: Some(at(7)),
+            until: Some(at(20)),
+            reasons: vec![HealthReason {
+                component: "front".to_owned(),
+                subject: "Deployment web/front".to_owned(),
+                message: "0 of 2 pods are available".to_owned(),
+                since: None,
+            }],
+        }
+    }
+
+    fn troubles() -> Vec<Trouble> {
+        vec![Trouble {
+            about: "Deployment web/front (front)".to_owned(),
+            says: "0 of 2 pods are available".to_owned(),
+        }]
+    }
+
+    /// How a cluster stands that has the version of its channel, by what is known of its health.
+    fn there(judged: Option<(&str, Option<HealthState>)>, over: bool, blocked: bool) -> State {
+        let mut cluster: Cluster = serde_json::from_value(serde_json::json!({
+            "id": "aws:1:eu-central-1:kube-1", "alias": "kube-1", "infrastructure_account": "aws:1", "region": "eu-central-1",
+            "local_id": "kube-1", "provider": "zalando-aws", "api_server_url": "https://kube-1.org", "channel": "beta",
+            "environment": "test", "criticality_level": 1, "lifecycle_status": "ready",
+        }))
+        .unwrap();
+        cluster.status.current_version = ClusterVersion::of("two", &cluster).to_string();
+        let version = cluster.status.current_version.clone();
+        let towards = Towards::of(&cluster, Some("two"), "digest", false, blocked);
+        let Towards::There { target, .. } = &towards else {
+            panic!("{towards:?}")
+        };
+        let turn = Turn {
+            channel: "beta".to_owned(),
+            version: version.clone(),
+            target: target.clone(),
+            run: at(0),
+            begun: at(1),
+            wave: "test, canaries".to_owned(),
+            passed: None,
+        };
+        let run = RunRecord {
+            channel: "beta".to_owned(),
+            config: "two".to_owned(),
+            since: at(0),
+            commit: true,
+            over: over.then_some(at(9)),
+            phase: Phase::Moving,
+            wave: None,
+            halt: None,
+            behind: [].into(),
+        };
+        let judged = judged.map(|(of, state)| Judged {
+            version: if of == "two" { version } else { of.to_owned() },
+            verdict: state.map(verdict),
+        });
+        let known = Known {
+            turn: Some(&turn),
+            run: Some(&run),
+            update: None,
+            judged: judged.as_ref(),
+        };
+        stands(&cluster, &towards, known, (false, at(0)))
+    }
+
+    #[test]
+    fn a_cluster_with_its_version_is_done_when_it_was_found_healthy() {
+        let red = State::Failed {
+            at: at(7),
+            troubles: troubles(),
+        };
+        let checking = |until, troubles| State::Checking { until, troubles };
+        let of = |state| Some(("two", Some(state)));
+        let cases = [
+            ("updated before there were verdicts", None, false, State::Done),
+            (
+                "judged with another version",
+                Some(("one", Some(HealthState::Unhealthy))),
+                false,
+                State::Done,
+            ),
+            (
+                "its record comes in a moment",
+                Some(("two", None)),
+                false,
+                checking(None, Vec::new()),
+            ),
+            (
+                "checked",
+                of(HealthState::Checking),
+                false,
+                checking(Some(at(20)), troubles()),
+            ),
+            ("unknown", of(HealthState::Undecided), false, checking(None, troubles())),
+            ("healthy", of(HealthState::Healthy), false, State::Done),
+            ("red", of(HealthState::Unhealthy), false, red.clone()),
+            ("healthy and over", of(HealthState::Healthy), true, State::Rests),
+            (
+                "turned red when the change was over",
+                of(HealthState::Unhealthy),
+                true,
+                red,
+            ),
+        ];
+        for (what, judged, over, expected) in cases {
+            assert_eq!(there(judged, over, false), expected, "{what}");
+        }
+        assert_eq!(there(of(HealthState::Unhealthy), false, true), State::Blocked);
+        assert_eq!(there(of(HealthState::Healthy), false, true), State::Done);
+    }
 }

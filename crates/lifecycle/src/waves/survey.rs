@@ -13,8 +13,8 @@ use ports::{Ledger, Registry, RegistryError, blocks};
 
 use super::conductor::{in_force, member};
 use super::records::{self, RunRecord, Turn};
-use super::standing::Towards;
-use crate::inputs;
+use super::standing::{Known, Towards};
+use crate::{health, inputs};
 
 /// The fleet as waves see it.
 #[derive(Debug, Clone)]
@@ -65,6 +65,7 @@ pub async fn survey(registry: &dyn Registry, ledger: &dyn Ledger, now: Timestamp
     let open = blocks::open(ledger, None).await?;
     let applied = inputs::recall(ledger).await?;
     let updates = open_updates(ledger).await?;
+    let judged = health::all_judged(ledger).await?;
     let (filter, all) = (ClusterFilter::default(), PageRequest::all());
     let clusters = registry.list_clusters(&filter, Detail::Full, &all).await?;
     let mut members = Vec::new();
@@ -78,15 +79,13 @@ pub async fn survey(registry: &dyn Registry, ledger: &dyn Ledger, now: Timestamp
         let config = run.map(|run| run.config.as_str());
         let towards = Towards::of(&cluster, config, &digest, other, blocked);
         let since = run.map(|run| run.behind.get(&cluster.id).copied().unwrap_or(run.since));
-        let update = updates.get(&cluster.id).map(|(at, update)| (*at, update));
-        let turn = turns.get(&cluster.id);
-        members.push(member(
-            &cluster,
-            &towards,
-            (turn, run),
-            update,
-            (false, since.unwrap_or(now)),
-        ));
+        let known = Known {
+            turn: turns.get(&cluster.id),
+            run,
+            update: updates.get(&cluster.id).map(|(at, update)| (*at, update)),
+            judged: judged.get(&cluster.id),
+        };
+        members.push(member(&cluster, &towards, known, (false, since.unwrap_or(now))));
     }
     let under_way = records.iter().filter(|(_, run)| run.over.is_none());
     let runs = under_way

@@ -5,3 +5,4 @@ mod entries;
 mod fleet;
 mod replicas;
 mod stories;
+mod verdicts;

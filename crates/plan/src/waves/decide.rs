@@ -269,10 +269,20 @@ impl<'a> Channel<'a> {
                 return Held::Free(Some(Passed {
                     fast_lane: id.clone(),
                     instead_of,
+                    unchecked: self.unchecked(question),
                 }));
             }
         };
         Held::On(self.wait(question, member, on, until))
+    }
+
+    /// Clusters that fast lanes let begin and that are still checked.
+    fn unchecked(&self, question: &Question<'_>) -> Vec<String> {
+        let seated = self.seat.keys().filter_map(|at| question.members.get(*at));
+        seated
+            .filter(|member| member.urgent && matches!(member.state, State::Checking { .. }))
+            .map(|member| member.cluster.alias.to_string())
+            .collect()
     }
 
     /// What also holds in a fast lane. Clusters that are broken get their repair, and fast lanes go on, although others fail
@@ -306,6 +316,9 @@ impl<'a> Channel<'a> {
             .filter_map(|at| question.members.get(*at))
             .map(|member| match member.state {
                 State::Updating => member.begun.map(|begun| holds::ends(begun, &self.budget)),
+                State::Checking { until, .. } => {
+                    until.or_else(|| member.begun.map(|begun| holds::ends(begun, &self.budget)))
+                }
                 State::Done | State::Failed { .. } => Some(question.now),
                 _ => None,
             });
@@ -358,7 +371,7 @@ fn state_of(wave: &Wave, members: &[Member], failed: &Failures) -> WaveState {
         match member.state {
             _ if failed.contains_key(at) => state.failed += 1,
             State::Done => state.done += 1,
-            State::Updating | State::Checking => state.updating += 1,
+            State::Updating | State::Checking { .. } => state.updating += 1,
             _ => {}
         }
     }
@@ -386,10 +399,7 @@ impl Places {
             limits: question.policy.limits,
         };
         for (at, member) in question.members.iter().enumerate() {
-            if let Some(channel) = channels
-                .get(&member.cluster.channel)
-                .filter(|_| member.state.in_flight())
-            {
+            if let Some(channel) = channels.get(&member.cluster.channel).filter(|_| member.takes_place()) {
                 places.take(member, &member.cluster.channel, channel.wave_of(at), member.urgent);
             }
         }
@@ -457,7 +467,7 @@ fn conclude(mut decisions: Decisions, question: &Question<'_>, channels: BTreeMa
     let mut looks: BTreeSet<Timestamp> = decisions.waits.values().map(|wait| wait.look).collect();
     for member in question.members {
         // The end of an update's time is a moment at which more may count as failed.
-        if let (State::Updating, Some(begun)) = (&member.state, member.begun) {
+        if let (State::Updating | State::Checking { .. }, Some(begun)) = (&member.state, member.begun) {
             looks.insert(holds::ends(begun, question.policy.budget_in(&member.cluster.channel)));
         }
     }
@@ -471,7 +481,7 @@ fn conclude(mut decisions: Decisions, question: &Question<'_>, channels: BTreeMa
             .filter(|member| matches!(member.state, State::NotBegun { .. }))
             .count();
         let moves = |member: &&Member| {
-            matches!(member.state, State::Updating | State::Checking) || going.contains(&member.cluster.id)
+            matches!(member.state, State::Updating | State::Checking { .. }) || going.contains(&member.cluster.id)
         };
         let moving = seated.iter().any(moves);
         let failing = seated.iter().any(|member| matches!(member.state, State::Failed { .. }));

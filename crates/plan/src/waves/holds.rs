@@ -18,7 +18,7 @@ pub(super) fn pause(acts: &Acts, channel: &str) -> Option<Arc<Pause>> {
     holding.find(|pause| pause.channel == channel).cloned().map(Arc::new)
 }
 
-/// Since when a member counts as failed, and what of: its update fails, or does not come to its end.
+/// Since when a member counts as failed, and what of: its update fails or does not come to its end, or it is not found healthy.
 pub(super) fn failure(member: &Member, budget: &FailureBudget, now: Timestamp) -> Option<(Timestamp, Vec<Trouble>)> {
     match (&member.state, member.begun) {
         (State::Failed { at, troubles }, _) => Some((*at, troubles.clone())),
@@ -29,6 +29,18 @@ pub(super) fn failure(member: &Member, budget: &FailureBudget, now: Timestamp) -
                 says: format!("not done {} after it began", budget.deadline),
             };
             (end <= now).then(|| (end, vec![late()]))
+        }
+        (State::Checking { troubles, .. }, Some(begun)) => {
+            let end = ends(begun, budget);
+            let late = || Trouble {
+                about: String::new(),
+                says: format!("not found healthy {} after it began", budget.deadline),
+            };
+            let known = || match troubles.as_slice() {
+                [] => vec![late()],
+                known => known.to_vec(),
+            };
+            (end <= now).then(|| (end, known()))
         }
         _ => None,
     }

@@ -33,7 +33,7 @@ fn member(text: &str, state: State) -> Member {
         State::NotBegun { .. } | State::Rests | State::Blocked | State::Gone => None,
         State::Done => Some(earlier(60)),
         State::Failed { at, .. } => Some(*at),
-        State::Updating | State::Checking => Some(earlier(5)),
+        State::Updating | State::Checking { .. } => Some(earlier(5)),
     };
     Member {
         cluster: Arc::new(cluster.unwrap()),
@@ -364,6 +364,83 @@ fn limits_hold_in_wave_account_and_fleet() {
         case.says("c4").contains("a place in account aws:one: 2 of 2"),
         "{}",
         case.says("c4")
+    );
+}
+
+fn checking(until: Option<&str>) -> State {
+    State::Checking {
+        until: until.map(|until| until.parse().unwrap()),
+        troubles: Vec::new(),
+    }
+}
+
+#[test]
+fn f12_a_wave_is_done_when_its_clusters_were_found_healthy() {
+    let until = Some("2026-11-23T12:04:00Z");
+    let case = case(with(&[("t1", State::Done), ("t3", checking(until))]));
+    assert_eq!(case.go(), Vec::<String>::new(), "the check goes on");
+    assert!(
+        case.says("t2")
+            .contains("until that wave is done, at most until 2026-11-23 12:04 UTC"),
+        "{}",
+        case.says("t2")
+    );
+    assert_eq!(case.decide().channels["beta"].phase, Phase::Moving);
+}
+
+#[test]
+fn clusters_that_are_checked_keep_their_places_but_in_fast_lanes() {
+    let names: Vec<String> = (0..7).map(|n| format!("c{n} test 1 plain")).collect();
+    let members = |state: State| {
+        let each = names.iter().enumerate();
+        let each = each.map(|(n, name)| member(name, if n < 2 { state.clone() } else { not_begun() }));
+        each.collect::<Vec<Member>>()
+    };
+    let mut case = case(members(checking(None)));
+    case.policy.waves.canary.per_type = 0;
+    case.policy.waves.steps.clear();
+    (case.policy.limits.wave, case.policy.limits.urgent) = (3, 2);
+    assert_eq!(case.go(), ["c2"], "two of three places are taken");
+    case.acts.fast_lanes = vec![("lane-1".to_owned(), lane(""))];
+    for member in &mut case.members[..2] {
+        member.urgent = true;
+    }
+    let decisions = case.decide();
+    assert_eq!(
+        case.go(),
+        ["c2", "c3"],
+        "nothing waits for the check of those who passed"
+    );
+    let passed = decisions.go[0].passed.as_ref().unwrap();
+    assert_eq!(passed.unchecked, ["c0", "c1"], "the evidence");
+    // A verdict that turns red holds a fast lane like everything else.
+    case.members[0].state = failed("0 of 2 pods are available");
+    assert_eq!(case.go(), Vec::<String>::new());
+}
+
+#[test]
+fn a_cluster_of_which_nothing_is_found_out_counts_as_failed_in_the_end() {
+    let unknown = State::Checking {
+        until: None,
+        troubles: vec![Trouble {
+            about: "check errors".to_owned(),
+            says: "the Prometheus does not answer".to_owned(),
+        }],
+    };
+    let mut case = case(with(&[("t1", unknown), ("t3", State::Done)]));
+    assert_eq!(case.decide().channels["beta"].phase, Phase::Moving);
+    case.policy.failure_budget.deadline = Span::seconds(299);
+    assert_eq!(case.decide().channels["beta"].phase, Phase::Halted);
+    assert!(
+        case.says("t2").contains("check errors: the Prometheus does not answer"),
+        "{}",
+        case.says("t2")
+    );
+    case.members = with(&[("t1", checking(None)), ("t3", State::Done)]);
+    assert!(
+        case.says("t2").contains("not found healthy 299s after it began"),
+        "{}",
+        case.says("t2")
     );
 }
 

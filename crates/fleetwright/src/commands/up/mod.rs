@@ -22,7 +22,7 @@ use cli_args::{UpArgs, env_vars};
 use git_source::{GitLocation, GitOptions, GitSource, TreeOptions};
 use jiff::Timestamp;
 use model::LifecycleStatus;
-use plan::policy::FleetPolicy;
+use plan::policy::{FleetPolicy, Span};
 use ports::config_source::SourceName;
 use ports::registry::{AccountFilter, ClusterFilter, Detail, ImportMode, PageRequest};
 use ports::{Clock, Ids as _, Registry as _, SystemClock, SystemIds, WriteContext};
@@ -231,7 +231,10 @@ async fn simulated(
 fn demo_policy() -> FleetPolicy {
     let mut policy = FleetPolicy::default();
     (policy.limits.wave, policy.limits.account, policy.limits.fleet) = (20, 20, 20);
-    policy.waves.settle = plan::policy::Span::seconds(1);
+    policy.waves.settle = Span::seconds(1);
+    // Its pods start within seconds, so whether they do is known as soon.
+    (policy.health.check_time, policy.health.settle) = (Span::seconds(3), Span::seconds(120));
+    policy.health.check_times.clear();
     policy
 }
 

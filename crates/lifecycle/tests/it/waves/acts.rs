@@ -3,11 +3,11 @@
 use jiff::SignedDuration;
 use model::acts::{FastLane, FreezeAct, Pause};
 use model::selector::Selector;
-use plan::policy::{FleetPolicy, Span};
+use plan::policy::Span;
 use plan::waves::Phase;
 use ports::acts::{lift, perform};
 
-use super::fleet::{Fleet, good};
+use super::fleet::{Fleet, good, unchecked};
 use crate::bench::context;
 
 async fn freeze(fleet: &Fleet, clusters: &str, hours: i64) -> ports::ledger::EntryId {
@@ -52,7 +52,7 @@ async fn a_freeze_holds_what_has_not_begun_until_it_ends() {
 #[tokio::test(start_paused = true)]
 async fn the_floor_wins_over_a_freeze_that_leaves_no_time_to_patch() {
     let fleet = Fleet::of(&[("beta", 4)]).await;
-    let mut policy = FleetPolicy::default();
+    let mut policy = unchecked();
     (policy.floor.time, policy.floor.every) = (Span::hours(6), Span::hours(48));
     policy.failure_budget.deadline = Span::hours(2);
     fleet.policies.replace(policy);
@@ -206,7 +206,7 @@ async fn stale_blocks_and_version_debt_raise_alarms_that_end_by_themselves() {
         expires_at: Some(until),
         ..model::Block::from_item("looking")
     };
-    let mut policy = FleetPolicy::default();
+    let mut policy = unchecked();
     policy.alarms.debt = Span::hours(8 * 24);
     fleet.policies.replace(policy);
     let id = crate::bench::cluster("dev-00").id;

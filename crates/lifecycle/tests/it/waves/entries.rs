@@ -4,7 +4,7 @@ use model::ClusterUpdate;
 use plan::waves::Phase;
 use ports::Registry;
 
-use super::fleet::{Fleet, broken_for, good};
+use super::fleet::{Fleet, broken_for, good, unchecked};
 use crate::bench::{cluster, context};
 
 async fn set(fleet: &Fleet, alias: &str, key: &str, value: &str) {
@@ -87,7 +87,7 @@ async fn incident_5_an_image_for_the_nodes_of_all_clusters_walks_like_a_commit()
 async fn clusters_that_move_to_another_channel_go_in_its_waves() {
     let fleet = Fleet::of(&[("beta", 30), ("stable", 5)]).await;
     fleet.commit("stable", broken_for("risky", "2", "gpu"));
-    let mut policy = plan::policy::FleetPolicy::default();
+    let mut policy = unchecked();
     policy.failure_budget.canary = plan::policy::Share::Count(1);
     fleet.policies.replace(policy);
     fleet
@@ -95,7 +95,7 @@ async fn clusters_that_move_to_another_channel_go_in_its_waves() {
             fleet.behind(Some("stable"), "risky").await == ["stable-04"]
         })
         .await;
-    fleet.policies.replace(plan::policy::FleetPolicy::default());
+    fleet.policies.replace(unchecked());
     for alias in fleet.aliases.iter().filter(|alias| alias.starts_with("beta")) {
         let update = ClusterUpdate {
             channel: Some("stable".to_owned()),

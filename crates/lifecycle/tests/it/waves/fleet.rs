@@ -131,7 +131,7 @@ impl Fleet {
                 fleet.behind(None, "zero").await.is_empty()
             })
             .await;
-        fleet.policies.replace(FleetPolicy::default());
+        fleet.policies.replace(unchecked());
         *fleet.most.lock().unwrap() = Most::default();
         fleet.log.lock().unwrap().clear();
         fleet
@@ -320,6 +320,11 @@ async fn watch(registry: Arc<store::MemoryRegistry>, most: Arc<Mutex<Most>>, log
     }
 }
 
+/// The default rules without health checks: what is updated is done.
+pub(crate) fn unchecked() -> FleetPolicy {
+    FleetPolicy::parse("kind: FleetPolicy\nhealth: {checkTime: 0s, checkTimes: []}\n").unwrap()
+}
+
 /// Everything at once: for bringing a fleet up.
 fn open_policy() -> FleetPolicy {
     let mut policy = FleetPolicy {
@@ -329,7 +334,7 @@ fn open_policy() -> FleetPolicy {
             fleet: 200,
             urgent: 200,
         },
-        ..FleetPolicy::default()
+        ..unchecked()
     };
     policy.waves.environments = vec!["*".to_owned()];
     policy.waves.by_criticality = false;

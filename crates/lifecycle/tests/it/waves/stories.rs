@@ -5,7 +5,7 @@ use ports::Ledger;
 use ports::ledger::{EntryFilter, EntryKind};
 use ports::registry::PageRequest;
 
-use super::fleet::{Fleet, WHOLE, broken_for, good};
+use super::fleet::{Fleet, WHOLE, broken_for, good, unchecked};
 
 #[tokio::test(start_paused = true)]
 async fn a_good_commit_reaches_all_clusters_of_four_channels_in_order_and_within_the_limits() {
@@ -160,7 +160,7 @@ async fn incident_13_a_channel_that_cannot_be_read_any_more_moves_nothing() {
 #[tokio::test(start_paused = true)]
 async fn f2_clusters_that_fail_for_ever_hold_up_neither_other_channels_nor_what_their_wave_bears() {
     let fleet = Fleet::of(&[("dev", 3), ("beta", 20)]).await;
-    let mut policy = plan::policy::FleetPolicy::default();
+    let mut policy = unchecked();
     policy.failure_budget.canary = plan::policy::Share::Percent(100);
     policy.failure_budget.wave = plan::policy::Share::Percent(50);
     policy.failure_budget.channel = plan::policy::Share::Percent(50);

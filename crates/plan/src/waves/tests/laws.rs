@@ -7,7 +7,7 @@ use crate::policy::Limits;
 
 /// Clusters over two channels, three accounts, two environments, two types.
 fn arbitrary_fleet() -> impl Strategy<Value = Vec<Member>> {
-    let one = (0..2_u8, 0..4_u8, 0..2_u8, 1..3_i32, 0..2_u8, 0..9_u8);
+    let one = (0..2_u8, 0..4_u8, 0..2_u8, 1..3_i32, 0..2_u8, 0..10_u8);
     proptest::collection::vec(one, 1..40).prop_map(|all| {
         let each = all.into_iter().enumerate();
         each.map(|(n, (channel, account, environment, level, kind, state))| {
@@ -17,6 +17,7 @@ fn arbitrary_fleet() -> impl Strategy<Value = Vec<Member>> {
                 5 => broken(),
                 6 => State::Updating,
                 7 => State::Done,
+                8 => checking(None),
                 _ => failed("x"),
             };
             let mut member = member(&format!("c{n:02} {environment} {level} k{kind}"), state);
