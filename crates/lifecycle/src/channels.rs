@@ -7,6 +7,7 @@
 //!
 //! When several replicas share the work, one of them does this.
 
+mod holding;
 mod moving;
 mod seen;
 

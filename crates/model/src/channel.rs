@@ -248,6 +248,9 @@ pub struct ChannelMove {
     /// Who agreed to it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub agreed: Vec<String>,
+    /// The fast lane that let it pass with who opened it and why, and what the gate would have waited for: the evidence.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub passed: String,
     /// When it was begun.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime))]

@@ -12,7 +12,7 @@
 
 mod gate;
 
-pub use gate::{Asked, gate};
+pub use gate::{Asked, Hold, gate};
 
 use jiff::{SignedDuration, Timestamp};
 use model::{ChannelCounts, ChannelMember, ChannelMove, MemberState, MoveState};

@@ -118,6 +118,8 @@ pub struct ConfigVersion {
     pub committed_at: Option<Timestamp>,
     /// First line of the commit's message.
     pub summary: Option<String>,
+    /// Who wrote the commit, as `Name <mail>`.
+    pub author: Option<String>,
 }
 
 impl ConfigVersion {
@@ -127,6 +129,7 @@ impl ConfigVersion {
             id: id.into(),
             committed_at: None,
             summary: None,
+            author: None,
         }
     }
 }

@@ -215,10 +215,13 @@ impl Snapshot {
         let commit = repo.find_commit(id)?;
         let committed_at = Timestamp::from_second(commit.time()?.seconds).ok();
         let summary = commit.message()?.summary().to_string();
+        let author = commit.author()?;
+        let author = format!("{} <{}>", author.name, author.email);
         Ok(ConfigVersion {
             id: id.to_string(),
             committed_at,
             summary: Some(summary),
+            author: Some(author),
         })
     }
 }

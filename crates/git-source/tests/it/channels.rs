@@ -38,6 +38,10 @@ async fn branches_tags_and_commits() {
     }
     let version = source.resolve(&channel("v1")).await.unwrap();
     assert_eq!(version.summary.as_deref(), Some("A change"));
+    assert!(
+        version.author.as_deref().is_some_and(|author| author.ends_with('>')),
+        "{version:?}"
+    );
     assert_eq!(version.committed_at.unwrap().as_second(), 1_700_000_000);
     let listed: Vec<_> = source
         .channels()

@@ -5,13 +5,14 @@ use model::{
     ChannelCounts, ChannelMember, ChannelMove, ChannelStatus, GateState, GateStatus, Lineage, MemberState, MoveState,
 };
 use plan::policy::GatePolicy;
-use plan::promotion::{self, Asked};
+use plan::promotion::{self, Asked, Hold};
 use ports::RegistryError;
 use ports::channels::{self, Moved};
 use ports::config_source::{Channel, CombinedVersion};
 use ports::promote::{Promote, PromoteError, Way};
 
 use super::Gatekeeper;
+use super::holding;
 use super::seen::{Known, Seen};
 
 /// How long a refused move is not tried again with the same commit.
@@ -19,24 +20,32 @@ const REFUSED_FOR: SignedDuration = SignedDuration::from_mins(15);
 /// Clusters that a record lists; the rest is counted.
 const LISTED: usize = 200;
 
+/// A gate as it was found.
+struct Looked {
+    gate: GatePolicy,
+    status: GateStatus,
+    /// What a fast lane lets the commit pass; empty without one.
+    passed: String,
+}
+
 impl Gatekeeper {
     /// Looks once, writes down what there is, and moves what is to be moved.
     pub(super) async fn look(&self) -> Result<(), RegistryError> {
         let mut seen = self.reach.see_channels().await?;
         self.finish_moves(&mut seen).await?;
-        let mut gates: Vec<(GatePolicy, GateStatus)> = Vec::new();
+        let mut gates: Vec<Looked> = Vec::new();
         for gate in seen.policy.gates() {
-            let status = self.gate(&seen, &gate).await;
-            gates.extend(status.map(|status| (gate, status)));
+            gates.extend(self.gate(&seen, gate).await);
         }
         self.write(&seen, &gates).await?;
-        for (gate, status) in &gates {
+        for looked in &gates {
+            let (gate, status) = (&looked.gate, &looked.status);
             let Some(known) = seen.channels.get(&gate.channel) else {
                 continue;
             };
             match self.due_back(&seen, gate, known) {
                 Some((last, why)) => self.take_back(last, why).await?,
-                None if gate.promote && status.state == GateState::Open => self.promote(&seen, known, status).await?,
+                None if gate.promote && status.state == GateState::Open => self.promote(&seen, known, looked).await?,
                 None => {}
             }
         }
@@ -44,7 +53,7 @@ impl Gatekeeper {
     }
 
     /// The gate in front of a channel; none when one of its channels is not there at all.
-    async fn gate(&self, seen: &Seen, gate: &GatePolicy) -> Option<GateStatus> {
+    async fn gate(&self, seen: &Seen, gate: GatePolicy) -> Option<Looked> {
         let (from, to) = (seen.channels.get(&gate.from)?, seen.channels.get(&gate.channel)?);
         let lineage = self.lineage(from, to).await;
         let commit = from.channel.commit.as_deref().unwrap_or_default();
@@ -53,25 +62,49 @@ impl Gatekeeper {
             let taken = matches!(what.state, MoveState::TakingBack | MoveState::TakenBack);
             taken && what.channel == gate.channel && what.to == commit
         });
-        let mut holds = Vec::new();
+        let around = seen.around(to, commit);
+        let mut holds: Vec<Hold> = around.pause.into_iter().collect();
         let last = seen.last_move(&gate.channel).filter(|last| last.what.to == commit);
         if let Some(refused) = last.filter(|last| last.what.state == MoveState::Refused) {
             let at = refused.what.at.unwrap_or(seen.now);
-            if seen.now.duration_since(at) < REFUSED_FOR {
-                holds.push(format!("the branch could not be moved: {}", refused.what.sentence));
+            let again = at.saturating_add(REFUSED_FOR).unwrap_or(seen.now);
+            if seen.now < again {
+                holds.push(Hold {
+                    sentence: format!("the branch could not be moved: {}", refused.what.sentence),
+                    until: Some(again),
+                });
             }
         }
-        Some(promotion::gate(&Asked {
-            gate,
+        let without: Vec<Hold> = holds.iter().cloned().chain(around.closed).collect();
+        let slow = Asked {
+            gate: &gate,
             from: &from.channel,
             to: &to.channel,
             lineage: lineage.as_ref().copied().map_err(String::as_str),
             agreements: &seen.agreements,
-            holds: &holds,
+            holds: &without,
             taken_back: back.map(|moved| moved.what.sentence.as_str()),
             fast_lane: None,
+            author: from.author(),
             now: seen.now,
-        }))
+        };
+        let status = promotion::gate(&slow);
+        let Some(lane) = around.lane else {
+            let passed = String::new();
+            return Some(Looked { gate, status, passed });
+        };
+        let told = holding::told(lane);
+        let fast = promotion::gate(&Asked {
+            holds: &holds,
+            fast_lane: Some(&told),
+            ..slow
+        });
+        let passed = format!("fast lane {told}: {}", instead_of(&status));
+        Some(Looked {
+            gate,
+            status: fast,
+            passed,
+        })
     }
 
     async fn lineage(&self, from: &Known, to: &Known) -> Result<Lineage, String> {
@@ -94,16 +127,16 @@ impl Gatekeeper {
     }
 
     /// Writes how each channel stands, if that changed.
-    async fn write(&self, seen: &Seen, gates: &[(GatePolicy, GateStatus)]) -> Result<(), RegistryError> {
+    async fn write(&self, seen: &Seen, gates: &[Looked]) -> Result<(), RegistryError> {
         let order = |name: &str| {
             let place = seen.policy.channels.iter().position(|channel| channel.name == name);
             place.unwrap_or(seen.policy.channels.len())
         };
         for (name, known) in &seen.channels {
-            let gate = gates.iter().find(|(gate, _)| gate.channel == *name);
+            let gate = gates.iter().find(|looked| looked.gate.channel == *name);
             let status = ChannelStatus {
                 order: order(name),
-                gate: gate.map(|(_, status)| status.clone()),
+                gate: gate.map(|looked| looked.status.clone()),
                 moved: seen.last_move(name).map(|last| last.what.clone()),
                 ..told(name, known, seen)
             };
@@ -134,7 +167,8 @@ impl Gatekeeper {
     }
 
     /// Moves a branch through its open gate.
-    async fn promote(&self, seen: &Seen, known: &Known, status: &GateStatus) -> Result<(), RegistryError> {
+    async fn promote(&self, seen: &Seen, known: &Known, looked: &Looked) -> Result<(), RegistryError> {
+        let status = &looked.status;
         let Some(promote) = &self.reach.settings.promote else {
             return Ok(());
         };
@@ -155,6 +189,7 @@ impl Gatekeeper {
                 state: MoveState::Moving,
                 sentence: String::new(),
                 agreed: agreed.map(|one| one.by.clone()).collect(),
+                passed: looked.passed.clone(),
                 at: Some(seen.now),
             },
         };
@@ -270,6 +305,14 @@ impl Gatekeeper {
     }
 }
 
+impl Known {
+    /// Who wrote the commit that the channel stands at.
+    fn author(&self) -> Option<&str> {
+        let first = self.head.as_ref().ok().and_then(|head| head.parts().first());
+        first.and_then(|part| part.version.author.as_deref())
+    }
+}
+
 impl Seen {
     /// The newest move of a channel.
     fn last_move(&self, channel: &str) -> Option<&Moved> {
@@ -282,6 +325,16 @@ fn single(version: &CombinedVersion) -> Result<&str, String> {
     match version.parts() {
         [part] => Ok(&part.version.id),
         _ => Err("several sources are combined, whose branches cannot be moved as one".to_owned()),
+    }
+}
+
+/// What a gate waits for, in words.
+fn instead_of(status: &GateStatus) -> String {
+    let unmet = status.conditions.iter().filter(|condition| !condition.met);
+    let unmet: Vec<&str> = unmet.map(|condition| condition.sentence.as_str()).collect();
+    match unmet.as_slice() {
+        [] => "it might have passed without it".to_owned(),
+        unmet => format!("instead of: {}", unmet.join("; ")),
     }
 }
 

@@ -10,6 +10,7 @@ use model::{
 };
 use plan::policy::FleetPolicy;
 use plan::promotion::Channel;
+use plan::waves::Acts;
 use ports::blocks::{self, Blocked};
 use ports::channels::{self, Moved};
 use ports::config_source::CombinedVersion;
@@ -24,6 +25,8 @@ use crate::pass::Reach;
 /// One channel with its configuration.
 pub(super) struct Known {
     pub(super) channel: Channel,
+    /// Its clusters.
+    pub(super) clusters: Vec<Cluster>,
     /// What it stands at, or why nobody knows.
     pub(super) head: Result<CombinedVersion, String>,
     /// Since when it has been seen there.
@@ -38,6 +41,8 @@ pub(super) struct Seen {
     /// As it was written down last.
     pub(super) before: BTreeMap<String, ChannelStatus>,
     pub(super) agreements: Vec<GateAgreement>,
+    /// Pauses, freezes and fast lanes.
+    pub(super) acts: Acts,
     /// Newest first.
     pub(super) moves: Vec<Moved>,
 }
@@ -73,7 +78,7 @@ impl Reach {
         };
         let mut known = BTreeMap::new();
         for (name, clusters) in by_channel {
-            let one = self.see_channel(&name, &clusters, before.get(&name), &about).await;
+            let one = self.see_channel(&name, clusters, before.get(&name), &about).await;
             known.insert(name, one);
         }
         Ok(Seen {
@@ -82,6 +87,7 @@ impl Reach {
             channels: known,
             before,
             agreements: channels::agreements(ledger).await?,
+            acts: crate::waves::conductor::in_force(ledger).await?,
             moves: channels::moves(ledger).await?,
         })
     }
@@ -89,7 +95,7 @@ impl Reach {
     async fn see_channel(
         &self,
         name: &str,
-        clusters: &[Cluster],
+        clusters: Vec<Cluster>,
         before: Option<&ChannelStatus>,
         about: &About,
     ) -> Known {
@@ -100,7 +106,7 @@ impl Reach {
             .and_then(|before| before.since)
             .unwrap_or(about.now);
         let mut members = Vec::new();
-        for cluster in clusters {
+        for cluster in &clusters {
             // A cluster may follow another channel in single sources.
             let wanted = match cluster.config_items.get("override_channel") {
                 Some(_) => self.configuration.version(cluster).await.map(|version| version.id()),
@@ -115,6 +121,7 @@ impl Reach {
                 commit,
                 members,
             },
+            clusters,
             head,
             since,
         }

@@ -1,5 +1,7 @@
 //! Commits walk through the gates of a real repository, and come back when they have to.
 
+mod acts;
+
 use std::sync::Arc;
 
 use git_source::GitSource;
@@ -166,11 +168,19 @@ async fn a_good_commit_goes_through_all_gates_and_each_says_what_it_waits_for() 
     let wrong = story.agree("beta", &one, "alice").await.unwrap_err();
     assert!(wrong.contains("must be the commit that stands at the gate"), "{wrong}");
     assert!(story.agree("beta", &two, "anonymous").await.is_err());
-    story.agree("beta", &two[..9], "alice").await.unwrap();
-    story.agree("beta", &two, "alice").await.unwrap();
+    story.agree("beta", &two[..9], "bob").await.unwrap();
+    story.agree("beta", &two, "bob").await.unwrap();
     story.minutes(2).await;
     assert_eq!(story.origin.tip("beta"), one, "V14: one person twice is one person");
-    story.agree("beta", &two, "bob").await.unwrap();
+    story.agree("beta", &two, "alice").await.unwrap();
+    story.minutes(2).await;
+    assert_eq!(story.origin.tip("beta"), one, "V14: alice wrote it");
+    let sentence = story.gate("beta").await.1;
+    assert!(
+        sentence.contains("bob did (alice wrote it, which does not count)"),
+        "{sentence}"
+    );
+    story.agree("beta", &two, "carol").await.unwrap();
     story.minutes(2).await;
     assert_eq!(story.origin.tip("beta"), two);
     story.roll(&["kube-3", "kube-4"], 2).await;
@@ -184,7 +194,10 @@ async fn a_good_commit_goes_through_all_gates_and_each_says_what_it_waits_for() 
     let last = beta.moved.unwrap();
     assert_eq!(
         (last.state, last.agreed.as_slice()),
-        (MoveState::Moved, &["bob".to_owned(), "alice".to_owned()][..])
+        (
+            MoveState::Moved,
+            &["carol".to_owned(), "alice".to_owned(), "bob".to_owned()][..]
+        )
     );
     assert_eq!(story.moves().await.len(), 2);
 }

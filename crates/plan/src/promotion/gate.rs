@@ -12,6 +12,15 @@ use crate::policy::GatePolicy;
 /// Clusters that a sentence names.
 const NAMED: usize = 3;
 
+/// Something that holds a channel up besides.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hold {
+    /// What it is and who can lift it, in one sentence.
+    pub sentence: String,
+    /// When it ends by itself, if that is known.
+    pub until: Option<Timestamp>,
+}
+
 /// Everything that is asked about a gate.
 #[derive(Debug, Clone, Copy)]
 pub struct Asked<'a> {
@@ -25,12 +34,14 @@ pub struct Asked<'a> {
     pub lineage: Result<Lineage, &'a str>,
     /// Agreements of people.
     pub agreements: &'a [GateAgreement],
-    /// What holds the channel up besides: freezes, pauses; each in one sentence.
-    pub holds: &'a [String],
+    /// What holds the channel up besides: pauses, freezes.
+    pub holds: &'a [Hold],
     /// Why this commit was taken back from the channel behind the gate, if it was.
     pub taken_back: Option<&'a str>,
-    /// The recorded reason why the soak time is skipped, if it is.
+    /// The recorded reason why nobody waits for check and soak time, if nobody does.
     pub fast_lane: Option<&'a str>,
+    /// Who wrote the commit, as `Name <mail>`, where that is known. Agreeing to one's own commit does not count.
+    pub author: Option<&'a str>,
     /// The time.
     pub now: Timestamp,
 }
@@ -203,6 +214,10 @@ impl Asked<'_> {
             );
             return Found::waits(said, None);
         }
+        if let Some(why) = self.fast_lane.filter(|_| !checking.is_empty()) {
+            let named = named(checking.into_iter());
+            return Found::met(format!("the check of {named} is not waited for, fast lane: {why}"));
+        }
         if !checking.is_empty() {
             let until = checking.iter().map(|member| member.until).max().flatten();
             return Found::waits(format!("the check time runs: {}", named(checking.into_iter())), until);
@@ -265,12 +280,9 @@ impl Asked<'_> {
             let age = self.now.duration_since(agreement.at);
             agreement.channel == self.to.name && agreement.commit == commit && age <= self.gate.approval_term.get()
         };
-        let mut people: Vec<&str> = self
-            .agreements
-            .iter()
-            .filter(counts)
-            .map(|one| one.by.as_str())
-            .collect();
+        let people = self.agreements.iter().filter(counts).map(|one| one.by.as_str());
+        let own = |by: &&str| self.author.is_some_and(|author| is_author(author, by));
+        let (authors, mut people): (Vec<&str>, Vec<&str>) = people.partition(own);
         people.sort_unstable();
         people.dedup();
         let who = if people.is_empty() {
@@ -282,8 +294,12 @@ impl Asked<'_> {
             return Found::met(format!("{who} agreed"));
         }
         let persons = if wanted == 1 { "person has" } else { "persons have" };
+        let aside = match authors.first() {
+            Some(author) => format!(" ({author} wrote it, which does not count)"),
+            None => String::new(),
+        };
         let said = format!(
-            "{wanted} {persons} to agree to {}, {who} did; agree with \"fleetwright approve gate {}\"",
+            "{wanted} {persons} to agree to {}, {who} did{aside}; agree with \"fleetwright approve gate {}\"",
             short_id(commit),
             self.to.name
         );
@@ -293,9 +309,19 @@ impl Asked<'_> {
     fn hold(&self) -> Found {
         match self.holds.first() {
             None => Found::met("nothing holds it"),
-            Some(why) => Found::waits(why.clone(), None),
+            Some(hold) => Found::waits(hold.sentence.clone(), hold.until),
         }
     }
+}
+
+/// Whether somebody of this name wrote a commit: the author's name, mail address or what is before its `@` is the name.
+fn is_author(author: &str, by: &str) -> bool {
+    let (name, mail) = author.split_once('<').unwrap_or((author, ""));
+    let mail = mail.trim_end_matches('>');
+    let local = mail.split_once('@').map_or(mail, |(local, _)| local);
+    let by = by.trim();
+    let ids = [author, name, mail, local];
+    !by.is_empty() && ids.iter().any(|id| id.trim().eq_ignore_ascii_case(by))
 }
 
 /// The first few of them with their sentences.

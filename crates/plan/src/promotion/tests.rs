@@ -34,9 +34,10 @@ struct Case {
     from: Vec<ChannelMember>,
     lineage: Result<Lineage, &'static str>,
     agreements: Vec<GateAgreement>,
-    holds: Vec<String>,
+    holds: Vec<Hold>,
     taken_back: Option<&'static str>,
     fast_lane: Option<&'static str>,
+    author: Option<&'static str>,
 }
 
 impl Default for Case {
@@ -54,6 +55,7 @@ impl Default for Case {
             holds: Vec::new(),
             taken_back: None,
             fast_lane: None,
+            author: None,
         }
     }
 }
@@ -69,6 +71,7 @@ impl Case {
             holds: &self.holds,
             taken_back: self.taken_back,
             fast_lane: self.fast_lane,
+            author: self.author,
             now: at(100),
         })
     }
@@ -197,11 +200,53 @@ fn an_open_gate_and_all_that_keeps_it_from_opening() {
             .iter()
             .any(|one| one.sentence == "skipped, fast lane: CVE-2026-1")
     );
-    let held = Case {
-        holds: vec!["freeze until Monday".to_owned()],
+    let mut unchecked = with(&[member("a", Healthy, 0), member("b", MemberState::Checking, 99)]);
+    unchecked.fast_lane = Some("CVE-2026-1");
+    let status = unchecked.ask();
+    assert_eq!(status.state, Open, "{status:?}");
+    let said = "the check of b is not waited for, fast lane: CVE-2026-1";
+    assert!(status.conditions.iter().any(|one| one.sentence == said), "{status:?}");
+    let mut red = with(&[member("a", Healthy, 0), member("b", MemberState::Unhealthy, 99)]);
+    red.fast_lane = Some("CVE-2026-1");
+    assert_eq!(red.ask().state, Shut, "what is red is not passed");
+    let held = |until: Option<i64>| Case {
+        holds: vec![Hold {
+            sentence: "freeze until Monday".to_owned(),
+            until: until.map(at),
+        }],
         ..Case::default()
     };
-    check(held, Waiting, "freeze until Monday", None);
+    check(held(None), Waiting, "freeze until Monday", None);
+    check(held(Some(500)), Waiting, "freeze until Monday", Some(500));
+}
+
+#[test]
+fn v14_who_wrote_a_commit_does_not_agree_to_it() {
+    let asked = |by: &str, author: Option<&'static str>| {
+        let agreement = GateAgreement {
+            channel: "beta".to_owned(),
+            by: by.to_owned(),
+            commit: "c2".to_owned(),
+            at: at(95),
+        };
+        let mut case = Case {
+            agreements: vec![agreement],
+            author,
+            ..Case::default()
+        };
+        case.gate.approvals = 1;
+        case.ask()
+    };
+    let author = Some("Alice Smith <alice@example.org>");
+    for own in ["alice", "Alice", "alice@example.org", "alice smith"] {
+        let status = asked(own, author);
+        assert_eq!(status.state, GateState::Waiting, "{own}");
+        let said = format!("1 person has to agree to c2, nobody did ({own} wrote it, which does not count); agree");
+        assert!(status.sentence().starts_with(&said), "{}", status.sentence());
+    }
+    assert_eq!(asked("bob", author).state, GateState::Open);
+    assert_eq!(asked("alice", None).state, GateState::Open, "nobody knows who wrote it");
+    assert_eq!(asked("", Some("<>")).state, GateState::Open);
 }
 
 #[test]
@@ -251,6 +296,7 @@ fn nothing_is_to_be_promoted_where_both_stand_at_the_same_commit() {
         holds: &[],
         taken_back: None,
         fast_lane: None,
+        author: None,
         now: at(0),
     });
     assert_eq!((status.state, status.conditions.len()), (GateState::Nothing, 0));

@@ -68,6 +68,9 @@ fn tell(channel: &ChannelStatus, agreements: &[GateAgreement], now: Timestamp, t
         if !moved.agreed.is_empty() {
             text.indented(2, "Agreed", &moved.agreed.join(", "));
         }
+        if !moved.passed.is_empty() {
+            text.indented(2, "Passed", &moved.passed);
+        }
     }
     let mut table = Table::with_header(["CLUSTER", "STATE", "FOR", "MESSAGE"]);
     for member in &channel.members {
