@@ -61,7 +61,11 @@ const LAYERS: &[(&str, u8, &[&str])] = &[
     ),
     ("service", 3, &["model", "ports"]),
     ("registry", 3, &["model", "ports", "registry-api", "service", "yaml"]),
-    ("web", 3, &["model", "ports", "service", "registry", "rollout"]),
+    (
+        "web",
+        3,
+        &["model", "ports", "plan", "service", "registry", "lifecycle", "rollout"],
+    ),
     (
         "rehearse",
         4,

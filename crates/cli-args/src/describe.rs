@@ -47,6 +47,12 @@ pub enum DescribeCommand {
   fleetwright describe channel beta"
     )]
     Channel(DescribeChannelArgs),
+    /// Show the change that walks through a channel: its waves, what halts it and why, what each cluster waits for
+    ///
+    /// Decided anew from what the lifecycle manager wrote down, by the policy in force.
+    #[command(after_help = "Examples:
+  fleetwright describe wave beta")]
+    Wave(DescribeWaveArgs),
     /// Show a node of a cluster: why it goes, what it waits for, when it is gone, and each pod with the decision on it
     ///
     /// Read from the cluster itself, by the contract that the registry's config items set.
@@ -67,6 +73,14 @@ pub struct DescribeClusterArgs {
 /// Which channel to describe.
 #[derive(Debug, Args)]
 pub struct DescribeChannelArgs {
+    /// Names of channels
+    #[arg(value_name = "CHANNEL", required = true)]
+    pub names: Vec<String>,
+}
+
+/// The change of which channel to describe.
+#[derive(Debug, Args)]
+pub struct DescribeWaveArgs {
     /// Names of channels
     #[arg(value_name = "CHANNEL", required = true)]
     pub names: Vec<String>,

@@ -46,9 +46,18 @@ pub enum Kind {
     /// Channels and their gates
     #[value(name = "channels", alias = "channel", alias = "ch")]
     Channels,
+    /// Changes that walk through channels, wave by wave
+    #[value(name = "waves", alias = "wave")]
+    Waves,
+    /// Pauses, freezes and fast lanes
+    #[value(name = "acts", alias = "act")]
+    Acts,
+    /// What has been so for too long
+    #[value(name = "alarms", alias = "alarm")]
+    Alarms,
 }
 
-/// Show clusters, node pools, accounts, blocks, updates, approvals, rollouts, evidence or channels
+/// Show clusters, node pools, accounts, blocks, updates, approvals, rollouts, evidence, channels, waves, acts or alarms
 ///
 /// Prints a table of the objects, of all of them or of those that are named. A cluster is named by its id or by its
 /// alias. Selectors look at fields: channel=beta, environment!=test, "region in (eu-central-1, eu-west-1)",
@@ -86,10 +95,15 @@ pub enum Kind {
   # Which commit each channel stands at, how many clusters have it, and what its gate waits for
   fleetwright get channels
 
+  # How far each change is on its way, wave by wave; who paused or froze what; what has been so for too long
+  fleetwright get waves --watch
+  fleetwright get acts
+  fleetwright get alarms
+
   # Columns of one's own
   fleetwright get clusters -o custom-columns=ALIAS:.alias,BLOCK:.config_items.cluster_update_block")]
 pub struct GetArgs {
-    /// What to show: clusters (cl), nodepools (np), accounts (ac), blocks, updates, approvals, rollouts, evidence or channels (ch); singular works too
+    /// What to show: clusters (cl), nodepools (np), accounts (ac), blocks, updates, approvals, rollouts, evidence, channels (ch), waves, acts or alarms; singular works too
     #[arg(value_enum, value_name = "KIND")]
     pub kind: Kind,
 

@@ -74,7 +74,9 @@ pub use config::{ConfigArgs, ConfigCommand, GetContextsArgs, SetContextArgs, Use
 pub use controllers::{ControllerName, ControllersArgs};
 pub use create::CreateArgs;
 pub use delete::DeleteArgs;
-pub use describe::{DescribeArgs, DescribeChannelArgs, DescribeClusterArgs, DescribeCommand, DescribeUpdateArgs};
+pub use describe::{
+    DescribeArgs, DescribeChannelArgs, DescribeClusterArgs, DescribeCommand, DescribeUpdateArgs, DescribeWaveArgs,
+};
 pub use diff::{DiffArgs, ReportFormat};
 pub use explain::{ExplainArgs, ExplainCommand, ExplainConfigItemArgs};
 pub use export::{DocumentFormat, ExportArgs};

@@ -60,6 +60,10 @@ pub struct RehearseArgs {
     #[arg(long, value_name = "DAYS", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=60), help_heading = "Twin")]
     pub days: u16,
 
+    /// Walk in the waves of this fleet policy, within its limits, windows and freezes; without it every cluster begins at once
+    #[arg(long, value_name = "FILE", help_heading = "Twin")]
+    pub fleet_policy: Option<PathBuf>,
+
     /// Output format
     #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t = RehearsalFormat::Text)]
     pub output: RehearsalFormat,

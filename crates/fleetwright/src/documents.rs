@@ -100,7 +100,10 @@ pub(crate) fn read_objects(files: &[PathBuf]) -> Result<Vec<Given>, Failure> {
         | Kind::Approvals
         | Kind::Rollouts
         | Kind::Evidence
-        | Kind::Channels => 2,
+        | Kind::Channels
+        | Kind::Waves
+        | Kind::Acts
+        | Kind::Alarms => 2,
     });
     Ok(objects)
 }

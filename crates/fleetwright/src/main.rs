@@ -26,6 +26,7 @@ mod ledger;
 mod live;
 mod looking;
 mod mask;
+mod movement;
 mod no_cloud;
 mod notices;
 mod objects;

@@ -2,9 +2,10 @@
 
 use cli_args::Kind;
 use jiff::Timestamp;
+use lifecycle::waves::Alarm;
 use model::words::short_config;
 use model::{ChannelStatus, Cluster, ClusterVersion, InfrastructureAccount, NodePool};
-use registry_api::{ApprovalEntry, BlockEntry, RecordEntry, UpdateEntry};
+use registry_api::{ActEntry, ApprovalEntry, BlockEntry, RecordEntry, UpdateEntry};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -13,6 +14,7 @@ use crate::approvals;
 use crate::channels;
 use crate::failure::Failure;
 use crate::ledger::{self, Entry};
+use crate::movement::{self, Wave};
 use crate::records;
 use crate::table::or_none;
 
@@ -86,6 +88,12 @@ pub(crate) enum Object {
     Evidence(Box<Entry<RecordEntry>>),
     /// A channel.
     Channel(Box<ChannelStatus>),
+    /// The change that walks through a channel.
+    Wave(Box<Wave>),
+    /// A pause, a freeze or a fast lane.
+    Act(Box<ActEntry>),
+    /// An alarm.
+    Alarm(Box<Alarm>),
 }
 
 /// A node pool as it is printed: what `create` and `apply` need to find its cluster again.
@@ -108,6 +116,9 @@ impl Object {
             Self::Approval(approval) => ledger::value(approval),
             Self::Rollout(record) | Self::Evidence(record) => ledger::value(record),
             Self::Channel(channel) => serde_json::to_value(channel),
+            Self::Wave(wave) => serde_json::to_value(wave),
+            Self::Act(act) => serde_json::to_value(act),
+            Self::Alarm(alarm) => serde_json::to_value(alarm),
         }
         .map_err(|error| Failure::of(&error))
     }
@@ -124,6 +135,9 @@ impl Object {
             Self::Rollout(record) => records::rollout_name(record),
             Self::Evidence(record) => format!("evidence/{}", record.entry.id),
             Self::Channel(channel) => format!("channel/{}", channel.channel),
+            Self::Wave(wave) => format!("wave/{}", wave.channel),
+            Self::Act(act) => movement::act_name(act),
+            Self::Alarm(alarm) => format!("alarm/{}", movement::alarm_name(alarm)),
         }
     }
 
@@ -139,6 +153,9 @@ impl Object {
             Self::Rollout(record) => records::rollout_row(record, wide, now),
             Self::Evidence(record) => records::evidence_row(record, wide, now),
             Self::Channel(channel) => channels::row(channel, wide, now),
+            Self::Wave(wave) => movement::wave_row(wave, wide, now),
+            Self::Act(act) => movement::act_row(act, wide, now),
+            Self::Alarm(alarm) => movement::alarm_row(alarm, wide, now),
         }
     }
 }
@@ -169,6 +186,9 @@ pub(crate) fn fields(kind: Kind) -> &'static [&'static str] {
         Kind::Approvals => approvals::FIELDS,
         Kind::Rollouts | Kind::Evidence => records::FIELDS,
         Kind::Channels => channels::FIELDS,
+        Kind::Waves => movement::WAVE_FIELDS,
+        Kind::Acts => movement::ACT_FIELDS,
+        Kind::Alarms => movement::ALARM_FIELDS,
     }
 }
 
@@ -199,6 +219,9 @@ pub(crate) fn header(kind: Kind, wide: bool) -> Vec<&'static str> {
         Kind::Rollouts => records::ROLLOUT_HEADER,
         Kind::Evidence => records::EVIDENCE_HEADER,
         Kind::Channels => channels::HEADER,
+        Kind::Waves => movement::WAVE_HEADER,
+        Kind::Acts => movement::ACT_HEADER,
+        Kind::Alarms => movement::ALARM_HEADER,
         kind @ (Kind::Blocks | Kind::Updates) => ledger::header(kind),
     };
     let more = if wide { more } else { &[] };

@@ -9,7 +9,7 @@ use cloud_sim::{SimClouds, SubnetSpec, WorldOptions};
 use jiff::SignedDuration;
 use kube_access::{Access, Context};
 use kube_sim::ApiServer;
-use lifecycle::{Configuration, Manager, Pace, Reach, Settings, Standing};
+use lifecycle::{Configuration, Manager, Pace, Policies, Reach, Settings, Standing};
 use model::{AccountLifecycle, Block, ClusterId, ClusterStatus, ConfigKey, InfrastructureAccount};
 use ports::cloud::{Group, GroupSize, NodeGroups, Tags};
 use ports::config_source::{ConfigSource, ConfigSources};
@@ -270,7 +270,10 @@ fn reach(
         facts: skies,
         clock: Arc::clone(clock),
         ids: Arc::new(SeededIds::child(seed, "engine")),
-        settings: Settings::default(),
+        settings: Settings {
+            policies: Policies::new(scenario.policy.clone().unwrap_or_default()),
+            ..Settings::default()
+        },
     })
 }
 

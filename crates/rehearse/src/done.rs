@@ -18,6 +18,8 @@ pub(crate) enum Rest {
     Blocked(String),
     /// The update is not there yet; with its problem, if it has one.
     Update(Option<String>),
+    /// It has not got its turn; with what it waits for.
+    Waits(String),
     /// Machines have an old definition, or a rollout is open.
     Nodes,
 }

@@ -42,6 +42,7 @@ mod run;
 mod scenario;
 mod source;
 mod summary;
+mod waits;
 mod workload;
 
 pub use error::RehearseError;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use control::{Control, Options, RolloutView};
 use jiff::Timestamp;
+use lifecycle::Pace;
 use ports::Clock as _;
 use tokio::task::JoinHandle;
 
@@ -19,6 +20,7 @@ use crate::observe::follow;
 use crate::report::Report;
 use crate::scenario::{Scenario, Workload};
 use crate::summary::report;
+use crate::waits::tell_waits;
 use crate::workload;
 
 /// How often it is looked whether all is done.
@@ -76,9 +78,19 @@ pub fn rehearse(scenario: &Scenario, seed: u64) -> Result<Report, RehearseError>
     })
 }
 
+fn options(scenario: &Scenario) -> Options {
+    Options {
+        pace: Pace {
+            waves: scenario.policy.is_some(),
+            ..Pace::default()
+        },
+        ..Options::default()
+    }
+}
+
 async fn live(scenario: &Scenario, seed: u64, plans: Vec<Arc<Expected>>) -> Result<Course, RehearseError> {
     let twin = build(scenario, seed, plans).await?;
-    let (control, handle) = Control::new(Arc::clone(&twin.reach), Options::default());
+    let (control, handle) = Control::new(Arc::clone(&twin.reach), options(scenario));
     let _engine = Task(tokio::task::spawn_local(control.run(pending())));
     twin.clock.sleep(CALM).await;
     let start = twin.clock.now();
@@ -110,6 +122,9 @@ async fn live(scenario: &Scenario, seed: u64, plans: Vec<Arc<Expected>>) -> Resu
             break;
         }
         twin.clock.sleep(LOOK).await;
+    }
+    if scenario.policy.is_some() {
+        tell_waits(&twin, &mut rests).await?;
     }
     let views = handle.rollouts().await;
     Ok(Course {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use model::Cluster;
+use plan::policy::FleetPolicy;
 use render::{Config, Facts, Input, Source};
 use serde_json::Value;
 use twin::Profile;
@@ -25,6 +26,8 @@ pub struct Scenario {
     pub start: Timestamp,
     /// How long the twin lives at most after that.
     pub limit: SignedDuration,
+    /// The rules by which clusters get the new version wave by wave. Without them all begin at once, as many as an engine works on.
+    pub policy: Option<FleetPolicy>,
 }
 
 /// One cluster.
@@ -83,6 +86,7 @@ impl Scenario {
             clusters: Vec::new(),
             start: Timestamp::from_second(Self::MORNING).unwrap_or(Timestamp::UNIX_EPOCH),
             limit: Self::LIMIT,
+            policy: None,
         }
     }
 

@@ -191,6 +191,7 @@ fn outcome(course: &Course, member: &Member, updates: &[&Update], seen: &Seen, s
         }
         Some(Rest::Blocked(why)) => Outcome::Blocked { why: why.clone() },
         Some(Rest::Update(Some(why))) => Outcome::Failed { why: why.clone() },
+        Some(Rest::Waits(said)) => Outcome::Unfinished { left: said.clone() },
         Some(Rest::Update(None)) => {
             let waits = updates
                 .last()

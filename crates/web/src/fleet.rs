@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use lifecycle::waves::Alarm;
 use model::{Cluster, ClusterId, ClusterVersion, Update};
 use ports::RegistryError;
 use ports::blocks::{self, Blocked};
@@ -11,9 +12,10 @@ use ports::ledger::{Entry, EntryFilter, EntryId};
 use ports::registry::{AccountFilter, ClusterFilter, Detail, PageRequest};
 use rollout::ClusterStatus;
 
+use crate::movement::Movement;
 use crate::server::Pages;
 use crate::surroundings::ChannelHead;
-use ports::standing::{Seen, Standing, standing};
+use ports::standing::{Seen, Standing, State, standing};
 
 /// Channels in the order in which changes travel; others come after them by name.
 const ORDER: [&str; 4] = ["dev", "alpha", "beta", "stable"];
@@ -35,6 +37,8 @@ pub(crate) struct ClusterRow {
     pub(crate) update: Option<KnownUpdate>,
     pub(crate) blocks: Vec<Blocked>,
     pub(crate) rollouts: Option<Arc<ClusterStatus>>,
+    /// What has been so for too long, of it or of its channel.
+    pub(crate) alarms: Vec<Alarm>,
 }
 
 impl ClusterRow {
@@ -69,6 +73,8 @@ pub(crate) struct Fleet {
     pub(crate) rows: Vec<ClusterRow>,
     /// The channels that clusters follow, in order, with where they stand.
     pub(crate) channels: Vec<(String, Option<ChannelHead>)>,
+    /// How it moves.
+    pub(crate) movement: Movement,
 }
 
 impl Fleet {
@@ -88,6 +94,7 @@ impl Fleet {
             _ => None,
         };
         let open = blocks::open(&*pages.ledger, one.as_ref()).await?;
+        let movement = Movement::read(pages).await?;
         let mut updates = newest_by_cluster(updates(pages, one, Some(true), None).await?);
         let mut names: Vec<String> = clusters.iter().map(|cluster| cluster.channel.clone()).collect();
         names.sort_by_key(|name| {
@@ -122,7 +129,15 @@ impl Fleet {
                 head,
                 outdated: outdated(rollouts.as_deref()),
             };
-            let standing = standing(&seen);
+            let standing = match (standing(&seen), movement.waits.get(&cluster.id)) {
+                (known, Some(wait)) if known.state == State::Behind => Standing {
+                    state: State::Waiting,
+                    sentence: wait.clone(),
+                },
+                (known, _) => known,
+            };
+            let about = |alarm: &&Alarm| alarm.subject == cluster.alias.as_str() || alarm.subject == cluster.channel;
+            let alarms = movement.alarms.iter().filter(about).cloned().collect();
             rows.push(ClusterRow {
                 owner: owners
                     .get(cluster.infrastructure_account.as_str())
@@ -132,11 +147,17 @@ impl Fleet {
                 standing,
                 update,
                 blocks,
+                alarms,
                 cluster,
             });
         }
         rows.sort_by(|a, b| a.cluster.alias.cmp(&b.cluster.alias));
-        Ok(Self { now, rows, channels })
+        Ok(Self {
+            now,
+            rows,
+            channels,
+            movement,
+        })
     }
 
     /// One cluster, by alias or id.

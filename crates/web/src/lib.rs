@@ -31,6 +31,7 @@ mod assets;
 mod fleet;
 mod form;
 mod live;
+mod movement;
 mod page;
 mod pages;
 mod server;

@@ -14,6 +14,7 @@ pub(crate) use rollouts::rollouts;
 pub(crate) use updates::{update, updates};
 
 use axum::response::Response;
+use lifecycle::waves::Alarm;
 use maud::{Markup, html};
 
 use crate::form::{Ask, part};
@@ -33,6 +34,12 @@ pub(crate) fn cluster_link(alias: &str) -> Markup {
 /// A word with its colour.
 pub(crate) fn pill(word: &str) -> Markup {
     html! { span class={ "pill " (word) } { (word) } }
+}
+
+/// Something that has been so for too long.
+pub(crate) fn alarm_banner(alarm: &Alarm) -> Markup {
+    let tone = if alarm.kind == "halt" { "failing" } else { "waiting" };
+    html! { p class={ "banner alarm " (tone) } { strong { (alarm.subject) } " " (alarm.says) } }
 }
 
 /// A page, or the table on it as a file.

@@ -45,9 +45,15 @@ pub(super) async fn run(args: ApplyArgs, settings: &Settings, console: &mut Cons
             Kind::Clusters => apply_cluster(&session, &given, &args).await,
             Kind::Accounts => apply_account(&session, &given, args.dry_run).await,
             Kind::NodePools => apply_pool(&session, &given, args.dry_run).await,
-            Kind::Blocks | Kind::Updates | Kind::Approvals | Kind::Rollouts | Kind::Evidence | Kind::Channels => {
-                Err(given.not_of_files())
-            }
+            Kind::Blocks
+            | Kind::Updates
+            | Kind::Approvals
+            | Kind::Rollouts
+            | Kind::Evidence
+            | Kind::Channels
+            | Kind::Waves
+            | Kind::Acts
+            | Kind::Alarms => Err(given.not_of_files()),
         };
         match applied {
             Ok(applied) => {

@@ -35,9 +35,15 @@ async fn create(session: &Session, given: &Given, dry_run: bool) -> Result<Strin
         Kind::Clusters => create_cluster(session, given, dry_run).await,
         Kind::Accounts => create_account(session, given, dry_run).await,
         Kind::NodePools => create_pool(session, given, dry_run).await,
-        Kind::Blocks | Kind::Updates | Kind::Approvals | Kind::Rollouts | Kind::Evidence | Kind::Channels => {
-            Err(given.not_of_files())
-        }
+        Kind::Blocks
+        | Kind::Updates
+        | Kind::Approvals
+        | Kind::Rollouts
+        | Kind::Evidence
+        | Kind::Channels
+        | Kind::Waves
+        | Kind::Acts
+        | Kind::Alarms => Err(given.not_of_files()),
     }
 }
 

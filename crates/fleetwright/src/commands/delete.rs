@@ -76,6 +76,14 @@ fn targets(args: &DeleteArgs) -> Result<Vec<Target>, Failure> {
         (Some(Kind::Channels), _) => {
             return Err(Failure::new("channels are branches of the configuration").hint("delete the branch in git"));
         }
+        (Some(Kind::Acts), _) => {
+            return Err(Failure::new("pauses, freezes and fast lanes are ended, and stay in the history").hint(
+                "\"fleetwright resume channel CHANNEL\", \"fleetwright unfreeze ID\", \"fleetwright fast-lane close ID\"",
+            ));
+        }
+        (Some(Kind::Waves | Kind::Alarms), _) => {
+            return Err(Failure::new("waves and alarms end with their cause"));
+        }
         (None, _) => {
             // Node pools first: they are gone with their cluster otherwise.
             for given in read_objects(&args.files)?.into_iter().rev() {
@@ -91,7 +99,10 @@ fn targets(args: &DeleteArgs) -> Result<Vec<Target>, Failure> {
                     | Kind::Approvals
                     | Kind::Rollouts
                     | Kind::Evidence
-                    | Kind::Channels => {
+                    | Kind::Channels
+                    | Kind::Waves
+                    | Kind::Acts
+                    | Kind::Alarms => {
                         return Err(given.not_of_files());
                     }
                 });

@@ -3,6 +3,7 @@
 mod channel;
 mod following;
 mod update;
+mod wave;
 
 use cli_args::{DescribeArgs, DescribeClusterArgs, DescribeCommand, DescribeUpdateArgs, GlobalArgs};
 use jiff::Timestamp;
@@ -38,6 +39,7 @@ pub(super) async fn run(
         DescribeCommand::Cluster(args) => clusters(args, &settings()?, console).await,
         DescribeCommand::Update(args) => updates(args, &settings()?, console).await,
         DescribeCommand::Channel(args) => channel::run(args, &settings()?, console).await,
+        DescribeCommand::Wave(args) => wave::run(args, &settings()?, console).await,
     }
 }
 

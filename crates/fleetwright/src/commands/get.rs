@@ -13,6 +13,7 @@ use crate::channels;
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::ledger;
+use crate::movement;
 use crate::objects::{self, Object};
 use crate::print::{self, Format};
 use crate::selector::Selector;
@@ -99,6 +100,9 @@ async fn fetch(session: &Session, query: &Query) -> Result<(Vec<(Object, Value)>
         }
         Kind::NodePools => found = pools(session, query, &mut missing).await?,
         Kind::Channels => found = channels::fetch(session, &query.names, &mut missing).await?,
+        Kind::Waves | Kind::Acts | Kind::Alarms => {
+            found = movement::fetch(session, query.kind, &query.names, &mut missing).await?;
+        }
         Kind::Blocks | Kind::Updates | Kind::Approvals | Kind::Rollouts | Kind::Evidence => {
             found = ledger::fetch(session, query.kind, &query.names, &mut missing).await?
         }
@@ -292,7 +296,15 @@ async fn watch(
             ObjectKind::InfrastructureAccount => query.kind == Kind::Accounts,
             ObjectKind::Entry => matches!(
                 query.kind,
-                Kind::Blocks | Kind::Updates | Kind::Approvals | Kind::Rollouts | Kind::Evidence | Kind::Channels
+                Kind::Blocks
+                    | Kind::Updates
+                    | Kind::Approvals
+                    | Kind::Rollouts
+                    | Kind::Evidence
+                    | Kind::Channels
+                    | Kind::Waves
+                    | Kind::Acts
+                    | Kind::Alarms
             ),
         };
         if !wanted {
@@ -322,6 +334,7 @@ async fn watch(
 async fn changed(session: &Session, query: &Query, change: &Change) -> Result<Vec<(Object, Value)>, Failure> {
     let found = match query.kind {
         Kind::Channels => channels::changed(session, &change.id).await?.into_iter().collect(),
+        Kind::Waves | Kind::Acts | Kind::Alarms => movement::changed(session, query.kind, &change.id).await?,
         Kind::Accounts => {
             let account = session.client.get_account(&change.id.parse()?).await;
             gone_is_none(account)?
@@ -362,6 +375,7 @@ async fn changed(session: &Session, query: &Query, change: &Change) -> Result<Ve
                     is_of(&record.cluster, record.entry.cluster_id.as_ref(), name)
                 }
                 Object::Channel(channel) => channels::is_called(channel, name),
+                Object::Wave(_) | Object::Act(_) | Object::Alarm(_) => movement::is_called(&object, name),
                 Object::Update(update) => is_of(&update.cluster, update.entry.cluster_id.as_ref(), name),
             });
         let value = object.value()?;

@@ -61,7 +61,15 @@ fn read_document(args: &ImportArgs) -> Result<FileRegistry, Failure> {
             Kind::NodePools => {
                 return Err(given.failure("a registry document holds node pools inside their clusters"));
             }
-            Kind::Blocks | Kind::Updates | Kind::Approvals | Kind::Rollouts | Kind::Evidence | Kind::Channels => {
+            Kind::Blocks
+            | Kind::Updates
+            | Kind::Approvals
+            | Kind::Rollouts
+            | Kind::Evidence
+            | Kind::Channels
+            | Kind::Waves
+            | Kind::Acts
+            | Kind::Alarms => {
                 return Err(given.not_of_files());
             }
         }

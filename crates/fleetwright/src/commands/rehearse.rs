@@ -103,6 +103,10 @@ fn scenario(args: &RehearseArgs, comparison: &Comparison, mut dumps: Dumps) -> R
     let word = |side: &Option<String>| side.clone().unwrap_or_else(|| OWN_CHANNEL.to_owned());
     let mut scenario = Scenario::new(&word(&args.compare.from), &word(&args.compare.to));
     scenario.limit = SignedDuration::from_hours(24 * i64::from(args.days));
+    if let Some(file) = &args.fleet_policy {
+        let policies = crate::fleet_policy::open(Some(file), plan::policy::FleetPolicy::default())?;
+        scenario.policy = Some((*policies.now()).clone());
+    }
     if let Some(newest) = dumps.values().map(|dump| dump.at).max() {
         scenario.start = newest;
     }

@@ -18,6 +18,7 @@ mod config_commands;
 mod configuration;
 mod getting;
 mod help;
+mod moving;
 mod page;
 mod processes;
 mod refusals;

@@ -129,7 +129,7 @@ fn names(bench: &Bench) -> Vec<String> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn pods_leave_before_the_stacks_go() {
+async fn f12_pods_leave_before_the_stacks_go() {
     let of_set = json!({"metadata": {"ownerReferences": [
         {"apiVersion": "apps/v1", "kind": "DaemonSet", "name": "logs", "uid": "u", "controller": true}]}});
     let (bench, cloud) = doomed(&[pod("shop", &json!({})), pod("logs", &of_set)], &[]).await;

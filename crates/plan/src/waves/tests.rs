@@ -375,7 +375,7 @@ fn checking(until: Option<&str>) -> State {
 }
 
 #[test]
-fn f12_a_wave_is_done_when_its_clusters_were_found_healthy() {
+fn a_wave_is_done_when_its_clusters_were_found_healthy() {
     let until = Some("2026-11-23T12:04:00Z");
     let case = case(with(&[("t1", State::Done), ("t3", checking(until))]));
     assert_eq!(case.go(), Vec::<String>::new(), "the check goes on");

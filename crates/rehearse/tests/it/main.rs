@@ -8,3 +8,4 @@ mod pages;
 mod real;
 mod repeat;
 mod rolling;
+mod waves;

@@ -43,7 +43,7 @@ async fn a_block_in_mid_drain_stops_it_and_takes_the_marks_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nodes_that_never_get_ready_stop_the_pool_before_a_pod_moves() {
+async fn f13_nodes_that_never_get_ready_stop_the_pool_before_a_pod_moves() {
     let mut lab = Lab::new(&Options::new(22, 5)).await;
     lab.deployment("cart", 5).await;
     lab.pass(120).await;

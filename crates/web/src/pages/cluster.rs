@@ -6,7 +6,7 @@ use maud::{Markup, html};
 use model::words::moment;
 use model::{Cluster, ClusterVersion};
 
-use super::{frame, nodes, pill, updates};
+use super::{alarm_banner, frame, nodes, pill, updates};
 use crate::fleet::{ClusterRow, Fleet};
 use crate::form::{Ask, part};
 use crate::page::{self, Refusal};
@@ -54,7 +54,7 @@ pub(crate) async fn cluster(
     let body = html! {
         div.head { h1 { (alias) } (pill(row.standing.state.word())) span.env { (cluster.environment) } }
         section id="standing" data-live { (standing(&row)) (facts(&row)) }
-        section id="blocks" data-live { (held(&row)) }
+        section id="blocks" data-live { (held(&row)) @for alarm in &row.alarms { (alarm_banner(alarm)) } }
         @if may { (block_form(&row)) }
         @if let Some(known) = &row.update {
             section id="update" data-live {

@@ -5,7 +5,7 @@ use axum::response::Response;
 use maud::{Markup, html};
 use model::words::{count, short_config};
 
-use super::{FILES, cluster_link, filter, frame, pill};
+use super::{FILES, alarm_banner, cluster_link, filter, frame, pill};
 use crate::fleet::{ClusterRow, Fleet};
 use crate::form::{Ask, part};
 use crate::page::{self, Refusal};
@@ -14,7 +14,11 @@ use crate::session::Visitor;
 use crate::surroundings::ChannelHead;
 use crate::table::{Cell, Table};
 use crate::words::when;
+use plan::waves::Phase;
 use ports::standing::State as Word;
+
+/// Alarms that the page shows.
+const ALARMS: usize = 5;
 
 /// What of a cluster a name in the address is compared with.
 type Look = fn(&ClusterRow) -> String;
@@ -70,6 +74,7 @@ pub(crate) async fn fleet(
                 a.chip href=(ask.with(name, "")) title="Show all" { (name) ": " (ask.get(name)) " ×" }
             }
         }
+        section id="alarms" data-live { (alarms(&fleet)) }
         @if as_table {
             section id="list" data-live { (rows.html(&ask)) }
         } @else {
@@ -101,6 +106,15 @@ fn columns(fleet: &Fleet, ask: &Ask) -> Markup {
     }
 }
 
+/// What has been so for too long.
+fn alarms(fleet: &Fleet) -> Markup {
+    let all = &fleet.movement.alarms;
+    html! {
+        @for alarm in all.iter().take(ALARMS) { (alarm_banner(alarm)) }
+        @if all.len() > ALARMS { p.none { "and " (all.len() - ALARMS) " more: " code { "fleetwright get alarms" } } }
+    }
+}
+
 fn channel_head(name: &str, head: Option<&ChannelHead>, rows: &[&ClusterRow], fleet: &Fleet, ask: &Ask) -> Markup {
     let there = head.map(|head| rows.iter().filter(|row| row.config() == head.config).count());
     html! {
@@ -117,6 +131,11 @@ fn channel_head(name: &str, head: Option<&ChannelHead>, rows: &[&ClusterRow], fl
             @if let Some(there) = there {
                 progress max=(rows.len()) value=(there) aria-label={ (there) " of " (rows.len()) " clusters have this version" } {}
                 span.there { (there) " of " (rows.len()) }
+            }
+            @if let Some(going) = fleet.movement.channels.get(name) {
+                @let word = if going.phase == Phase::Halted { "failing" } else { "waiting" };
+                span class={ "wave pill " (word) } { (going.phase.as_str()) }
+                @if !going.sentence.is_empty() { span.commit title=(going.sentence) { (going.sentence) } }
             }
         }
     }

@@ -166,6 +166,26 @@ impl World {
         (status, body)
     }
 
+    pub(crate) fn now(&self) -> Timestamp {
+        SystemClock.now()
+    }
+
+    /// Writes an open entry of the ledger.
+    pub(crate) async fn put(&self, kind: &str, id: &str, body: &Value) {
+        let draft = EntryDraft {
+            kind: kind.parse().unwrap(),
+            id: id.parse().unwrap(),
+            cluster: None,
+            open: true,
+            body: body.clone(),
+            items: Vec::new(),
+        };
+        self.store
+            .put_entry(draft, &WriteContext::by("test", "r2"))
+            .await
+            .unwrap();
+    }
+
     /// A form as a browser sends it from a page of this server.
     pub(crate) async fn post(&self, path: &str, form: &str) -> (StatusCode, http::HeaderMap, String) {
         let request = Request::post(path)

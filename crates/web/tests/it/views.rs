@@ -1,6 +1,7 @@
 //! What the pages show.
 
 use http::StatusCode;
+use serde_json::json;
 
 use crate::support::{open, world};
 
@@ -25,6 +26,33 @@ async fn the_fleet_has_channels_tiles_and_what_needs_attention() {
         page.find("Channel dev").unwrap() < page.find("Channel beta").unwrap(),
         "channels stand in the order of travel"
     );
+}
+
+#[tokio::test]
+async fn the_pages_show_what_a_channel_waits_for_what_each_cluster_waits_for_and_alarms() {
+    let world = world(open()).await;
+    let now = world.now();
+    let run = json!({"channel": "beta", "config": "c0ffee1234", "since": now, "commit": true, "phase": "moving"});
+    world.put("run", "beta", &run).await;
+    let pause = json!({"channel": "beta", "reason": "looking", "by": "alice"});
+    world.put("pause", "beta", &pause).await;
+    let alarm = json!({"kind": "version-debt", "subject": "blog", "since": now, "says": "has been behind its channel for 14d1h"});
+    world.put("alarm", "version-debt:blog", &alarm).await;
+    let said = "cluster blog waits on channel beta is paused by alice";
+    let (_, fleet) = world.get("/").await;
+    for wanted in [
+        "class=\"wave pill waiting\">paused<",
+        "wave 1 of 1 (production, canaries): 0 of 1 done",
+        "class=\"tile waiting\" id=\"tile-blog\"",
+        said,
+        "has been behind its channel for 14d1h",
+    ] {
+        assert!(fleet.contains(wanted), "{wanted} is missing in {fleet}");
+    }
+    let (_, page) = world.get("/clusters/blog").await;
+    assert!(page.contains(said) && page.contains("14d1h"), "{page}");
+    let (_, page) = world.get("/clusters/shop").await;
+    assert!(!page.contains("waits on") && !page.contains("14d1h"), "{page}");
 }
 
 #[tokio::test]

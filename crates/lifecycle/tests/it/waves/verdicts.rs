@@ -120,7 +120,7 @@ async fn everywhere(fleet: &Fleet, id: &str) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn f12_a_wave_waits_until_the_one_before_was_found_healthy() {
+async fn a_wave_waits_until_the_one_before_was_found_healthy() {
     let (fleet, _controllers) = checked(&[("beta", 20)]).await;
     fleet.commit("beta", release("one", "front:1"));
     everywhere(&fleet, "one").await;
@@ -155,7 +155,7 @@ async fn f12_a_wave_waits_until_the_one_before_was_found_healthy() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn f3_f12_incident_18_a_commit_that_applies_everywhere_and_makes_one_type_sick_halts_by_the_verdict() {
+async fn f3_incident_18_a_commit_that_applies_everywhere_and_makes_one_type_sick_halts_by_the_verdict() {
     let (fleet, _controllers) = checked(&[("beta", 20)]).await;
     fleet.commit("beta", release("one", "front:1"));
     everywhere(&fleet, "one").await;
