@@ -3,6 +3,8 @@
 //! Custom resources convert by strategy `None`: only the `apiVersion` changes. Two built-in kinds have versions of
 //! different shape: events (the core shape is kept) and horizontal pod autoscalers (`v2` is kept).
 
+use std::borrow::Cow;
+
 use serde_json::{Value, json};
 
 use crate::registry::{Resource, api_version};
@@ -16,6 +18,15 @@ pub(crate) fn to_storage(value: Value, resource: &Resource) -> Value {
 /// Brings an object into the version that a client named.
 pub(crate) fn convert(value: Value, resource: &Resource, version: &str) -> Value {
     convert_to(value, resource, &api_version(resource.group(), version))
+}
+
+/// A stored object in the version that a client named; borrowed where that is the one that is kept.
+pub(crate) fn seen<'v>(value: &'v Value, resource: &Resource, version: &str) -> Cow<'v, Value> {
+    if text(value, &["apiVersion"]) == Some(&*api_version(resource.group(), version)) {
+        Cow::Borrowed(value)
+    } else {
+        Cow::Owned(convert(value.clone(), resource, version))
+    }
 }
 
 fn convert_to(mut value: Value, resource: &Resource, wanted: &str) -> Value {

@@ -140,7 +140,7 @@ pub(crate) fn check(
 
 /// Whether a deletion would take an object away at once: nothing holds it and nobody has to stop it.
 pub(crate) fn goes_at_once(resource: &Resource, object: &Object, request: &DeleteRequest) -> bool {
-    let value = object.value();
+    let value = object.tree();
     let grace = if resource.is() == ("", "pods") {
         pod_grace(&value, request.grace)
     } else {
@@ -148,6 +148,12 @@ pub(crate) fn goes_at_once(resource: &Resource, object: &Object, request: &Delet
     };
     let waits = matches!(request.propagation, Some(Propagation::Foreground | Propagation::Orphan));
     grace == 0 && !waits && finalizers(&value).is_empty() && list(&value, &["spec", "finalizers"]).is_empty()
+}
+
+/// Whether an object goes at once whatever else it says: what most deletions find, and what needs no look into the object.
+fn is_loose(resource: &Resource, object: &Object, request: &DeleteRequest) -> bool {
+    let waits = matches!(request.propagation, Some(Propagation::Foreground | Propagation::Orphan));
+    !object.held && !object.deleting && !waits && resource.is() != ("", "pods") && resource.is() != crd::RESOURCE
 }
 
 struct Collector<'a> {
@@ -192,10 +198,14 @@ impl Collector<'_> {
 
     fn delete(&mut self, resource: &Resource, key: &Key, request: &DeleteRequest) -> Result<Deleted, ApiError> {
         let object = check(self.state, resource, key, request)?;
-        let mut value = object.value();
+        if is_loose(resource, &object, request) {
+            return Ok(self.take(resource, key).map_or(Deleted::Going(object), Deleted::Gone));
+        }
+        let tree = object.tree();
+        let value = &*tree;
         let is_pod = resource.is() == ("", "pods");
-        let grace = if is_pod { pod_grace(&value, request.grace) } else { 0 };
-        let before = finalizers(&value);
+        let grace = if is_pod { pod_grace(value, request.grace) } else { 0 };
+        let before = finalizers(value);
         let mut after: Vec<String> = match request.propagation {
             Some(_) => before
                 .iter()
@@ -209,16 +219,17 @@ impl Collector<'_> {
             Some(Propagation::Orphan) => after.push(ORPHAN.to_owned()),
             _ => {}
         }
-        if resource.is() == crd::RESOURCE && !self.clean_definition(&value) {
+        if resource.is() == crd::RESOURCE && !self.clean_definition(value) {
             after.push(CLEANUP.to_owned());
             after.dedup();
         }
-        let holds = !after.is_empty() || !list(&value, &["spec", "finalizers"]).is_empty();
+        let holds = !after.is_empty() || !list(value, &["spec", "finalizers"]).is_empty();
         if object.deleting {
-            let left = int(&value, &["metadata", "deletionGracePeriodSeconds"]).unwrap_or(0);
+            let left = int(value, &["metadata", "deletionGracePeriodSeconds"]).unwrap_or(0);
             let shorter = is_pod && request.grace.is_some() && grace < left;
             if !shorter && (holds || left > 0) {
                 if before != after {
+                    let mut value = value.clone();
                     set_finalizers(&mut value, after);
                     return Ok(Deleted::Going(self.put(resource, key, value)));
                 }
@@ -227,6 +238,7 @@ impl Collector<'_> {
         }
         if !holds && grace == 0 && is_pod {
             // The last state of a pod says that it was stopped without grace.
+            let mut value = value.clone();
             if object.deleting {
                 set(&mut value, &["metadata", "deletionGracePeriodSeconds"], 0);
             } else {
@@ -242,6 +254,7 @@ impl Collector<'_> {
         if !holds && grace == 0 {
             return Ok(self.take(resource, key).map_or(Deleted::Going(object), Deleted::Gone));
         }
+        let mut value = value.clone();
         set_finalizers(&mut value, after);
         self.mark(resource, &mut value, grace);
         Ok(Deleted::Going(self.put(resource, key, value)))
@@ -299,7 +312,7 @@ impl Collector<'_> {
     fn settle_put(&mut self, resource: &Arc<Resource>, key: &Key, object: &Object, owners_changed: bool) {
         if !object.deleting {
             if resource.is() == crd::RESOURCE {
-                crd::register(self.state, &object.value());
+                crd::register(self.state, &object.tree());
             }
             if resource.is() == ("", "namespaces") {
                 give_service_account(self.core, self.state, &key.name);
@@ -342,7 +355,7 @@ impl Collector<'_> {
                 self.collect(&dependent);
             }
             if !last.owners.is_empty() {
-                self.revisit_owners(key, &last.value());
+                self.revisit_owners(key, &last.tree());
             }
         }
         if !key.namespace.is_empty() {
@@ -394,7 +407,7 @@ impl Collector<'_> {
         if object.owners.is_empty() {
             return false;
         }
-        let value = object.value();
+        let value = object.tree();
         let owners = list(&value, &["metadata", "ownerReferences"]);
         !owners.is_empty() && !owners.iter().any(|owner| self.is_solid(key, owner))
     }
@@ -404,7 +417,7 @@ impl Collector<'_> {
         let (Some(resource), Some(object)) = (self.resource(id), self.state.get(id, key)) else {
             return;
         };
-        let mut value = object.value();
+        let value = object.tree();
         let owners = list(&value, &["metadata", "ownerReferences"]).to_vec();
         let solid: Vec<Value> = owners.into_iter().filter(|owner| self.is_solid(key, owner)).collect();
         if solid.is_empty() {
@@ -416,6 +429,7 @@ impl Collector<'_> {
                 let _ = self.delete(&resource, key, &request);
             }
         } else {
+            let mut value = Arc::unwrap_or_clone(value);
             set(&mut value, &["metadata", "ownerReferences"], solid);
             self.put(&resource, key, value);
         }
@@ -473,7 +487,7 @@ impl Collector<'_> {
         let left = self.state.dependents(uid);
         !left
             .iter()
-            .any(|(id, key)| self.state.get(id, key).is_some_and(|object| blocks(&object.value())))
+            .any(|(id, key)| self.state.get(id, key).is_some_and(|object| blocks(&object.tree())))
     }
 
     /// Takes a finalizer away; the object goes with its last one.
@@ -541,7 +555,7 @@ impl Collector<'_> {
         } else if !self
             .state
             .get(&resource.stored_as, key)
-            .is_some_and(|object| object.value() == value)
+            .is_some_and(|object| *object.tree() == value)
         {
             self.state.put(resource, key, value);
         }

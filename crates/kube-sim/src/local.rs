@@ -52,10 +52,17 @@ impl Stored {
         (&self.key.namespace, &self.key.name)
     }
 
-    /// The object as a tree. This parses its bytes: keep the result where it is used more than once.
+    /// The object as a tree of one's own. This parses its bytes, or copies a tree that is kept; who only reads takes
+    /// [`Stored::tree`].
     #[must_use]
     pub fn value(&self) -> Value {
         self.object.value()
+    }
+
+    /// The object as a tree: the one that the server keeps, else a new one.
+    #[must_use]
+    pub fn tree(&self) -> Arc<Value> {
+        self.object.tree()
     }
 
     /// The object as canonical JSON.
@@ -91,6 +98,12 @@ impl Stored {
     #[must_use]
     pub fn deleting(&self) -> bool {
         self.object.deleting
+    }
+
+    /// Whether this version is known to differ from the one before it in nothing but its status.
+    #[must_use]
+    pub fn is_status_only(&self) -> bool {
+        self.object.status_only
     }
 }
 
@@ -230,6 +243,20 @@ impl ApiServer {
         Some(Stored { object, key })
     }
 
+    /// The tree of the current object of a kind. The server keeps the trees that were used last, so asking again costs little.
+    #[must_use]
+    pub fn tree(&self, group: &str, resource: &str, namespace: &str, name: &str) -> Option<Arc<Value>> {
+        let mut state = self.core.state();
+        let object = state.get(&GroupResource::new(group, resource), &Key::new(namespace, name))?;
+        Some(state.tree(&object))
+    }
+
+    /// The tree of a version of an object, kept as by [`ApiServer::tree`].
+    #[must_use]
+    pub fn tree_of(&self, stored: &Stored) -> Arc<Value> {
+        self.core.state().tree(&stored.object)
+    }
+
     /// All current objects of a kind, not yet parsed, in order of namespace and name; an empty namespace means all.
     #[must_use]
     pub fn stored_all(&self, group: &str, resource: &str, namespace: &str) -> Vec<Stored> {
@@ -323,12 +350,14 @@ impl Local {
         }
         let key = Key::new(if resource.namespaced { place.namespace } else { "" }, name);
         let object = state.get(&resource.stored_as, &key).filter(|object| !object.deleting)?;
-        let old = object.status()?;
-        let merged = match kubemerge::merge_patch::apply(&old, patch) {
+        let tree = object.kept();
+        let parsed = if tree.is_none() { object.status() } else { None };
+        let old = tree.as_ref().map_or(parsed.as_ref(), |tree| tree.get("status"))?;
+        let merged = match kubemerge::merge_patch::apply(old, patch) {
             Ok(merged) => merged,
             Err(error) => return Some(Err(ApiError::bad_request(error.to_string()))),
         };
-        let mut shell = json!({ "status": merged });
+        let mut shell = Value::Object([("status".to_owned(), merged)].into_iter().collect());
         crate::value::drop_nulls(&mut shell);
         let target = Target {
             resource: resource.clone(),
@@ -337,9 +366,11 @@ impl Local {
             return Some(Err(error));
         }
         let status = shell.get("status").filter(|status| status.is_object())?;
-        let object = if *status == old {
+        let object = if status == old {
             object
         } else {
+            // The tree goes on to the new version where nobody else holds it.
+            drop(tree);
             state.put_status(&resource, &key, status)?
         };
         Some(Ok(Stored {

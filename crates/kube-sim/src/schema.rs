@@ -1,5 +1,6 @@
 //! The bridge to `kubemerge`: which schema an object has, and what follows from it.
 
+use std::fmt::Write;
 use std::sync::Arc;
 
 use kubemerge::apply::{self, ApplyError, Writer};
@@ -41,33 +42,33 @@ struct Walk<'r> {
     path: String,
     /// The struct whose field is being read, and the fields on the way to it: how Go's decoder names a place. Keys of maps
     /// and places in lists are no part of it.
-    owner: String,
-    fields: Vec<String>,
+    owner: &'r str,
+    fields: String,
 }
 
 /// Checks types and drops unknown fields; returns the paths of what was dropped.
 pub(crate) fn check(target: &Target, version: &str, object: &mut Value) -> Result<Vec<String>, ApiError> {
     let resource = &*target.resource;
+    let schema = schema_of(resource, version);
     let mut walk = Walk {
         resource,
         version,
         typed: true,
         unknown: Vec::new(),
         path: String::new(),
-        owner: resource.kind.clone(),
-        fields: Vec::new(),
+        owner: &resource.kind,
+        fields: String::new(),
     };
     if let Some(metadata) = object.get_mut("metadata")
         && let Some(schema) = definition("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta")
     {
         walk.path = "metadata".to_owned();
-        walk.fields = vec!["metadata".to_owned()];
+        walk.fields = "metadata".to_owned();
         walk.visit(schema.root(), metadata)?;
         walk.path.clear();
         walk.fields.clear();
-        walk.owner.clone_from(&resource.kind);
+        walk.owner = &resource.kind;
     }
-    let schema = schema_of(resource, version);
     walk.typed = !resource.custom;
     if let Some(map) = object.as_object_mut() {
         // The envelope is checked; what is left is the kind's own.
@@ -131,8 +132,8 @@ fn empty(kind: TypeRef<'_>, value: &mut Value, written: &[&str]) {
     }
 }
 
-impl Walk<'_> {
-    fn visit(&mut self, kind: TypeRef<'_>, value: &mut Value) -> Result<(), ApiError> {
+impl<'r> Walk<'r> {
+    fn visit(&mut self, kind: TypeRef<'r>, value: &mut Value) -> Result<(), ApiError> {
         match kind.kind() {
             Kind::Any => Ok(()),
             Kind::Scalar(scalar) => self.scalar(scalar, value),
@@ -141,14 +142,15 @@ impl Walk<'_> {
         }
     }
 
-    fn list(&mut self, kind: TypeRef<'_>, value: &mut Value) -> Result<(), ApiError> {
+    fn list(&mut self, kind: TypeRef<'r>, value: &mut Value) -> Result<(), ApiError> {
         let Value::Array(items) = value else {
             return self.wrong(value, &go_type(kind));
         };
         let Some(element) = kind.element() else { return Ok(()) };
         let length = self.path.len();
         for (place, item) in items.iter_mut().enumerate() {
-            self.path.push_str(&format!("[{place}]"));
+            // Writing to a String does not fail.
+            let _ = write!(self.path, "[{place}]");
             self.visit(element, item)?;
             self.path.truncate(length);
         }
@@ -158,51 +160,51 @@ impl Walk<'_> {
         Ok(())
     }
 
-    fn object(&mut self, kind: TypeRef<'_>, value: &mut Value) -> Result<(), ApiError> {
+    fn object(&mut self, kind: TypeRef<'r>, value: &mut Value) -> Result<(), ApiError> {
         let Value::Object(map) = value else {
             return self.wrong(value, &go_type(kind));
         };
-        let length = self.path.len();
-        let names: Vec<String> = map.keys().cloned().collect();
         let outer = kind.is_struct().then(|| {
-            let name = kind
-                .name()
-                .and_then(|name| name.rsplit('.').next())
-                .unwrap_or(&self.resource.kind);
-            std::mem::replace(&mut self.owner, name.to_owned())
+            let name = kind.name().and_then(|name| name.rsplit('.').next());
+            std::mem::replace(&mut self.owner, name.unwrap_or(&self.resource.kind))
         });
-        for name in names {
-            if !self.path.is_empty() {
-                self.path.push('.');
+        let mut refused = None;
+        map.retain(|name, inner| {
+            if refused.is_some() {
+                return true;
             }
-            self.path.push_str(&name);
+            let lengths = (self.path.len(), self.fields.len());
+            join_to(&mut self.path, name);
             if outer.is_some() {
-                self.fields.push(name.clone());
+                join_to(&mut self.fields, name);
             }
-            match (kind.child(&name), map.get_mut(&name)) {
-                // Typed decoders read null as unset; custom resources judge nulls when they are validated.
-                (Some(_), Some(Value::Null)) if !self.resource.custom => {
-                    map.remove(&name);
-                }
-                (Some(_), Some(Value::Null)) => {}
-                (Some(child), Some(inner)) => self.visit(child, inner)?,
-                (None, _) if kind.preserves_unknown() => {}
-                (None, _)
-                    if kind.is_embedded_resource() && matches!(name.as_str(), "apiVersion" | "kind" | "metadata") => {}
-                _ => {
-                    self.unknown.push(self.path.clone());
-                    map.remove(&name);
-                }
-            }
-            self.path.truncate(length);
-            if outer.is_some() {
-                self.fields.pop();
-            }
-        }
+            let kept = self.member(kind, name, inner);
+            self.path.truncate(lengths.0);
+            self.fields.truncate(lengths.1);
+            kept.unwrap_or_else(|error| {
+                refused = Some(error);
+                true
+            })
+        });
         if let Some(outer) = outer {
             self.owner = outer;
         }
-        Ok(())
+        refused.map_or(Ok(()), Err)
+    }
+
+    /// Looks at one member; tells whether it stays.
+    fn member(&mut self, kind: TypeRef<'r>, name: &str, inner: &mut Value) -> Result<bool, ApiError> {
+        match kind.child(name) {
+            // Typed decoders read null as unset; custom resources judge nulls when they are validated.
+            Some(_) if inner.is_null() => Ok(self.resource.custom),
+            Some(child) => self.visit(child, inner).map(|()| true),
+            None if kind.preserves_unknown() => Ok(true),
+            None if kind.is_embedded_resource() && matches!(name, "apiVersion" | "kind" | "metadata") => Ok(true),
+            None => {
+                self.unknown.push(self.path.clone());
+                Ok(false)
+            }
+        }
     }
 
     fn scalar(&mut self, scalar: Scalar, value: &mut Value) -> Result<(), ApiError> {
@@ -254,7 +256,7 @@ impl Walk<'_> {
             Value::Object(_) => "object",
             Value::Null => "null",
         };
-        let (owner, path) = (&self.owner, self.fields.join("."));
+        let (owner, path) = (self.owner, &self.fields);
         Err(self.refuse(&format!(
             "json: cannot unmarshal {found} into Go struct field {owner}.{path} of type {wanted}"
         )))
@@ -330,19 +332,22 @@ pub(crate) fn missing_fields(resource: &Resource, object: &Value) -> Vec<FieldEr
     let Some(schema) = builtin(group, version, &resource.kind) else {
         return errors;
     };
-    missing(schema.root(), object, "", &mut errors);
+    missing(schema.root(), object, &mut String::new(), &mut errors);
     errors
 }
 
 /// Required by the type but accepted empty by the real server.
 const LENIENT: &[&str] = &["endpoints", "metadata", "revision", "currentReplicas", "value", "rules"];
 
-fn missing(kind: TypeRef<'_>, value: &Value, path: &str, errors: &mut Vec<FieldError>) {
+fn missing(kind: TypeRef<'_>, value: &Value, path: &mut String, errors: &mut Vec<FieldError>) {
+    let length = path.len();
     match value {
         Value::Object(map) => {
             for name in kind.required() {
                 if !map.contains_key(name) && !LENIENT.contains(&name.as_str()) {
-                    errors.push(FieldError::required(join(path, name), ""));
+                    join_to(path, name);
+                    errors.push(FieldError::required(path.as_str(), ""));
+                    path.truncate(length);
                 }
             }
             for (name, inner) in map {
@@ -350,15 +355,22 @@ fn missing(kind: TypeRef<'_>, value: &Value, path: &str, errors: &mut Vec<FieldE
                 if path.is_empty() && (name == "status" || name == "metadata") {
                     continue;
                 }
-                if let Some(child) = kind.child(name) {
-                    missing(child, inner, &join(path, name), errors);
+                if (inner.is_object() || inner.is_array())
+                    && let Some(child) = kind.child(name)
+                {
+                    join_to(path, name);
+                    missing(child, inner, path, errors);
+                    path.truncate(length);
                 }
             }
         }
         Value::Array(items) => {
             if let Some(element) = kind.element() {
                 for (place, item) in items.iter().enumerate() {
-                    missing(element, item, &format!("{path}[{place}]"), errors);
+                    // Writing to a String does not fail.
+                    let _ = write!(path, "[{place}]");
+                    missing(element, item, path, errors);
+                    path.truncate(length);
                 }
             }
         }
@@ -366,12 +378,12 @@ fn missing(kind: TypeRef<'_>, value: &Value, path: &str, errors: &mut Vec<FieldE
     }
 }
 
-fn join(path: &str, name: &str) -> String {
-    if path.is_empty() {
-        name.to_owned()
-    } else {
-        format!("{path}.{name}")
+/// Adds a name to a path.
+fn join_to(path: &mut String, name: &str) {
+    if !path.is_empty() {
+        path.push('.');
     }
+    path.push_str(name);
 }
 
 /// A server-side apply.

@@ -84,6 +84,7 @@ pub(crate) fn remove(value: &mut Value, path: &[&str]) -> Option<Value> {
 /// Copies the value at a path from one tree to another; absence is copied as well.
 pub(crate) fn copy(from: &Value, to: &mut Value, path: &[&str]) {
     match at(from, path) {
+        found if found == at(to, path) => {}
         Some(found) => set(to, path, found.clone()),
         None => {
             remove(to, path);
@@ -101,6 +102,15 @@ pub(crate) fn drop_nulls(value: &mut Value) {
         Value::Array(list) => list.iter_mut().for_each(drop_nulls),
         _ => {}
     }
+}
+
+/// Whether two maps have the same members, apart from some that are not looked at. Other values are compared as they are.
+pub(crate) fn equal_but(one: &Value, two: &Value, ignored: &[&str]) -> bool {
+    let (Value::Object(one), Value::Object(two)) = (one, two) else {
+        return one == two;
+    };
+    let counted = |member: &(&String, &Value)| !ignored.contains(&member.0.as_str());
+    one.iter().filter(counted).eq(two.iter().filter(counted))
 }
 
 /// A value as Go's `%v` prints it, as some of the real server's errors show it.

@@ -19,28 +19,30 @@ use crate::limits::{self, TooDeep};
 pub fn apply(doc: &Value, patch: &Value) -> Result<Value, TooDeep> {
     limits::check_depth(doc)?;
     limits::check_depth(patch)?;
-    let mut out = doc.clone();
-    merge(&mut out, patch);
-    Ok(out)
+    Ok(merged(doc, patch))
 }
 
-/// RFC 7386, section 2, word for word.
-fn merge(target: &mut Value, patch: &Value) {
+/// RFC 7386, section 2. What the patch replaces is not copied before.
+fn merged(target: &Value, patch: &Value) -> Value {
     let Value::Object(patch) = patch else {
-        *target = patch.clone();
-        return;
+        return patch.clone();
     };
-    if !target.is_object() {
-        *target = Value::Object(Map::new());
-    }
-    let Value::Object(map) = target else { return };
-    for (key, value) in patch {
-        if value.is_null() {
-            map.remove(key);
-        } else {
-            merge(map.entry(key.as_str()).or_insert(Value::Null), value);
+    let target = target.as_object();
+    let kept = target
+        .into_iter()
+        .flatten()
+        .filter_map(|(key, old)| match patch.get(key) {
+            None => Some((key.clone(), old.clone())),
+            Some(Value::Null) => None,
+            Some(change) => Some((key.clone(), merged(old, change))),
+        });
+    let mut map: Map<String, Value> = kept.collect();
+    for (key, value) in patch.iter().filter(|(_, value)| !value.is_null()) {
+        if target.is_none_or(|target| !target.contains_key(key)) {
+            map.insert(key.clone(), merged(&Value::Null, value));
         }
     }
+    Value::Object(map)
 }
 
 /// The smallest merge patch that turns `from` into `to`; `None` when they are equal.

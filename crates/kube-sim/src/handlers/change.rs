@@ -1,5 +1,7 @@
 //! Changing objects: the one path that updates, patches and writes to `status` take.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use super::create::{Written, answer, judge, review};
@@ -8,7 +10,7 @@ use crate::admission::Operation;
 use crate::server::Context;
 use crate::status::{ApiError, FieldError, MODIFIED};
 use crate::store::Object;
-use crate::value::{self, at, list, remove, set, text};
+use crate::value::{self, list, remove, set, text};
 use crate::{convert, gc, schema, strategy};
 
 /// A changed object in the version of the request.
@@ -92,25 +94,26 @@ fn conflict(context: &Context, target: &Target, why: &str) -> ApiError {
 async fn attempt(
     context: &mut Context,
     target: &Target,
-    current: &Object,
+    current: &Arc<Object>,
     edit: &Edit<'_>,
 ) -> Result<Option<Written>, ApiError> {
     let resource = target.resource.clone();
     let subresource = context.info.subresource.clone();
-    let old = current.value();
-    let old_seen = convert::convert(old.clone(), &resource, &context.info.version);
+    let tree = context.core().state().tree(current);
+    let old: &Value = &tree;
+    let old_seen = convert::seen(old, &resource, &context.info.version);
     let Edited {
         value: mut edited,
         tracked,
     } = edit(&old_seen)?;
-    decode::check_fields(context, target, &mut edited)?;
-    let named_version = check_preconditions(context, target, &old, &edited)?;
+    decode::check_changed_fields(context, target, &mut edited, &old_seen)?;
+    let named_version = check_preconditions(context, target, old, &edited)?;
     let manager = context.manager();
     if !tracked {
         strategy::hide_server_fields(&old_seen, &mut edited);
     }
     let mut new = convert::to_storage(edited, &resource);
-    strategy::prepare_update(&resource, &subresource, &old, &mut new);
+    strategy::prepare_update(&resource, &subresource, old, &mut new);
     strategy::defaults(&resource, &mut new);
     schema::default_custom(target, &mut new);
     if !tracked {
@@ -126,9 +129,9 @@ async fn attempt(
         strategy::defaults(&resource, &mut new);
         schema::default_custom(target, &mut new);
     }
-    strategy::bump_generation(&resource, &subresource, &old, &mut new);
-    let mut errors = strategy::validate_update(&resource, &subresource, &old, &new);
-    errors.extend(schema::validate_custom(target, &new, Some(&old)));
+    strategy::bump_generation(&resource, &subresource, old, &mut new);
+    let mut errors = strategy::validate_update(&resource, &subresource, old, &new);
+    errors.extend(schema::validate_custom(target, &new, Some(old)));
     if !errors.is_empty() {
         return Err(ApiError::invalid(
             resource.group(),
@@ -138,9 +141,9 @@ async fn attempt(
         ));
     }
     if context.server.has_admission(&context.info.group) {
-        judge(context, target, Operation::Update, &new, &old).await?;
+        judge(context, target, Operation::Update, &new, old).await?;
     }
-    store(context, target, current, &old, new, named_version)
+    store(context, target, current, old, new, named_version)
 }
 
 /// Compares the version and uid that the writer had in hand; tells whether a version was named.
@@ -240,21 +243,15 @@ fn store(
 
 /// Whether two versions differ in nothing but the times of their field owners.
 fn same(old: &Value, new: &Value) -> bool {
-    if old == new {
-        return true;
-    }
-    let strip = |value: &Value| {
-        let mut value = value.clone();
-        for entry in value::list_mut(&mut value, &["metadata", "managedFields"]) {
+    let owners = |value: &Value| -> Vec<Value> {
+        let mut owners = list(value, &["metadata", "managedFields"]).to_vec();
+        for entry in &mut owners {
             remove(entry, &["time"]);
         }
-        if at(&value, &["metadata", "managedFields"])
-            .and_then(Value::as_array)
-            .is_some_and(Vec::is_empty)
-        {
-            remove(&mut value, &["metadata", "managedFields"]);
-        }
-        value
+        owners
     };
-    strip(old) == strip(new)
+    let (before, after) = (&old["metadata"], &new["metadata"]);
+    value::equal_but(old, new, &["metadata"])
+        && value::equal_but(before, after, &["managedFields"])
+        && owners(old) == owners(new)
 }

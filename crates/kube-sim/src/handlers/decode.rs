@@ -152,6 +152,22 @@ pub(super) fn check_fields(context: &mut Context, target: &Target, value: &mut V
     check_fields_after(context, target, value, Vec::new())
 }
 
+/// The same for a changed object: what stands in it as it stood in the stored one was checked when it was stored.
+pub(super) fn check_changed_fields(
+    context: &mut Context,
+    target: &Target,
+    value: &mut Value,
+    old: &Value,
+) -> Result<(), ApiError> {
+    let map = as_map(value);
+    let is_old = |(name, member): &(&String, &Value)| old.get(name.as_str()) == Some(member);
+    let names: Vec<String> = map.iter().filter(is_old).map(|(name, _)| name.clone()).collect();
+    let mut members: Vec<(String, Value)> = names.iter().filter_map(|name| map.remove_entry(name)).collect();
+    let checked = check_fields(context, target, value);
+    as_map(value).extend(members.drain(..));
+    checked
+}
+
 /// The same, after what the reader has found already.
 fn check_fields_after(
     context: &mut Context,

@@ -23,7 +23,17 @@ impl SelectableField {
 
     /// The value of the field in an object, as selectors compare it.
     pub(crate) fn read(&self, object: &Value) -> Box<str> {
-        let found = self.path.iter().try_fold(object, |inner, key| inner.get(key.as_str()));
+        self.shown(self.path.iter().try_fold(object, |inner, key| inner.get(key.as_str())))
+    }
+
+    /// The same, given the value of one member of the object; none where the field lies elsewhere.
+    pub(crate) fn read_in(&self, member: &str, value: &Value) -> Option<Box<str>> {
+        let (first, rest) = self.path.split_first()?;
+        let found = || rest.iter().try_fold(value, |inner, key| inner.get(key.as_str()));
+        (first == member).then(|| self.shown(found()))
+    }
+
+    fn shown(&self, found: Option<&Value>) -> Box<str> {
         match found {
             Some(Value::String(text)) if !text.is_empty() => text.as_str().into(),
             Some(Value::Bool(flag)) => flag.to_string().into(),

@@ -1,12 +1,13 @@
 //! The objects of one server with their versions, and the log of what happened to them.
 //!
 //! An object rests as its canonical JSON in one allocation with little beside it: lists and watch events copy bytes and
-//! build no trees. One counter numbers all writes of a server, so versions are unique and grow (the law that watches
+//! build no trees; the trees of the objects that were used last are kept beside them for a while. One counter numbers all writes of a server, so versions are unique and grow (the law that watches
 //! rely on). Each collection keeps a window of its newest events; older ones are forgotten, and who asks for them is
 //! told to list again.
 
 mod object;
 mod tap;
+mod trees;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,6 +18,7 @@ use serde_json::Value;
 
 pub(crate) use object::Object;
 pub(crate) use tap::{TapBuffer, Tapped};
+use trees::Trees;
 
 use crate::registry::{GroupResource, Registry, Resource};
 use crate::value::set;
@@ -134,6 +136,9 @@ pub(crate) struct State {
     next_watcher: u64,
     watchers: usize,
     taps: Vec<Weak<TapBuffer>>,
+    trees: Trees,
+    /// The size of all current objects.
+    stored_bytes: usize,
 }
 
 impl State {
@@ -148,6 +153,8 @@ impl State {
             next_watcher: 0,
             watchers: 0,
             taps: Vec::new(),
+            trees: Trees::default(),
+            stored_bytes: 0,
         }
     }
 
@@ -194,7 +201,19 @@ impl State {
 
     /// Writes an object under the next version and returns it as stored.
     pub(crate) fn put(&mut self, resource: &Resource, key: &Key, mut value: Value) -> Arc<Object> {
-        self.put_numbered(resource, key, &mut value)
+        let object = self.put_numbered(resource, key, &mut value);
+        self.trees.keep(&object, Arc::new(value), self.stored_bytes);
+        object
+    }
+
+    /// An object as a tree, which is kept for those who ask next.
+    pub(crate) fn tree(&mut self, object: &Arc<Object>) -> Arc<Value> {
+        if let Some(tree) = object.kept() {
+            return tree;
+        }
+        let tree = object.tree();
+        self.trees.keep(object, tree.clone(), self.stored_bytes);
+        tree
     }
 
     /// The same for a tree that is needed further on: it gets the version.
@@ -215,7 +234,12 @@ impl State {
         let old = self.get(&resource.stored_as, key)?;
         let new = old.with_status(status, self.version + 1, &resource.fields)?;
         self.version += 1;
-        Some(self.put_object(resource, key, new))
+        let tree = old.tree_with_status(status, self.version);
+        let new = self.put_object(resource, key, new);
+        if let Some(tree) = tree {
+            self.trees.keep(&new, Arc::new(tree), self.stored_bytes);
+        }
+        Some(new)
     }
 
     fn put_object(&mut self, resource: &Resource, key: &Key, object: Object) -> Arc<Object> {
@@ -228,6 +252,8 @@ impl State {
             .get_key_value(key)
             .map_or_else(|| Arc::new(key.clone()), |(key, _)| key.clone());
         let before = collection.objects.insert(key.clone(), object.clone());
+        let replaced = before.as_ref().map_or(0, |before| before.bytes.len());
+        self.stored_bytes = (self.stored_bytes + object.bytes.len()).saturating_sub(replaced);
         let reference = (resource.stored_as.clone(), key.clone());
         let event = Event {
             version,
@@ -252,9 +278,18 @@ impl State {
         let collection = self.collections.get_mut(&resource.stored_as)?;
         let (key, before) = collection.objects.remove_entry(key)?;
         self.version += 1;
-        let mut value = last.unwrap_or_else(|| before.value());
-        set(&mut value, &["metadata", "resourceVersion"], self.version.to_string());
-        let object = Arc::new(Object::new(&value, self.version, &resource.fields));
+        self.stored_bytes = self.stored_bytes.saturating_sub(before.bytes.len());
+        let same = last.is_none().then(|| before.with_version(self.version)).flatten();
+        let object = same.map_or_else(
+            || {
+                let mut value = last.unwrap_or_else(|| before.value());
+                set(&mut value, &["metadata", "resourceVersion"], self.version.to_string());
+                let object = Arc::new(Object::new(&value, self.version, &resource.fields));
+                self.trees.keep(&object, Arc::new(value), self.stored_bytes);
+                object
+            },
+            Arc::new,
+        );
         let reference = (resource.stored_as.clone(), key.clone());
         let event = Event {
             version: self.version,
@@ -352,6 +387,8 @@ impl State {
     /// Drops a collection with its past and ends its watches: its resource is served no more.
     pub(crate) fn drop_collection(&mut self, id: &GroupResource) {
         if let Some(collection) = self.collections.remove(id) {
+            let bytes: usize = collection.objects.values().map(|object| object.bytes.len()).sum();
+            self.stored_bytes = self.stored_bytes.saturating_sub(bytes);
             for slot in collection.watchers.values() {
                 slot.closed.store(true, Ordering::Release);
                 slot.waker.wake();

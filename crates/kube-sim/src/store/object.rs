@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use serde::Deserialize;
@@ -9,7 +10,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::registry::SelectableField;
-use crate::value::{at, list, text, uid};
+use crate::value::{at, list, set, text, uid};
 
 /// A version of an object. Its bytes never change.
 #[derive(Debug)]
@@ -28,6 +29,12 @@ pub(crate) struct Object {
     pub(crate) owners: Box<[Box<str>]>,
     /// Whether a deletion has begun.
     pub(crate) deleting: bool,
+    /// Whether finalizers hold it, those of its specification included.
+    pub(crate) held: bool,
+    /// Whether this version differs from the one before it in nothing but its status (and its number).
+    pub(crate) status_only: bool,
+    /// The object as a tree, as long as [`super::Trees`] keeps it.
+    tree: Mutex<Option<Arc<Value>>>,
 }
 
 #[derive(Deserialize)]
@@ -86,16 +93,55 @@ impl Object {
                 .map(Into::into)
                 .collect(),
             deleting: at(value, &["metadata", "deletionTimestamp"]).is_some_and(|when| !when.is_null()),
+            held: ["metadata", "spec"]
+                .iter()
+                .any(|part| !list(value, &[part, "finalizers"]).is_empty()),
+            status_only: false,
+            tree: Mutex::default(),
         }
     }
 
-    /// The object as a tree, for changing it.
+    /// The object as a tree of one's own, for changing it.
     pub(crate) fn value(&self) -> Value {
+        match self.kept() {
+            Some(tree) => Value::clone(&tree),
+            None => self.parse(),
+        }
+    }
+
+    /// The object as a tree, for reading it: the one that is kept, else a new one.
+    pub(crate) fn tree(&self) -> Arc<Value> {
+        self.kept().unwrap_or_else(|| Arc::new(self.parse()))
+    }
+
+    fn parse(&self) -> Value {
         serde_json::from_slice(&self.bytes).unwrap_or_default()
+    }
+
+    fn slot(&self) -> std::sync::MutexGuard<'_, Option<Arc<Value>>> {
+        self.tree.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The tree that is kept, if one is.
+    pub(crate) fn kept(&self) -> Option<Arc<Value>> {
+        self.slot().clone()
+    }
+
+    /// Keeps a tree, which has to be what the bytes say.
+    pub(super) fn keep(&self, tree: Arc<Value>) {
+        *self.slot() = Some(tree);
+    }
+
+    /// Keeps no tree any more and gives out the one that there was.
+    pub(super) fn let_go(&self) -> Option<Arc<Value>> {
+        self.slot().take()
     }
 
     /// The status alone, as a tree; none if the object has none.
     pub(crate) fn status(&self) -> Option<Value> {
+        if let Some(tree) = self.kept() {
+            return tree.get("status").cloned();
+        }
         let halves: Halves<'_> = serde_json::from_slice(&self.bytes).ok()?;
         serde_json::from_str(halves.status?.get()).ok()
     }
@@ -119,15 +165,10 @@ impl Object {
         bytes.extend_from_slice(self.bytes.get(at + old.len()..from)?);
         serde_json::to_writer(&mut bytes, status).ok()?;
         bytes.extend_from_slice(self.bytes.get(to..)?);
-        let of_status = |field: &SelectableField| field.path.first().is_some_and(|first| first == "status");
-        let shown = serde_json::json!({ "status": status });
-        let fields = fields.iter().zip(&self.fields).map(|(field, old)| {
-            if of_status(field) {
-                field.read(&shown)
-            } else {
-                old.clone()
-            }
-        });
+        let fields = fields
+            .iter()
+            .zip(&self.fields)
+            .map(|(field, old)| field.read_in("status", status).unwrap_or_else(|| old.clone()));
         Some(Self {
             version,
             bytes: Bytes::from(bytes.into_boxed_slice()),
@@ -138,6 +179,45 @@ impl Object {
             uid: self.uid.clone(),
             owners: self.owners.clone(),
             deleting: self.deleting,
+            held: self.held,
+            status_only: true,
+            tree: Mutex::default(),
+        })
+    }
+
+    /// The tree of the object with another status and version. It is this object's own tree where that is kept and nobody
+    /// else holds it; none is made where none is kept.
+    pub(super) fn tree_with_status(&self, status: &Value, version: u64) -> Option<Value> {
+        let mut tree = Arc::unwrap_or_clone(self.let_go()?);
+        set(&mut tree, &["status"], status.clone());
+        set(&mut tree, &["metadata", "resourceVersion"], version.to_string());
+        Some(tree)
+    }
+
+    /// The last state of the object when it is taken away under a version: the same but for that number. Put together from its
+    /// bytes.
+    pub(crate) fn with_version(&self, version: u64) -> Option<Self> {
+        let halves: Halves<'_> = serde_json::from_slice(&self.bytes).ok()?;
+        let metadata = (halves.metadata.get().as_ptr() as usize).checked_sub(self.bytes.as_ptr() as usize)?;
+        let old = format!("\"resourceVersion\":\"{}\"", self.version);
+        let at = metadata + halves.metadata.get().rfind(&old)?;
+        let mut bytes = Vec::with_capacity(self.bytes.len() + 2);
+        bytes.extend_from_slice(self.bytes.get(..at)?);
+        bytes.extend_from_slice(format!("\"resourceVersion\":\"{version}\"").as_bytes());
+        bytes.extend_from_slice(self.bytes.get(at + old.len()..)?);
+        Some(Self {
+            version,
+            bytes: Bytes::from(bytes.into_boxed_slice()),
+            // All of these lie before the version.
+            labels: self.labels,
+            type_meta: self.type_meta,
+            fields: self.fields.clone(),
+            uid: self.uid.clone(),
+            owners: self.owners.clone(),
+            deleting: self.deleting,
+            held: self.held,
+            status_only: false,
+            tree: Mutex::default(),
         })
     }
 
@@ -276,7 +356,24 @@ mod tests {
         assert_eq!(quick.bytes, slow.bytes);
         assert_eq!((&quick.fields, quick.labels()), (&slow.fields, slow.labels()));
         assert_eq!(quick.untyped(), slow.untyped());
-        assert_eq!(quick.status(), Some(status));
+        assert_eq!(quick.status(), Some(status.clone()));
+        let gone = slow.with_version(99).unwrap();
+        let again = Object::new(&object(99, status), 99, &fields);
+        assert_eq!((&gone.bytes, &gone.fields), (&again.bytes, &again.fields));
+    }
+
+    #[test]
+    fn a_kept_tree_says_what_the_bytes_say() {
+        let tree = |version: &str, phase: &str| json!({"metadata": {"name": "x", "resourceVersion": version}, "status": {"phase": phase}});
+        let old = Object::new(&tree("7", "Pending"), 7, &[]);
+        let status = json!({"phase": "Running"});
+        assert_eq!(old.tree_with_status(&status, 8), None);
+        let new = old.with_status(&status, 8, &[]).unwrap();
+        old.keep(old.tree());
+        let moved = old.tree_with_status(&status, 8).unwrap();
+        assert_eq!((&moved, old.kept()), (&new.value(), None));
+        new.keep(Arc::new(moved));
+        assert_eq!((new.value(), new.status()), (tree("8", "Running"), Some(status)));
     }
 
     #[test]

@@ -191,16 +191,13 @@ pub(crate) fn bump_generation(resource: &Resource, subresource: &str, old: &Valu
     if !has_generation(resource) || subresource == "status" || subresource == "approval" {
         return;
     }
-    let wish = |object: &Value| {
-        let mut object = object.clone();
-        value::as_map(&mut object).remove("metadata");
-        if has_status(resource) {
-            value::as_map(&mut object).remove("status");
-        }
-        object
+    let no_wish: &[&str] = if has_status(resource) {
+        &["metadata", "status"]
+    } else {
+        &["metadata"]
     };
     let generation = int(old, &["metadata", "generation"]).unwrap_or(0);
-    let changed = wish(old) != wish(new);
+    let changed = !value::equal_but(old, new, no_wish);
     if changed && resource.is() == ("apps", "daemonsets") {
         workloads::count_template(old, new);
     }

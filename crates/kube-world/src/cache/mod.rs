@@ -137,7 +137,9 @@ impl Caches {
                 let (before, after) = self.put_node(&change.key.name, change.stored_after());
                 (change.node_before, change.node_after) = (before, after);
             }
-            kind if Objects::concerns(kind) => self.objects.put(&change.key, change.after()),
+            kind if Objects::concerns(kind) && !Objects::is_spared(change) => {
+                self.objects.put(&change.key, change.after())
+            }
             _ => {}
         }
     }

@@ -8,6 +8,7 @@ use kube_sim::LabelSelector;
 use serde_json::Value;
 
 use super::postings::Postings;
+use crate::engine::Change;
 use crate::kind::{Key, Kind};
 
 /// Namespace and name.
@@ -103,6 +104,11 @@ impl Objects {
                 | Kind::PERSISTENT_VOLUME
                 | Kind::PERSISTENT_VOLUME_CLAIM
         )
+    }
+
+    /// Whether a write leaves the indexes as they are: all of them are made from specifications.
+    pub(crate) fn is_spared(change: &Change) -> bool {
+        change.is_status()
     }
 
     /// Takes an object's new state in (none: it is gone).

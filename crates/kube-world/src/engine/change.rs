@@ -12,7 +12,7 @@ use crate::kind::Key;
 #[derive(Debug)]
 struct Side {
     stored: Stored,
-    value: OnceLock<Value>,
+    value: OnceLock<Arc<Value>>,
 }
 
 impl Side {
@@ -24,7 +24,7 @@ impl Side {
     }
 
     fn value(&self) -> &Value {
-        self.value.get_or_init(|| self.stored.value())
+        self.value.get_or_init(|| self.stored.tree())
     }
 }
 
@@ -77,7 +77,7 @@ impl Change {
     pub(crate) fn set_after(&mut self, tree: Value) {
         if let Some(after) = &self.after {
             // Only the first tree counts, and all are the same.
-            let _ = after.value.set(tree);
+            let _ = after.value.set(Arc::new(tree));
         }
     }
 
@@ -91,6 +91,12 @@ impl Change {
     #[must_use]
     pub fn after(&self) -> Option<&Value> {
         self.after.as_ref().map(Side::value)
+    }
+
+    /// The object before the write, not parsed.
+    #[must_use]
+    pub fn stored_before(&self) -> Option<&Stored> {
+        self.before.as_ref().map(|side| &side.stored)
     }
 
     /// The object after the write, not parsed.
@@ -115,6 +121,12 @@ impl Change {
     #[must_use]
     pub fn is_removal(&self) -> bool {
         self.after.is_none()
+    }
+
+    /// Whether the write is known to have changed nothing but the status.
+    #[must_use]
+    pub fn is_status(&self) -> bool {
+        self.before.is_some() && self.stored_after().is_some_and(Stored::is_status_only)
     }
 
     /// Whether anything but the status, the version and what follows from them changed. Parses both sides.

@@ -2,9 +2,11 @@
 
 use jiff::Timestamp;
 use kube_sim::{ApiError, ApiServer, Local, Stored};
+use serde_json::Value;
 
 use super::action::Action;
 use super::recorder::{Happening, Recorder};
+use crate::kind::Kind;
 
 /// Who acts, and the tools for it.
 #[derive(Debug)]
@@ -44,27 +46,27 @@ impl Executor<'_> {
                 };
                 let write = self.recorder.record(happening, subject.as_ref(), self.now);
                 // Real recorders drop what the server refuses, such as events in a namespace that goes.
-                let _ = self.write(&write).await;
+                let _ = match write {
+                    Action::Create { kind, object } => self.create(kind, object).await,
+                    write => self.write(&write).await,
+                };
                 Ok(None)
             }
             other => self.write(other).await,
         }
     }
 
+    async fn create(&self, kind: Kind, object: Value) -> Result<Option<u64>, ApiError> {
+        let namespace = object.pointer("/metadata/namespace").and_then(Value::as_str);
+        let namespace = namespace.unwrap_or_default().to_owned();
+        let created = self.local.create(kind.in_namespace(&namespace), object).await?;
+        Ok(Some(created.version()))
+    }
+
     async fn write(&self, action: &Action) -> Result<Option<u64>, ApiError> {
         let written = |stored: Stored| Some(stored.version());
         match action {
-            Action::Create { kind, object } => {
-                let namespace = object
-                    .pointer("/metadata/namespace")
-                    .and_then(serde_json::Value::as_str)
-                    .unwrap_or_default()
-                    .to_owned();
-                self.local
-                    .create(kind.in_namespace(&namespace), object.clone())
-                    .await
-                    .map(written)
-            }
+            Action::Create { kind, object } => self.create(*kind, object.clone()).await,
             Action::Patch { key, patch } => self.local.patch(key.place(), &key.name, "", patch).await.map(written),
             Action::PatchStatus { key, patch } => self
                 .local

@@ -21,15 +21,17 @@ pub struct View<'a> {
 }
 
 impl<'a> View<'a> {
-    /// The tree of an object. Parses it; pods and nodes are cheaper through [`View::pod`] and [`View::node`].
+    /// The tree of an object. Parses it where it was not used for a while; pods and nodes are cheaper through [`View::pod`] and
+    /// [`View::node`].
     #[must_use]
-    pub fn get(&self, kind: Kind, namespace: &str, name: &str) -> Option<Value> {
-        self.stored(kind, namespace, name).map(|stored| stored.value())
+    pub fn get(&self, kind: Kind, namespace: &str, name: &str) -> Option<Arc<Value>> {
+        let namespace = if kind.namespaced { namespace } else { "" };
+        self.server.tree(kind.group, kind.resource, namespace, name)
     }
 
     /// The tree of the object that a key names.
     #[must_use]
-    pub fn object(&self, key: &Key) -> Option<Value> {
+    pub fn object(&self, key: &Key) -> Option<Arc<Value>> {
         self.get(key.kind, &key.namespace, &key.name)
     }
 
@@ -42,9 +44,15 @@ impl<'a> View<'a> {
 
     /// The trees of all objects of a kind in order of namespace and name; an empty namespace means all.
     #[must_use]
-    pub fn list(&self, kind: Kind, namespace: &str) -> Vec<Value> {
+    pub fn list(&self, kind: Kind, namespace: &str) -> Vec<Arc<Value>> {
         let all = self.list_stored(kind, namespace);
-        all.iter().map(Stored::value).collect()
+        all.iter().map(Stored::tree).collect()
+    }
+
+    /// The tree of an object at hand, as [`View::get`] has it.
+    #[must_use]
+    pub fn tree(&self, stored: &Stored) -> Arc<Value> {
+        self.server.tree_of(stored)
     }
 
     /// The keys of all objects of a kind in order of namespace and name; an empty namespace means all.

@@ -141,7 +141,7 @@ impl Kubelets {
             .past_tree(tree.get("status").unwrap_or(&Value::Null))
             .map(|status| {
                 // What it wrote before the clock was set back it reads, and writes again, as the clock shows it now.
-                std::mem::replace(&mut tree["status"], status)
+                std::mem::replace(&mut Arc::make_mut(&mut tree)["status"], status)
             });
         let (now, host) = (view.now, machine.address());
         let address = pod.ip.unwrap_or_else(|| {

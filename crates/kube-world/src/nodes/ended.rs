@@ -73,7 +73,7 @@ impl Controller for EndedPods {
 
 fn was_evicted(view: &View<'_>, pod: &PodView) -> bool {
     let tree = view.get(Kind::POD, &pod.namespace, &pod.name);
-    let reason = tree.as_ref().and_then(|tree| tree.pointer("/status/reason"));
+    let reason = tree.as_deref().and_then(|tree| tree.pointer("/status/reason"));
     reason.and_then(Value::as_str) == Some("Evicted")
 }
 

@@ -244,7 +244,7 @@ fn occupants(world: &World, members: &[Member]) -> Vec<Occupant> {
     for member in members {
         for pod in view.pods_on(&member.node) {
             let object = view.get(Kind::POD, &pod.namespace, &pod.name);
-            all.extend(object.as_ref().and_then(Occupant::from_json));
+            all.extend(object.as_deref().and_then(Occupant::from_json));
         }
     }
     all

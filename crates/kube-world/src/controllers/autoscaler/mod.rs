@@ -46,7 +46,9 @@ impl Controller for Autoscalers {
         let namespace = &change.key.namespace;
         match change.key.kind {
             // Its own status and history are no reason to look again.
-            Kind::HORIZONTAL_POD_AUTOSCALER if is_wish(change) => vec![change.key.clone()],
+            Kind::HORIZONTAL_POD_AUTOSCALER if change.actor != self.name() && is_wish(change) => {
+                vec![change.key.clone()]
+            }
             Kind::CONFIG_MAP if &*change.key.name == METRICS_CONFIG_MAP => view.keys(KIND, namespace),
             Kind::POD if objects.has_scalers(namespace) => {
                 let targets = SCALED.into_iter().flat_map(|kind| selecting(change, view, kind));
@@ -79,7 +81,7 @@ impl Controller for Autoscalers {
             autoscaler: &autoscaler,
             target,
             pods: &pods,
-            values: values.as_ref(),
+            values: values.as_deref(),
             now: view.now,
         };
         plan::plan(&input).into_actions()

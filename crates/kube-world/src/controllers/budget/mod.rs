@@ -27,7 +27,8 @@ impl Controller for Budgets {
 
     fn interested(&self, change: &Change, view: &View<'_>) -> Vec<Key> {
         match change.key.kind {
-            Kind::POD_DISRUPTION_BUDGET => vec![change.key.clone()],
+            // Its own status follows from what it has just looked at.
+            Kind::POD_DISRUPTION_BUDGET if change.actor != self.name() => vec![change.key.clone()],
             Kind::POD if is_counted(change) => selecting(change, view, Kind::POD_DISRUPTION_BUDGET),
             _ => Vec::new(),
         }
@@ -87,7 +88,8 @@ fn size(view: &View<'_>, pod: &Pod) -> Option<(String, i64)> {
             of(deployment.as_ref().unwrap_or(&set))
         }
         Some(kind @ (Kind::STATEFUL_SET | Kind::REPLICATION_CONTROLLER | Kind::DEPLOYMENT)) => {
-            of(&view.get(kind, &pod.namespace, &owner.name)?)
+            let object = view.get(kind, &pod.namespace, &owner.name)?;
+            of(&object)
         }
         // Jobs, daemons and the like have no scale, as the API means it.
         Some(_) => None,

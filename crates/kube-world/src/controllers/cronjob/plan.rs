@@ -1,5 +1,7 @@
 //! What a CronJob does in one turn: start what is due, keep its list of running Jobs, clear the history.
 
+use std::sync::Arc;
+
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
@@ -17,7 +19,7 @@ use crate::kind::Kind;
 pub(crate) struct Input<'a> {
     pub(crate) cron: &'a Value,
     /// The Jobs that it controls.
-    pub(crate) jobs: &'a [Value],
+    pub(crate) jobs: &'a [Arc<Value>],
     pub(crate) now: Timestamp,
 }
 
@@ -66,7 +68,7 @@ fn clear_history<'a>(input: &Input<'a>, acts: &mut Acts) -> Vec<&'a str> {
         let Some(limit) = int(input.cron, &["spec", field]) else {
             continue;
         };
-        let mut jobs: Vec<&Value> = input.jobs.iter().filter(|job| finished(job) == Some(kind)).collect();
+        let mut jobs: Vec<&Arc<Value>> = input.jobs.iter().filter(|job| finished(job) == Some(kind)).collect();
         jobs.sort_by_key(|job| (time(job, &["status", "startTime"]), name(job)));
         let count = jobs.len().saturating_sub(usize::try_from(limit).unwrap_or(0));
         for job in jobs.into_iter().take(count).filter(|job| !deleting(job)) {
@@ -158,7 +160,7 @@ fn start(input: &Input<'_>, schedule: &Schedule, active: &mut Vec<Value>, status
             return;
         }
         Some("Replace") => {
-            let running = |job: &&Value| active.iter().any(|one| text(one, &["uid"]) == Some(uid(job)));
+            let running = |job: &&Arc<Value>| active.iter().any(|one| text(one, &["uid"]) == Some(uid(job)));
             for job in input.jobs.iter().filter(running) {
                 delete_job(input, job, acts);
             }

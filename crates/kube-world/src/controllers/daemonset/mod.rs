@@ -10,7 +10,6 @@ pub(super) use placement::pinned;
 use std::sync::Arc;
 
 use kube_sim::ApiError;
-use serde_json::Value;
 
 use crate::cache::NodeView;
 use crate::controllers::support::acts::Acts;
@@ -45,7 +44,7 @@ impl Controller for DaemonSets {
             return Vec::new();
         };
         let all = controlled(view, Kind::CONTROLLER_REVISION, uid(&set));
-        let revisions = revisions::of_owner(&set, &all);
+        let revisions = revisions::of_owner(&set, all.iter().map(|revision| &**revision));
         let daemons: Vec<plan::Daemon> = view.pods_of(uid(&set)).map(|pod| daemon(view, pod)).collect();
         let nodes: Vec<Arc<NodeView>> = view.nodes().cloned().collect();
         let input = plan::Input {
@@ -77,9 +76,9 @@ fn daemon(view: &View<'_>, pod: &Pod) -> plan::Daemon {
     let node = match &pod.node {
         Some(node) => node.to_string(),
         None => {
-            let object: Option<Value> = view.get(Kind::POD, &pod.namespace, &pod.name);
+            let object = view.get(Kind::POD, &pod.namespace, &pod.name);
             object
-                .as_ref()
+                .as_deref()
                 .and_then(placement::pinned)
                 .unwrap_or_default()
                 .to_owned()

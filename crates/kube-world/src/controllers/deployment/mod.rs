@@ -7,6 +7,7 @@ mod sets;
 mod status;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use kube_sim::{ApiError, Stored};
 use serde_json::Value;
@@ -36,7 +37,10 @@ impl Controller for Deployments {
             // The last old pod that goes lets a recreation go on.
             Kind::POD if change.is_removal() => {
                 let sets = owners_of_pod(change, Kind::REPLICA_SET).into_iter();
-                let owner = |set: Key| owner_key(&view.object(&set)?, Kind::DEPLOYMENT, &set.namespace);
+                let owner = |set: Key| {
+                    let object = view.object(&set)?;
+                    owner_key(&object, Kind::DEPLOYMENT, &set.namespace)
+                };
                 sets.filter_map(owner).collect()
             }
             _ => Vec::new(),
@@ -54,8 +58,8 @@ impl Controller for Deployments {
             let mut owners = set.owners().peekable();
             owners.peek().is_none() || owners.any(|owner| owner == uid(&deployment))
         };
-        let all: Vec<Value> = stored.iter().filter(concerned).map(Stored::value).collect();
-        let sets: Vec<&Value> = all.iter().collect();
+        let all: Vec<Arc<Value>> = stored.iter().filter(concerned).map(|set| view.tree(set)).collect();
+        let sets: Vec<&Value> = all.iter().map(|set| &**set).collect();
         let pods: Vec<Pod> = if sets::is_rolling(&deployment) {
             Vec::new()
         } else {

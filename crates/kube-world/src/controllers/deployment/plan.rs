@@ -3,6 +3,8 @@
 //! Each turn makes one move (a new ReplicaSet, a growth, a shrinking) and tells the status; the change that follows
 //! brings the next turn. So what a watcher sees goes in the same small steps as on a real cluster.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 use kube_sim::LabelSelector;
 use serde_json::{Value, json};
@@ -33,7 +35,7 @@ pub(crate) struct Input<'a> {
 struct Turn<'a> {
     deployment: &'a Value,
     /// Oldest first, as they will be after the acts so far.
-    sets: Vec<Value>,
+    sets: Vec<Cow<'a, Value>>,
     new: Option<usize>,
     now: Timestamp,
     acts: Acts,
@@ -67,7 +69,7 @@ pub(crate) fn plan(input: &Input<'_>) -> Acts {
         return acts;
     }
     let sets = claim(input, &selector, &mut acts);
-    let refs: Vec<&Value> = sets.iter().collect();
+    let refs: Vec<&Value> = sets.iter().map(|set| &**set).collect();
     let new = find_new(input.deployment, &refs).and_then(|new| refs.iter().position(|set| name(set) == name(new)));
     let mut turn = Turn {
         deployment: input.deployment,
@@ -99,15 +101,15 @@ pub(crate) fn plan(input: &Input<'_>) -> Acts {
 }
 
 /// Takes in orphaned ReplicaSets and lets go of those that the selector does not find any more.
-fn claim(input: &Input<'_>, selector: &LabelSelector, acts: &mut Acts) -> Vec<Value> {
+fn claim<'a>(input: &Input<'a>, selector: &LabelSelector, acts: &mut Acts) -> Vec<Cow<'a, Value>> {
     let going = deleting(input.deployment);
     let mut mine = Vec::new();
-    for set in input.sets {
+    for &set in input.sets {
         let fits = selector.matches_with(|key| text(set, &["metadata", "labels", key]));
         match controller_of(set) {
             Some(owner) if text(owner, &["uid"]) == Some(uid(input.deployment)) => {
                 if fits {
-                    mine.push((*set).clone());
+                    mine.push(Cow::Borrowed(set));
                 } else if !going {
                     acts.patch(Kind::REPLICA_SET, set, json!({"metadata": {"ownerReferences": null}}));
                 }
@@ -119,7 +121,7 @@ fn claim(input: &Input<'_>, selector: &LabelSelector, acts: &mut Acts) -> Vec<Va
                     set,
                     json!({"metadata": {"ownerReferences": [reference]}}),
                 );
-                mine.push((*set).clone());
+                mine.push(Cow::Borrowed(set));
             }
             _ => {}
         }
@@ -130,7 +132,11 @@ fn claim(input: &Input<'_>, selector: &LabelSelector, acts: &mut Acts) -> Vec<Va
 
 impl Turn<'_> {
     fn new_set(&self) -> Option<&Value> {
-        self.new.and_then(|index| self.sets.get(index))
+        self.new.and_then(|index| self.sets.get(index)).map(|set| &**set)
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Value> {
+        self.sets.iter().map(|set| &**set)
     }
 
     fn old_sets(&self) -> impl Iterator<Item = &Value> {
@@ -139,7 +145,7 @@ impl Turn<'_> {
             .iter()
             .enumerate()
             .filter(move |(index, _)| Some(*index) != new)
-            .map(|(_, set)| set)
+            .map(|(_, set)| &**set)
     }
 
     fn old_sizes(&self) -> Vec<SetSize> {
@@ -149,7 +155,7 @@ impl Turn<'_> {
     /// Whether the size of the Deployment changed since its ReplicaSets were last told it.
     fn is_resized(&self) -> bool {
         let told = |set: &Value| annotation(set, sets::DESIRED).and_then(|told| told.parse::<i64>().ok());
-        let active = self.sets.iter().filter(|set| wanted(set) > 0);
+        let active = self.all().filter(|set| wanted(set) > 0);
         active.filter_map(told).any(|told| told != desired(self.deployment))
     }
 
@@ -190,15 +196,14 @@ impl Turn<'_> {
             set(&mut patch, &["spec", "minReadySeconds"], ready(self.deployment));
         }
         let changed = patch != json!({});
-        let new = new.clone();
+        let (key, new_name) = (Key::of(Kind::REPLICA_SET, new), name(new).to_owned());
         if changed {
-            self.acts.patch(Kind::REPLICA_SET, &new, patch);
+            self.acts.patch_key(key, patch);
         }
         let number = annotations.get(sets::REVISION).cloned().unwrap_or_default();
-        let new_name = name(&new);
         self.show_number(&number);
-        let status = self.deployment.get("status").cloned().unwrap_or_default();
-        if progress::reason(&status).is_none() && self.noted.is_none() {
+        let status = self.deployment.get("status").unwrap_or(&Value::Null);
+        if progress::reason(status).is_none() && self.noted.is_none() {
             self.noted = Some((
                 "True",
                 "FoundNewReplicaSet",
@@ -217,14 +222,8 @@ impl Turn<'_> {
     }
 
     fn make_new(&mut self, input: &Input<'_>) {
-        let number = self
-            .sets
-            .iter()
-            .map(sets::revision)
-            .max()
-            .unwrap_or(0)
-            .saturating_add(1);
-        let others: i64 = self.sets.iter().map(wanted).sum();
+        let number = self.all().map(sets::revision).max().unwrap_or(0).saturating_add(1);
+        let others: i64 = self.all().map(wanted).sum();
         let limits = bounds(self.deployment);
         let replicas = if is_rolling(self.deployment) {
             rolling::new_size(limits, 0, others)
@@ -252,8 +251,8 @@ impl Turn<'_> {
                 .event(Kind::DEPLOYMENT, self.deployment, "ScalingReplicaSet", text);
         }
         self.show_number(&number.to_string());
-        let spec = self.deployment.get("spec").cloned().unwrap_or_default();
-        if progress::deadline(&spec).is_some() {
+        let spec = self.deployment.get("spec").unwrap_or(&Value::Null);
+        if progress::deadline(spec).is_some() {
             self.noted = Some((
                 "True",
                 "NewReplicaSetCreated",
@@ -293,14 +292,14 @@ impl Turn<'_> {
                 .event(Kind::DEPLOYMENT, self.deployment, "ScalingReplicaSet", text);
         }
         if let Some(target) = self.sets.get_mut(index) {
-            set(target, &["spec", "replicas"], resize.1);
+            set(target.to_mut(), &["spec", "replicas"], resize.1);
         }
     }
 
     /// Follows a change of the Deployment's size, outside of a rollout's own steps.
     fn resize_all(&mut self) {
         let limits = bounds(self.deployment);
-        let active: Vec<SetSize> = self.sets.iter().filter(|set| wanted(set) > 0).map(size).collect();
+        let active: Vec<SetSize> = self.all().filter(|set| wanted(set) > 0).map(size).collect();
         let single = match active.as_slice() {
             [] => self.new_set().map(size).or_else(|| self.old_sizes().pop()),
             [one] => Some(one.clone()),
@@ -397,7 +396,7 @@ impl Turn<'_> {
     }
 
     fn is_complete(&self) -> bool {
-        let all: Vec<&Value> = self.sets.iter().collect();
+        let all: Vec<&Value> = self.all().collect();
         let status = status::compute(self.deployment, &all, self.new_set(), self.now);
         progress::is_complete(desired(self.deployment), &status)
     }
@@ -412,7 +411,7 @@ impl Turn<'_> {
 
     /// Tells the status, and wakes up when the rollout would be taken for stuck.
     fn tell(&mut self, rollout: bool) {
-        let all: Vec<&Value> = self.sets.iter().collect();
+        let all: Vec<&Value> = self.all().collect();
         let mut status = status::compute(self.deployment, &all, self.new_set(), self.now);
         if let Some((word, reason, message)) = &self.noted {
             progress::says(&mut status, word, reason, message, self.now);
@@ -421,8 +420,8 @@ impl Turn<'_> {
             status::with_rollout(self.deployment, &all, self.new_set(), &mut status, self.now);
         }
         self.acts.status(Kind::DEPLOYMENT, self.deployment, &status);
-        let spec = self.deployment.get("spec").cloned().unwrap_or_default();
-        if rollout && let Some(moment) = progress::stuck_at(&spec, &status).filter(|moment| *moment > self.now) {
+        let spec = self.deployment.get("spec").unwrap_or(&Value::Null);
+        if rollout && let Some(moment) = progress::stuck_at(spec, &status).filter(|moment| *moment > self.now) {
             self.acts.wake(moment);
         }
     }

@@ -9,7 +9,7 @@ use crate::controllers::support::hash;
 use crate::controllers::support::int_or_percent::{IntOrPercent, fenceposts};
 use crate::controllers::support::meta::controller_ref;
 use crate::controllers::support::tree::{
-    annotation, at, created, deleting, generation, int, name, namespace, remove, set, text, texts,
+    annotation, at, created, deleting, equal_but, generation, int, name, namespace, remove, set, text, texts,
 };
 use crate::kind::Kind;
 
@@ -94,8 +94,16 @@ fn bare_template(object: &Value) -> Value {
 
 /// The ReplicaSet with the Deployment's template; of several the oldest. `sets` are oldest first.
 pub(crate) fn find_new<'a>(deployment: &Value, sets: &[&'a Value]) -> Option<&'a Value> {
-    let wanted = bare_template(deployment);
-    sets.iter().find(|set| bare_template(set) == wanted).copied()
+    sets.iter().find(|set| same_template(deployment, set)).copied()
+}
+
+/// Whether two objects have the same template, but for the label that names it.
+fn same_template(one: &Value, two: &Value) -> bool {
+    let template = ["spec", "template"];
+    let metadata = ["spec", "template", "metadata"];
+    let labels = ["spec", "template", "metadata", "labels"];
+    let same = |path: &[&str], but: &str| equal_but(at(one, path), at(two, path), but);
+    same(&template, "metadata") && same(&metadata, "labels") && same(&labels, HASH_LABEL)
 }
 
 /// The annotations that the new ReplicaSet should have, given those it has (none for one that is about to be made).

@@ -6,6 +6,8 @@
 mod objects;
 mod plan;
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use crate::controllers::support::acts::Acts;
@@ -36,7 +38,7 @@ impl Controller for EndpointSlices {
                 vec![Key::new(Kind::SERVICE, &change.key.namespace, &change.key.name)]
             }
             // Somebody took a slice away or changed it; the Service's pods come with their own writes.
-            Kind::ENDPOINT_SLICE => {
+            Kind::ENDPOINT_SLICE if change.is_removal() || change.actor != self.name() => {
                 let service = change
                     .newest()
                     .and_then(|slice| text(slice, &["metadata", "labels", plan::SERVICE]));
@@ -54,7 +56,7 @@ impl Controller for EndpointSlices {
         let Some(service) = view.object(key) else {
             // Slices go with their owner; the older object has none.
             let mut acts = Acts::default();
-            let ours = |found: &Value| text(found, &["metadata", "labels", objects::MANAGED_BY]).is_some();
+            let ours = |found: &Arc<Value>| text(found, &["metadata", "labels", objects::MANAGED_BY]).is_some();
             if let Some(found) = endpoints().filter(ours) {
                 acts.delete(Kind::ENDPOINTS, &found);
             }
@@ -83,7 +85,7 @@ impl Controller for EndpointSlices {
             slices: &slices,
             moment,
         });
-        objects::plan(&service, &backends, endpoints().as_ref(), &mut acts);
+        objects::plan(&service, &backends, endpoints().as_deref(), &mut acts);
         acts.into_actions()
     }
 }

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::plan::{Backend, HEADLESS, ports};
+use super::plan::{Backend, HEADLESS, Ports};
 use crate::controllers::support::acts::Acts;
 use crate::controllers::support::pods::{Pod, PodExt};
-use crate::controllers::support::tree::{at, deleting, flag, list, merge_patch, name, namespace, set, text, texts};
+use crate::controllers::support::tree::{at, deleting, flag, merge_patch, name, namespace, set, text, texts};
 use crate::kind::Kind;
 
 /// The most addresses that the object holds; the rest is cut off, and an annotation says so.
@@ -42,17 +42,24 @@ pub(super) fn plan(service: &Value, backends: &[Backend], found: Option<&Value>,
     if deleting(found) {
         return;
     }
-    let part = |object: &Value| {
-        let mut part = json!({"metadata": {"labels": at(object, &["metadata", "labels"])}});
-        if let Some(subsets) = at(object, &["subsets"]).filter(|subsets| subsets.is_array()) {
-            set(&mut part, &["subsets"], subsets.clone());
+    let mut patch = json!({});
+    for path in [
+        &["metadata", "labels"][..],
+        &["subsets"],
+        &["metadata", "annotations", OVER_CAPACITY],
+    ] {
+        match (at(found, path), at(&wanted, path)) {
+            (Some(old), Some(new)) => {
+                if let Some(change) = merge_patch(old, new) {
+                    set(&mut patch, path, change);
+                }
+            }
+            (None, Some(new)) => set(&mut patch, path, new.clone()),
+            (Some(_), None) => set(&mut patch, path, Value::Null),
+            (None, None) => {}
         }
-        if let Some(mark) = text(object, &["metadata", "annotations", OVER_CAPACITY]) {
-            set(&mut part, &["metadata", "annotations"], json!({OVER_CAPACITY: mark}));
-        }
-        part
-    };
-    if let Some(patch) = merge_patch(&part(found), &part(&wanted)) {
+    }
+    if patch != json!({}) {
         acts.patch(Kind::ENDPOINTS, found, patch);
     }
 }
@@ -70,6 +77,7 @@ fn labels(service: &Value) -> Value {
 /// The subsets, and whether addresses had to be left out.
 fn subsets(service: &Value, backends: &[Backend]) -> (Vec<Value>, bool) {
     let mut groups: BTreeMap<String, Subset> = BTreeMap::new();
+    let mut known = Ports::default();
     let addresses: Vec<(&Pod, Value, bool)> = backends
         .iter()
         .filter_map(|backend| {
@@ -79,12 +87,15 @@ fn subsets(service: &Value, backends: &[Backend]) -> (Vec<Value>, bool) {
         .collect();
     let cut = addresses.len() > MOST;
     for (pod, address, ready) in addresses.into_iter().take(MOST) {
-        let ports = ports(service, pod);
-        let group = groups.entry(ports.to_string()).or_insert_with(|| Subset {
-            ports,
-            ready: Vec::new(),
-            not_ready: Vec::new(),
-        });
+        let (text, ports) = known.of(service, pod);
+        let group = match groups.get_mut(text) {
+            Some(group) => group,
+            None => groups.entry(text.to_owned()).or_insert_with(|| Subset {
+                ports: ports.clone(),
+                ready: Vec::new(),
+                not_ready: Vec::new(),
+            }),
+        };
         if ready {
             group.ready.push(address);
         } else {
@@ -95,11 +106,11 @@ fn subsets(service: &Value, backends: &[Backend]) -> (Vec<Value>, bool) {
         let mut subset = json!({});
         for (field, mut list) in [("addresses", group.ready), ("notReadyAddresses", group.not_ready)] {
             if !list.is_empty() {
-                list.sort_by_key(|address| text(address, &["ip"]).map(str::to_owned));
+                list.sort_by(|one, two| text(one, &["ip"]).cmp(&text(two, &["ip"])));
                 set(&mut subset, &[field], list);
             }
         }
-        if !list(&json!({"ports": group.ports}), &["ports"]).is_empty() {
+        if group.ports.as_array().is_some_and(|ports| !ports.is_empty()) {
             set(&mut subset, &["ports"], group.ports);
         }
         subset
@@ -129,6 +140,7 @@ fn address(service: &Value, pod: &Pod) -> Option<(Value, bool)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::controllers::support::tree::list;
     use crate::engine::Action;
 
     fn service() -> Value {

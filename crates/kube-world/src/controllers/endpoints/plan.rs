@@ -1,9 +1,11 @@
 //! The EndpointSlices of a Service, from its pods.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
+use crate::cache::PodNetwork;
 use crate::controllers::support::acts::Acts;
 use crate::controllers::support::meta::{controller_ref, generate_name};
 use crate::controllers::support::pods::{Pod, PodExt};
@@ -33,7 +35,7 @@ pub(crate) struct Input<'a> {
     /// The pods that the Service's selector finds, in order of their names.
     pub(crate) backends: &'a [Backend],
     /// The Service's slices that this controller keeps.
-    pub(crate) slices: &'a [Value],
+    pub(crate) slices: &'a [Arc<Value>],
     /// Makes the names of new slices differ from those of earlier ones.
     pub(crate) moment: String,
 }
@@ -48,7 +50,8 @@ struct Wanted {
 /// Plans one turn.
 pub(crate) fn plan(input: &Input<'_>) -> Acts {
     let mut acts = Acts::default();
-    let mut left: Vec<&Value> = input.slices.iter().filter(|slice| !deleting(slice)).collect();
+    let slices = input.slices.iter().map(|slice| &**slice);
+    let mut left: Vec<&Value> = slices.filter(|slice| !deleting(slice)).collect();
     let mut taken: BTreeSet<String> = input.slices.iter().map(|slice| name(slice).to_owned()).collect();
     for (number, wanted) in wanted(input).into_iter().enumerate() {
         // Slices keep their names: one with the same ports is filled anew.
@@ -69,16 +72,19 @@ pub(crate) fn plan(input: &Input<'_>) -> Acts {
 /// The slices that there should be: by ports, a hundred endpoints each; an empty one where there is nothing.
 fn wanted(input: &Input<'_>) -> Vec<Wanted> {
     let mut groups: BTreeMap<String, Wanted> = BTreeMap::new();
+    let mut known = Ports::default();
     for backend in input.backends {
         let Some(endpoint) = endpoint(input.service, backend) else {
             continue;
         };
-        let ports = ports(input.service, &backend.pod);
-        let group = groups.entry(ports.to_string()).or_insert_with(|| Wanted {
-            ports,
-            endpoints: Vec::new(),
-        });
-        group.endpoints.push(endpoint);
+        let (text, ports) = known.of(input.service, &backend.pod);
+        match groups.get_mut(text) {
+            Some(group) => group.endpoints.push(endpoint),
+            None => {
+                let (ports, endpoints) = (ports.clone(), vec![endpoint]);
+                groups.insert(text.to_owned(), Wanted { ports, endpoints });
+            }
+        }
     }
     if groups.is_empty() {
         return vec![Wanted {
@@ -120,8 +126,31 @@ fn endpoint(service: &Value, backend: &Backend) -> Option<Value> {
     Some(endpoint)
 }
 
+/// The ports of a Service as its pods have them. Pods of one kind share what they say of their network, so they are worked
+/// out once for all of them.
+#[derive(Debug, Default)]
+pub(super) struct Ports(Vec<(Arc<PodNetwork>, String, Value)>);
+
+impl Ports {
+    /// The ports as this pod has them, with their text, which tells them apart from others.
+    pub(super) fn of(&mut self, service: &Value, pod: &Pod) -> (&str, &Value) {
+        let known = self
+            .0
+            .iter()
+            .position(|(network, ..)| Arc::ptr_eq(network, &pod.network));
+        let place = known.unwrap_or_else(|| {
+            let ports = ports(service, pod);
+            self.0.push((pod.network.clone(), ports.to_string(), ports));
+            self.0.len() - 1
+        });
+        self.0
+            .get(place)
+            .map_or(("", &Value::Null), |(_, text, ports)| (text, ports))
+    }
+}
+
 /// The Service's ports as this pod has them; named ports are looked up in its containers.
-pub(super) fn ports(service: &Value, pod: &Pod) -> Value {
+fn ports(service: &Value, pod: &Pod) -> Value {
     let mut out = Vec::new();
     for port in list(service, &["spec", "ports"]) {
         let target = at(port, &["targetPort"]);
@@ -212,12 +241,16 @@ mod tests {
         }
     }
 
+    fn shared(slices: &[Value]) -> Vec<Arc<Value>> {
+        slices.iter().cloned().map(Arc::new).collect()
+    }
+
     fn made(backends: &[Backend], slices: &[Value]) -> Vec<Value> {
         let service = service();
         let acts = plan(&Input {
             service: &service,
             backends,
-            slices,
+            slices: &shared(slices),
             moment: "1".to_owned(),
         });
         acts.created()
@@ -265,7 +298,7 @@ mod tests {
         let acts = plan(&Input {
             service: &service,
             backends: &backends,
-            slices: &slices,
+            slices: &shared(&slices),
             moment: "2".to_owned(),
         });
         assert_eq!(acts.into_actions(), []);

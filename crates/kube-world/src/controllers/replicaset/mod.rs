@@ -3,12 +3,12 @@
 mod plan;
 pub(crate) mod rank;
 
-use kube_sim::ApiError;
+use kube_sim::{ApiError, Stored};
 use serde_json::Value;
 
 use crate::cache::PodView;
 use crate::controllers::support::interest::{adopters, claimable, controlled, is_counted, owners_of_pod};
-use crate::controllers::support::meta::{controller_of, deletion_cost};
+use crate::controllers::support::meta::{DELETION_COST, controller_of, deletion_cost};
 use crate::controllers::support::pods::Pod;
 use crate::controllers::support::tree::{text, uid};
 use crate::engine::{Action, Change, Controller, View};
@@ -47,6 +47,12 @@ impl ReplicaSets {
     }
 }
 
+/// Whether a pod can say at all how dear it is. Few do, and the others need not be parsed.
+fn may_cost(pod: &Stored) -> bool {
+    let name = DELETION_COST.as_bytes();
+    pod.bytes().windows(name.len()).any(|part| part == name)
+}
+
 impl Controller for ReplicaSets {
     fn name(&self) -> &'static str {
         if self.kind == Kind::REPLICA_SET {
@@ -58,7 +64,9 @@ impl Controller for ReplicaSets {
 
     fn interested(&self, change: &Change, view: &View<'_>) -> Vec<Key> {
         if change.key.kind == self.kind {
-            return vec![change.key.clone()];
+            // Of a set it writes the status alone, which follows from what it has just looked at.
+            let own = change.actor == self.name();
+            return if own { Vec::new() } else { vec![change.key.clone()] };
         }
         if change.key.kind != Kind::POD || !is_counted(change) {
             return Vec::new();
@@ -81,8 +89,10 @@ impl Controller for ReplicaSets {
             Vec::new()
         };
         let cost = |pod: &PodView| {
-            view.get(Kind::POD, &pod.namespace, &pod.name)
-                .map_or(0, |object| deletion_cost(&object))
+            let stored = view.stored(Kind::POD, &pod.namespace, &pod.name);
+            stored
+                .filter(may_cost)
+                .map_or(0, |stored| deletion_cost(&stored.tree()))
         };
         let input = plan::Input {
             kind: self.kind,

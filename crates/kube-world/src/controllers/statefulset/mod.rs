@@ -4,6 +4,8 @@ mod plan;
 mod pods;
 mod turn;
 
+use std::sync::Arc;
+
 use kube_sim::{ApiError, LabelSelector, Stored};
 use serde_json::{Value, json};
 
@@ -41,7 +43,7 @@ impl Controller for StatefulSets {
             // A pod may wait for a claim of an earlier life to be gone.
             Kind::PERSISTENT_VOLUME_CLAIM if change.is_removal() => {
                 let all = view.list(Kind::STATEFUL_SET, &change.key.namespace);
-                let named = |set: &&Value| is_claim_of(set, &change.key.name);
+                let named = |set: &&Arc<Value>| is_claim_of(set, &change.key.name);
                 all.iter()
                     .filter(named)
                     .map(|set| Key::of(Kind::STATEFUL_SET, set))
@@ -58,7 +60,7 @@ impl Controller for StatefulSets {
         let mut adopt = Acts::default();
         let pods = claim(view, &set, key, &mut adopt);
         let all = controlled(view, Kind::CONTROLLER_REVISION, uid(&set));
-        let revisions = revisions::of_owner(&set, &all);
+        let revisions = revisions::of_owner(&set, all.iter().map(|revision| &**revision));
         let claims: Vec<Value> = if pods::claim_templates(&set).is_empty() {
             Vec::new()
         } else {

@@ -32,8 +32,11 @@ impl Acts {
 
     /// Makes an object's status this one, if it is another; returns whether it was.
     pub(crate) fn status(&mut self, kind: Kind, object: &Value, status: &Value) -> bool {
-        let old = object.get("status").cloned().unwrap_or_else(|| json!({}));
-        let Some(patch) = merge_patch(&old, status) else {
+        let patch = match object.get("status") {
+            Some(old) => merge_patch(old, status),
+            None => merge_patch(&json!({}), status),
+        };
+        let Some(patch) = patch else {
             return false;
         };
         self.patch_status(Key::of(kind, object), patch);
@@ -44,7 +47,7 @@ impl Acts {
     pub(crate) fn patch_status(&mut self, key: Key, patch: Value) {
         self.actions.push(Action::PatchStatus {
             key,
-            patch: json!({"status": patch}),
+            patch: Value::Object([("status".to_owned(), patch)].into_iter().collect()),
         });
     }
 

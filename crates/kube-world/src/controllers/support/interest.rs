@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use kube_sim::Stored;
 use serde_json::Value;
 
 use super::meta::controller_of;
@@ -34,8 +35,18 @@ pub(crate) fn owners_of_pod(change: &Change, kind: Kind) -> Vec<Key> {
 
 /// The object of a kind that controls the written object.
 pub(crate) fn owner_of(change: &Change, kind: Kind) -> Vec<Key> {
+    let owned = |side: Option<&Stored>| side.is_some_and(|stored| stored.owners().next().is_some());
+    if !owned(change.stored_before()) && !owned(change.stored_after()) {
+        return Vec::new();
+    }
+    // Hardly any write gives an object other owners: then one look is enough.
+    let same = match (change.stored_before(), change.stored_after()) {
+        (Some(before), Some(after)) => before.owners().eq(after.owners()),
+        _ => false,
+    };
+    let before = if same { None } else { change.before() };
     let mut keys = Vec::new();
-    for object in [change.before(), change.after()].into_iter().flatten() {
+    for object in [before, change.after()].into_iter().flatten() {
         keys.extend(owner_key(object, kind, &change.key.namespace));
     }
     keys.dedup();
@@ -110,7 +121,7 @@ pub(crate) fn claimable(view: &View<'_>, owner: &Value, namespace: &str) -> Vec<
 }
 
 /// The objects of a kind that an owner controls, in order of their names.
-pub(crate) fn controlled(view: &View<'_>, kind: Kind, owner: &str) -> Vec<Value> {
+pub(crate) fn controlled(view: &View<'_>, kind: Kind, owner: &str) -> Vec<Arc<Value>> {
     let all = view
         .dependents(kind, owner)
         .into_iter()

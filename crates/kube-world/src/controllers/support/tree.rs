@@ -104,6 +104,15 @@ pub(crate) fn stamp(time: Timestamp) -> String {
     Timestamp::from_second(time.as_second()).unwrap_or(time).to_string()
 }
 
+/// Whether two trees are maps with the same members, one of which is not looked at; other trees are compared as they are.
+pub(crate) fn equal_but(one: Option<&Value>, two: Option<&Value>, ignored: &str) -> bool {
+    let (Some(Value::Object(one)), Some(Value::Object(two))) = (one, two) else {
+        return one == two;
+    };
+    let counted = |member: &(&String, &Value)| member.0 != ignored;
+    one.iter().filter(counted).eq(two.iter().filter(counted))
+}
+
 /// The RFC 7386 merge patch that makes one tree into another; `None` where they are equal.
 ///
 /// Lists are replaced as a whole, as such patches do.

@@ -3,6 +3,7 @@
 mod plan;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -60,7 +61,7 @@ impl Controller for Volumes {
         };
         if key.kind == Kind::PERSISTENT_VOLUME {
             let claim = claim_of(&object).and_then(|key| view.object(&key));
-            return plan::volume(&object, claim.as_ref()).into_actions();
+            return plan::volume(&object, claim.as_deref()).into_actions();
         }
         let bound = text(&object, &["spec", "volumeName"]).filter(|volume| !volume.is_empty());
         let going = text(&object, &["metadata", "deletionTimestamp"]).is_some();
@@ -70,7 +71,7 @@ impl Controller for Volumes {
             Vec::new()
         };
         let volume = |name: &str| view.get(Kind::PERSISTENT_VOLUME, "", name);
-        let (volumes, zones): (Vec<Value>, Vec<String>) = match bound {
+        let (volumes, zones): (Vec<Arc<Value>>, Vec<String>) = match bound {
             Some(bound) => (volume(bound).into_iter().collect(), Vec::new()),
             None => {
                 let names = view.caches.objects.volumes_for(&key.namespace, &key.name);

@@ -1,5 +1,7 @@
 //! How a claim gets its volume: an existing one that fits, or a new one in the right zone.
 
+use std::sync::Arc;
+
 use model::quantity::Quantity;
 use serde_json::{Value, json};
 
@@ -28,9 +30,9 @@ const BY_HAND: &str = "kubernetes.io/no-provisioner";
 pub(crate) struct Input<'a> {
     pub(crate) claim: &'a Value,
     /// The claim's own volume where it has one; else those that name the claim or nobody, in order.
-    pub(crate) volumes: &'a [Value],
+    pub(crate) volumes: &'a [Arc<Value>],
     /// All storage classes in order.
-    pub(crate) classes: &'a [Value],
+    pub(crate) classes: &'a [Arc<Value>],
     /// Whether a pod that has not ended uses the claim.
     pub(crate) used: bool,
     /// Whether a pod waits for the claim.
@@ -91,7 +93,7 @@ fn wanted_size(claim: &Value) -> Option<Quantity> {
 
 fn class<'a>(input: &Input<'a>) -> Option<&'a Value> {
     let wanted = text(input.claim, &["spec", "storageClassName"]);
-    input.classes.iter().find(|class| match wanted {
+    input.classes.iter().map(|class| &**class).find(|class| match wanted {
         Some(wanted) => name(class) == wanted,
         None => annotation(class, DEFAULT_CLASS) == Some("true"),
     })
@@ -210,7 +212,8 @@ fn find<'a>(input: &Input<'a>, class: Option<&Value>, waits: bool) -> Option<&'a
         let known = part("uid").is_none_or(|found| found.is_empty() || found == uid(claim));
         part("name") == Some(name(claim)) && part("namespace") == Some(namespace(claim)) && known
     };
-    if let Some(own) = input.volumes.iter().find(|volume| names(volume) && !deleting(volume)) {
+    let volumes = || input.volumes.iter().map(|volume| &**volume);
+    if let Some(own) = volumes().find(|volume| names(volume) && !deleting(volume)) {
         return Some(own);
     }
     if waits {
@@ -237,7 +240,7 @@ fn find<'a>(input: &Input<'a>, class: Option<&Value>, waits: bool) -> Option<&'a
             && selected
     };
     let nanos = |volume: &&Value| size(volume, &["spec", "capacity", "storage"]).map(|size| size.nanos().clone());
-    input.volumes.iter().filter(fits).min_by_key(|volume| nanos(volume))
+    volumes().filter(fits).min_by_key(|volume| nanos(volume))
 }
 
 fn bind(claim: &Value, volume: &Value, acts: &mut Acts) {
@@ -337,10 +340,12 @@ mod tests {
             "spec": {"accessModes": ["ReadWriteOnce"], "storageClassName": class, "resources": {"requests": {"storage": storage}}}})
     }
 
-    fn classes() -> Vec<Value> {
+    fn classes() -> Vec<Arc<Value>> {
         let class = |name: &str, mode: &str| {
-            json!({"metadata": {"name": name}, "provisioner": "ebs.csi.aws.com", "reclaimPolicy": "Delete",
-                "volumeBindingMode": mode, "allowVolumeExpansion": true})
+            Arc::new(
+                json!({"metadata": {"name": name}, "provisioner": "ebs.csi.aws.com", "reclaimPolicy": "Delete",
+                "volumeBindingMode": mode, "allowVolumeExpansion": true}),
+            )
         };
         vec![class("fast", "Immediate"), class("late", "WaitForFirstConsumer")]
     }
@@ -348,7 +353,7 @@ mod tests {
     fn plan(claim_object: &Value, volumes: &[Value], zone: Option<&str>) -> Acts {
         claim(&Input {
             claim: claim_object,
-            volumes,
+            volumes: &volumes.iter().cloned().map(Arc::new).collect::<Vec<_>>(),
             classes: &classes(),
             used: false,
             awaited: false,

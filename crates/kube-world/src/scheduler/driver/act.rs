@@ -38,7 +38,7 @@ pub(super) fn volumes(binding: &Binding, objects: &dyn Objects) -> Vec<Action> {
     });
     let reserve = binding.volumes.bind.iter().map(|((namespace, name), volume)| {
         let claim = objects.object(&Key::new(Kind::PERSISTENT_VOLUME_CLAIM, namespace, name));
-        let uid = claim.as_ref().and_then(|claim| read::text(claim, &["metadata", "uid"])).unwrap_or_default();
+        let uid = claim.as_deref().and_then(|claim| read::text(claim, &["metadata", "uid"])).unwrap_or_default();
         Action::Patch {
             key: Key::new(Kind::PERSISTENT_VOLUME, "", volume),
             patch: json!({
@@ -80,7 +80,7 @@ pub(super) fn refuse(refusal: &Refusal, scheduler: &str, now: Timestamp, objects
         ("reason", "Unschedulable"),
         ("message", &refusal.message),
     ];
-    if let Some(conditions) = with_condition(objects.object(&key).as_ref(), "PodScheduled", &says, now) {
+    if let Some(conditions) = with_condition(objects.object(&key).as_deref(), "PodScheduled", &says, now) {
         status.insert("conditions".to_owned(), conditions);
     }
     match &refusal.preemption {
@@ -113,7 +113,7 @@ fn evict(
         ("reason", Preemption::CONDITION_REASON),
         ("message", &message),
     ];
-    if let Some(conditions) = with_condition(object.as_ref(), "DisruptionTarget", &says, now) {
+    if let Some(conditions) = with_condition(object.as_deref(), "DisruptionTarget", &says, now) {
         let patch = json!({ "status": { "conditions": conditions } });
         actions.push(Action::PatchStatus {
             key: key.clone(),

@@ -23,11 +23,11 @@ const CLAIM_WAIT: SignedDuration = SignedDuration::from_mins(10);
 /// Where objects are looked up beside the write that is taken in.
 pub(crate) trait Objects {
     /// The tree of an object.
-    fn object(&self, key: &Key) -> Option<Value>;
+    fn object(&self, key: &Key) -> Option<Arc<Value>>;
 }
 
 impl Objects for View<'_> {
-    fn object(&self, key: &Key) -> Option<Value> {
+    fn object(&self, key: &Key) -> Option<Arc<Value>> {
         View::object(self, key)
     }
 }

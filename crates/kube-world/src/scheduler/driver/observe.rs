@@ -12,9 +12,25 @@ use crate::kind::{Key, Kind};
 /// Kinds that say which pods belong together.
 const OWNERS: [Kind; 3] = [Kind::REPLICA_SET, Kind::STATEFUL_SET, Kind::REPLICATION_CONTROLLER];
 
-/// Whether a write can matter at all. Most are the kubelets' reports about pods that are bound, whose trees need not even
-/// be parsed.
+/// Kinds that the picture is made of, beside pods and owners.
+const PARTS: [Kind; 8] = [
+    Kind::NODE,
+    Kind::CSI_NODE,
+    Kind::NAMESPACE,
+    Kind::POD_DISRUPTION_BUDGET,
+    Kind::PERSISTENT_VOLUME,
+    Kind::STORAGE_CLASS,
+    Kind::PERSISTENT_VOLUME_CLAIM,
+    Kind::SERVICE,
+];
+
+/// Whether a write can matter at all. Most are the kubelets' reports about pods that are bound and things that no scheduler
+/// knows, whose trees need not even be parsed.
 pub(super) fn is_news(change: &Change) -> bool {
+    if change.key.kind != Kind::POD {
+        // Of owners only the selectors count.
+        return PARTS.contains(&change.key.kind) || (OWNERS.contains(&change.key.kind) && !change.is_status());
+    }
     let (Some(before), Some(after)) = (&change.pod_before, &change.pod_after) else {
         return true;
     };
@@ -41,7 +57,7 @@ impl KubeScheduler {
             Kind::NODE => match after {
                 Some(node) => {
                     let csi = objects.object(&Key::new(Kind::CSI_NODE, "", &name));
-                    scheduler.set_node(Node::from_json(node, csi.as_ref()), now);
+                    scheduler.set_node(Node::from_json(node, csi.as_deref()), now);
                 }
                 None => scheduler.remove_node(&name, now),
             },

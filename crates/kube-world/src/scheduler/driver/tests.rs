@@ -14,8 +14,8 @@ use crate::kind::{Key, Kind};
 struct Map(BTreeMap<Key, Value>);
 
 impl Objects for Map {
-    fn object(&self, key: &Key) -> Option<Value> {
-        self.0.get(key).cloned()
+    fn object(&self, key: &Key) -> Option<Arc<Value>> {
+        self.0.get(key).cloned().map(Arc::new)
     }
 }
 
@@ -66,7 +66,7 @@ impl Cluster {
     }
 
     fn change(&mut self, key: &Key, patch: &Value) {
-        if let Some(mut object) = self.objects.object(key) {
+        if let Some(mut object) = self.objects.0.get(key).cloned() {
             merge(&mut object, patch);
             self.write(key.kind, &key.namespace, &key.name, Some(object));
         }
