@@ -5,6 +5,7 @@
 //!   in memory and the remote client all run the same ones;
 //! - [`ledger_suite`]: the behaviour that every [`ports::Ledger`] shows;
 //! - [`sample`]: accounts, clusters and whole fleets from a seed;
+//! - [`bench`]: the machine and the times that benchmarks print;
 //! - [`clock`]: a clock that a test moves by hand;
 //! - [`source`]: a configuration source that a test moves by hand.
 //!
@@ -16,6 +17,7 @@
 //! assert_eq!(cluster.id.as_str(), "aws:100000000000:eu-central-1:kube-7");
 //! ```
 
+pub mod bench;
 pub mod clock;
 pub mod ledger_suite;
 pub mod postgres;

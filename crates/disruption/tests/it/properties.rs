@@ -1,11 +1,14 @@
 //! Properties of every decision on random clusters.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use disruption::{ClusterView, PodDecision, PodKey, PodKind, Policy, Rule, decide_cluster, decide_node, decide_pod};
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 
+use crate::oracle::breaches;
 use crate::random::{Case, Dice, case};
-use crate::support::{plus, t0};
+use crate::support::{plus, t0, word};
 
 fn all_pods(case: &Case, view: &ClusterView, policy: &Policy, now: Timestamp) -> Vec<PodDecision> {
     let decide = |pod: &disruption::PodState| decide_pod(view, policy, pod.node.as_ref().unwrap(), &pod.key, now);
@@ -32,6 +35,53 @@ fn siblings_of(case: &Case, key: &PodKey) -> usize {
 
 fn nano() -> SignedDuration {
     SignedDuration::from_nanos(1)
+}
+
+const VERDICTS: [&str; 22] = [
+    "evict",
+    "force",
+    "leave: DaemonSet",
+    "leave: Finished",
+    "leave: NodeQuarantined(\"a pod does not end\")",
+    "leave: NodeStays",
+    "leave: Static",
+    "leave: Stuck",
+    "wait: BarePodHeld",
+    "wait: Blocked",
+    "wait: Budget",
+    "wait: CordonFirst",
+    "wait: EndingAwaited",
+    "wait: JobEnds",
+    "wait: LocalDataHeld",
+    "wait: OperatorMoves",
+    "wait: OwnerHold",
+    "wait: PrimaryMovesFirst",
+    "wait: RefusalPause",
+    "wait: SeveralBudgets",
+    "wait: StaleBudget",
+    "wait: StatefulSetOneAtATime",
+];
+
+/// The properties speak of something: the random clusters reach every verdict, each one often, and many decisions announce
+/// an instant.
+#[test]
+fn random_clusters_reach_every_verdict() {
+    let mut met: BTreeMap<String, u32> = BTreeMap::new();
+    let mut announced = [0_u32; 2];
+    for seed in 0..2_000 {
+        let case = case(seed);
+        for decision in all_pods(&case, &case.view(), &case.policy, t0()) {
+            *met.entry(word(&decision)).or_default() += 1;
+            announced[usize::from(decision.changes_at.is_some())] += 1;
+        }
+    }
+    println!("{announced:?} {met:?}");
+    for verdict in VERDICTS {
+        let count = met.remove(verdict).unwrap_or(0);
+        assert!(count >= 20, "{verdict}: {count}");
+    }
+    assert_eq!(met, BTreeMap::new(), "verdicts that nobody expected");
+    assert!(announced.iter().all(|count| *count >= 1_500), "{announced:?}");
 }
 
 proptest! {
@@ -76,6 +126,21 @@ proptest! {
                 prop_assert_eq!(&before, &decision);
                 prop_assert_ne!(at(change), decision);
             }
+        }
+    }
+
+    /// V1 to V3, and every other promise on a decision, hold in every round: now, at each instant that a decision announces,
+    /// and the moment before.
+    #[test]
+    fn no_promise_breaks_when_a_clock_runs_out(seed: u64) {
+        let case = case(seed);
+        let view = case.view();
+        let mut instants = BTreeSet::from([t0()]);
+        for change in all_pods(&case, &view, &case.policy, t0()).iter().filter_map(|decision| decision.changes_at) {
+            instants.extend([change - nano(), change]);
+        }
+        for now in instants {
+            prop_assert_eq!(breaches(&case, now), [], "at {}", now);
         }
     }
 

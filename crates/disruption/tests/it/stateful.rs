@@ -2,7 +2,8 @@
 
 use disruption::{
     Amount, BudgetKey, ClusterView, Environment, Handling, Limit, NodeStep, Owner, PodKey, PodKind, PodState, Policy,
-    PrimarySignal, Selector, Verdict, decide_cluster, decide_node, leaving, pod_order,
+    PoolLimits, PoolWait, PrimarySignal, Selector, Verdict, decide_cluster, decide_node, decide_pool,
+    explain_pool_wait, leaving, pod_order,
 };
 
 use crate::support::{budget, closed, decide, draining, member, plus, pod, t0, unready, word};
@@ -245,4 +246,95 @@ fn several_go_together_within_their_budget() {
         panic!("{node:?}")
     };
     assert_eq!((evict.len(), force.len()), (2, 0));
+}
+
+#[test]
+fn a_primary_is_asked_for_only_on_a_closed_node_without_its_label() {
+    // ST-3: the label is gone and the node is open still, because somebody was killed between the two. Closing it comes first:
+    // operators look at both, and so does the contract.
+    let mut node = draining("n", t0());
+    node.cordoned = false;
+    node.mark.as_mut().unwrap().ready_label_removed = Some(t0());
+    let pods = [primary(member("db", 0, "n", t0())), member("db", 1, "n", t0())];
+    let view = ClusterView::new([node.clone()], [], pods.clone());
+    let step = |view: &ClusterView| decide_node(view, &production(), &"n".into(), t0()).unwrap().step;
+    assert_eq!(step(&view), NodeStep::Cordon);
+    node.cordoned = true;
+    let replica = vec![PodKey::new("shop", "db-1")];
+    let act = NodeStep::Act {
+        evict: replica,
+        force: Vec::new(),
+    };
+    assert_eq!(step(&ClusterView::new([node], [], pods)), act);
+}
+
+#[test]
+fn a_volume_without_capacity_in_its_zone_waits_and_says_so() {
+    // ST-5: nothing begins, so no clock runs and nothing is forced, however long it takes.
+    let mut old = draining("old", t0());
+    (old.cordoned, old.zone) = (false, Some("c".into()));
+    old.mark.as_mut().unwrap().draining = None;
+    let mut new = disruption::NodeState::new("new".into(), t0());
+    (new.pool, new.zone) = (Some("worker".into()), Some("a".into()));
+    let mut db = member("db", 0, "old", plus(t0(), "-240h"));
+    db.volume_zones = vec!["c".into()];
+    let view = ClusterView::new([old, new], [], [db]);
+    // One is there beyond the first, elsewhere: one more is asked for, in the zone, and the cloud does not bring it.
+    let limits = |desired| PoolLimits {
+        desired,
+        most: 3,
+        ..PoolLimits::new("worker".into(), 1, 10, false)
+    };
+    let decision = decide_pool(&view, &production(), &limits(2), t0());
+    let zone = decision.add.iter().map(|new| new.zone.clone());
+    assert_eq!(
+        (decision.begin.len(), zone.collect::<Vec<_>>()),
+        (0, vec![Some("c".into())])
+    );
+    let decision = decide_pool(&view, &production(), &limits(3), t0());
+    assert_eq!((decision.begin.len(), decision.add.len()), (0, 0));
+    let said: Vec<String> = decision
+        .waits
+        .iter()
+        .map(|wait| explain_pool_wait(wait, t0()))
+        .collect();
+    assert_eq!(said, ["2 of 3 nodes are ready"]);
+    for later in ["0s", "6h", "1000h"] {
+        let word = word(&decide(&view, &production(), "old", "db-0", plus(t0(), later)));
+        assert_eq!(word, "wait: CordonFirst", "{later}");
+    }
+}
+
+#[test]
+fn two_nodes_of_one_set_do_not_go_at_once() {
+    // ST-7: beside the limit of the pool, which would let all three go.
+    let old = |name: &str| {
+        let mut node = draining(name, t0());
+        node.cordoned = false;
+        node.mark.as_mut().unwrap().draining = None;
+        node
+    };
+    let new = ["n1", "n2", "n3"].map(|name| {
+        let mut node = disruption::NodeState::new(name.into(), t0());
+        node.pool = Some("worker".into());
+        node
+    });
+    let pods = [
+        member("es", 0, "a", t0()),
+        member("es", 1, "b", t0()),
+        pod("p", "web", "c", t0()),
+    ];
+    let view = ClusterView::new([old("a"), old("b"), old("c")].into_iter().chain(new), [], pods);
+    let limits = PoolLimits {
+        desired: 6,
+        ..PoolLimits::new("worker".into(), 3, 10, false)
+    };
+    let decision = decide_pool(&view, &production(), &limits, t0());
+    let begin: Vec<&str> = decision.begin.iter().map(|name| name.as_str()).collect();
+    assert_eq!(begin, ["a", "c"]);
+    let wait = PoolWait::SetOnOtherNode {
+        node: "b".into(),
+        set: "shop/es".into(),
+    };
+    assert!(decision.waits.contains(&wait), "{:?}", decision.waits);
 }
