@@ -49,6 +49,10 @@ pub struct UpArgs {
     #[arg(long, value_name = "FILE", conflicts_with = "empty")]
     pub fleet_policy: Option<PathBuf>,
 
+    /// URL that gets a POST with a JSON body before a pod is terminated by force, and after
+    #[arg(long, value_name = "URL", conflicts_with = "empty")]
+    pub notify_url: Option<String>,
+
     /// Open the server's page in a browser
     #[arg(long)]
     pub open: bool,

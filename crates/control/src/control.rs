@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures::FutureExt;
 use lifecycle::{Claims, Manager, Pace, Reach};
-use rollout::Refresh;
+use rollout::{Notices, Refresh};
 
 use crate::guard::Replica;
 use crate::rollouts::Rollouts;
@@ -12,7 +12,7 @@ use crate::spec::Strategies;
 use crate::view::{Board, Handle};
 
 /// How a fleet is run. The defaults suit production with one replica.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Options {
     /// How the lifecycle manager goes about it.
     pub pace: Pace,
@@ -22,6 +22,20 @@ pub struct Options {
     pub strategies: Strategies,
     /// Who shares the work; nobody when absent.
     pub replica: Option<Replica>,
+    /// Who tells owners before their pods are terminated by force, and after; events and records say it without.
+    pub notices: Option<Arc<dyn Notices>>,
+}
+
+impl std::fmt::Debug for Options {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Options")
+            .field("pace", &self.pace)
+            .field("refresh", &self.refresh)
+            .field("strategies", &self.strategies)
+            .field("replica", &self.replica)
+            .field("notices", &self.notices.is_some())
+            .finish()
+    }
 }
 
 /// A fleet under control: its lifecycle manager and its rollouts.

@@ -12,7 +12,7 @@ use lifecycle::Reach;
 use model::ClusterId;
 use ports::registry::{Change, ClusterFilter, Detail, ObjectKind, PageRequest};
 use ports::{Lease, RegistryError, WriteContext};
-use rollout::{ClusterSpec, Means, Refresh, Rollout, RolloutError};
+use rollout::{ClusterSpec, Means, Notices, Refresh, Rollout, RolloutError};
 use tokio::sync::watch;
 
 use crate::control::Options;
@@ -40,6 +40,7 @@ pub struct Rollouts {
     refresh: Refresh,
     strategies: Strategies,
     replica: Option<Replica>,
+    notices: Option<Arc<dyn Notices>>,
     board: Board,
     crews: BTreeMap<ClusterId, Crew>,
     /// Clusters that are being looked at, and whether they changed meanwhile.
@@ -88,6 +89,7 @@ impl Rollouts {
             refresh: options.refresh,
             strategies: options.strategies,
             replica: options.replica.clone(),
+            notices: options.notices.clone(),
             board,
             crews: BTreeMap::new(),
             looking: BTreeMap::new(),
@@ -286,7 +288,10 @@ impl Rollouts {
             context,
             refresh: self.refresh,
         };
-        let (rollout, engine) = Rollout::new(means, spec.subscribe());
+        let (mut rollout, engine) = Rollout::new(means, spec.subscribe());
+        if let Some(notices) = &self.notices {
+            rollout = rollout.telling(Arc::clone(notices));
+        }
         tracing::info!(cluster = %wanted.alias, "rollouts are looked after");
         let cluster = id.clone();
         self.work

@@ -1,5 +1,6 @@
 //! Notices to owners as webhooks: a POST with the notice as JSON, queued so that no rollout waits for it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -17,13 +18,22 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// Sends notices to one URL.
 #[derive(Debug)]
-pub(crate) struct WebhookNotices {
+struct WebhookNotices {
     queue: mpsc::Sender<Notice>,
+}
+
+/// The sender to the URL of `--notify-url`, where one is given.
+///
+/// # Errors
+/// When it is no URL that can be sent to.
+pub(crate) fn to(url: Option<&str>) -> Result<Option<Arc<dyn Notices>>, Failure> {
+    let started = url.map(WebhookNotices::start).transpose()?;
+    Ok(started.map(|notices| Arc::new(notices) as Arc<dyn Notices>))
 }
 
 impl WebhookNotices {
     /// Starts the sender; it ends with this value.
-    pub(crate) fn start(url: &str) -> Result<Self, Failure> {
+    fn start(url: &str) -> Result<Self, Failure> {
         let wrong = |error: reqwest::Error| Failure::of(&error.without_url()).while_doing("--notify-url");
         let client = reqwest::Client::builder()
             .timeout(Duration::from_secs(10))

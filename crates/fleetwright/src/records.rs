@@ -112,7 +112,7 @@ pub(crate) fn rollout_row(record: &Entry<RecordEntry>, wide: bool, now: Timestam
 
 pub(crate) fn evidence_row(record: &Entry<RecordEntry>, wide: bool, now: Timestamp) -> Vec<String> {
     let entry = &record.entry;
-    let Some(EvidenceRecord { outcome, evidence }) = read(record) else {
+    let Some(EvidenceRecord { outcome, evidence, .. }) = read(record) else {
         return vec![or_none(record.cluster.as_str()), entry.id.clone()];
     };
     let owner = evidence.team.as_deref().or(evidence.application.as_deref());

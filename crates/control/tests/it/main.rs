@@ -11,3 +11,4 @@ mod facts;
 mod fleet;
 mod health;
 mod lab;
+mod notices;

@@ -12,13 +12,13 @@ use disruption::Policy;
 use kube_access::{Access, AccessError, Context};
 use model::{ClusterId, ConfigItems};
 use ports::{Ids as _, SystemClock, SystemIds};
-use rollout::{NoCloud, Notices, Refresh, RolloutError};
+use rollout::{NoCloud, Refresh, RolloutError};
 use service::Shutdown;
 
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::live::environment;
-use crate::notices::WebhookNotices;
+use crate::notices;
 use crate::settings::Env;
 
 pub(super) async fn run(args: ControllersArgs, env: &Env, console: &mut Console) -> Result<(), Failure> {
@@ -81,7 +81,7 @@ impl Work {
         };
         let hint = "outside a cluster give --kubeconfig FILE";
         let access = access.map_err(|error| Failure::of(&error).hint(hint))?;
-        let notices = args.notify_url.as_deref().map(WebhookNotices::start).transpose()?;
+        let notices = notices::to(args.notify_url.as_deref())?;
         let tag_name = cluster.as_str().to_owned();
         Ok(Self {
             enabled: args.enable.iter().copied().collect(),
@@ -93,7 +93,7 @@ impl Work {
                 policy: policy(args)?,
                 namespace: args.namespace.clone(),
                 no_schedule: args.no_schedule_taint.then(|| "true".to_owned()),
-                notices: notices.map(|notices| Arc::new(notices) as Arc<dyn Notices>),
+                notices,
                 refresh: Refresh::default(),
             },
             taint: StartUpTaint {

@@ -156,7 +156,11 @@ pub(super) async fn run(
             ..Settings::default()
         },
     };
-    let (control, _handle) = Control::new(Arc::new(reach), Options::default());
+    let options = Options {
+        notices: crate::notices::to(args.notify_url.as_deref())?,
+        ..Options::default()
+    };
+    let (control, _handle) = Control::new(Arc::new(reach), options);
     let (url, shutdown) = (serving.url(), serving.shutdown());
     let program = program();
     console.line(&format!("The Cluster Registry runs at {url}"))?;

@@ -172,6 +172,7 @@ async fn simulated(
     crate::commands::sim::kubeconfig::check_ours(&places.kubeconfig())?;
     let file = args.fleet_policy.clone();
     let policy = (crate::fleet_policy::open(file.as_deref(), demo_policy())?, file);
+    let notices = crate::notices::to(args.notify_url.as_deref())?;
     let repository = Repository::open(&places.repository(), Content::Demo)?;
     let first = fill(args, &serving.store, &repository).await?;
     let (store, shutdown, url) = (Arc::clone(&serving.store), serving.shutdown(), serving.url());
@@ -208,6 +209,7 @@ async fn simulated(
             clock,
             speed: args.speed,
             policy,
+            notices,
             repository,
             source,
             seen,

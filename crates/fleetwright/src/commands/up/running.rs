@@ -13,7 +13,7 @@ use model::{ClusterVersion, LifecycleStatus};
 use ports::ledger::EntryDraft;
 use ports::registry::{ClusterFilter, Detail, PageRequest};
 use ports::{Clock, Ids as _, Ledger, Registry, SystemClock, SystemIds, WriteContext};
-use rollout::Refresh;
+use rollout::{Notices, Refresh};
 use service::Shutdown;
 use store::Store;
 use tokio::net::TcpListener;
@@ -39,6 +39,8 @@ pub(super) struct Ground {
     pub(super) speed: f64,
     /// The fleet policy, and the file that it is followed in.
     pub(super) policy: (Policies, Option<PathBuf>),
+    /// Who tells owners of forced terminations.
+    pub(super) notices: Option<Arc<dyn Notices>>,
     pub(super) repository: Repository,
     pub(super) source: Arc<git_source::GitSource>,
     pub(super) seen: Arc<Seen>,
@@ -79,7 +81,11 @@ pub(super) async fn begin(world: World, ground: Ground, config: &Path) -> Result
         clock: ground.clock.clone(),
         policies: ground.policy.0.clone(),
     })?;
-    let (control, handle) = Control::new(Arc::new(reach), options(ground.speed));
+    let options = Options {
+        notices: ground.notices,
+        ..options(ground.speed)
+    };
+    let (control, handle) = Control::new(Arc::new(reach), options);
     let (manager, rollouts) = control.into_parts();
     let figures = manager.metrics();
     let fleet = world.fleet;
