@@ -309,6 +309,22 @@ impl Access {
             .await
     }
 
+    /// Closes a node to new pods and sets labels and annotations in the same write: whoever watches sees both or neither.
+    ///
+    /// # Errors
+    /// If the node does not exist or the cluster does not take the change.
+    pub async fn close_node(
+        &self,
+        node: &str,
+        labels: &BTreeMap<String, Option<String>>,
+        annotations: &BTreeMap<String, Option<String>>,
+    ) -> Result<(), AccessError> {
+        let kind = core_kind("Node", "nodes", false);
+        let patch =
+            json!({"metadata": {"labels": labels, "annotations": annotations}, "spec": {"unschedulable": true}});
+        self.merge(&kind, &kind.key("", node), &patch).await
+    }
+
     /// Records an event (core v1) about an object; an event of the same name is replaced.
     ///
     /// # Errors

@@ -12,6 +12,7 @@
 mod fleet;
 
 use rehearse::{Scenario, Workload, rehearse};
+use testkit::bench::{Stopwatch, machine};
 use twin::Profile;
 
 /// The allocator that the binary has.
@@ -40,11 +41,16 @@ fn scenario() -> Scenario {
 
 #[divan::bench(sample_count = 1, sample_size = 1)]
 fn whole_fleet() {
-    let report = rehearse(&scenario(), 1).unwrap();
+    let scenario = scenario();
+    let watch = Stopwatch::start();
+    let report = rehearse(&scenario, 1).unwrap();
+    let taken = watch.read();
     let hours = report.end.duration_since(report.start).as_secs_f64() / 3_600.0;
     let nodes: usize = report.clusters.iter().map(|cluster| cluster.nodes.len()).sum();
+    println!("{}", machine());
     println!(
-        "{hours:.1} simulated hours, {nodes} nodes old and new, {:?}",
+        "{} clusters, {nodes} nodes old and new, {hours:.1} simulated hours in {taken}: {:?}",
+        report.clusters.len(),
         report.totals
     );
 }

@@ -1,5 +1,7 @@
-//! A rollout over many nodes under the production policy, in simulated time: engine, cluster and cloud in one process.
-//! `NODES` and `PODS` say how large (1,000 nodes with 30 pods each are the aim).
+//! A rollout over many nodes under the production policy, in simulated time: engine, cluster and cloud in one process. Prints
+//! the machine, what three simulated days cost, and what the API server was asked for each drained node.
+//!
+//! `cargo bench -p rollout`. `NODES` and `PODS` say how large (1,000 nodes with 30 pods each).
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -16,17 +18,24 @@ mod lab;
 mod ledger;
 
 use disruption::Environment;
+use kube_access::Verb;
+use testkit::bench::{Stopwatch, machine};
+
+/// The allocator that the binary has.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() {
     divan::main();
 }
 
 fn number(name: &str, default: u32) -> u32 {
-    std::env::var(name)
-        .ok()
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(default)
+    let text = std::env::var(name).ok();
+    text.and_then(|text| text.parse().ok()).unwrap_or(default)
 }
+
+/// Pods of an application; half of the applications may lack five of them at once, half one.
+const REPLICAS: u32 = 60;
 
 #[divan::bench(sample_count = 1, sample_size = 1)]
 fn whole_pool() {
@@ -36,27 +45,54 @@ fn whole_pool() {
         .build()
         .unwrap();
     runtime.block_on(async {
-        let (nodes, pods) = (number("NODES", 100), number("PODS", 30));
+        let (nodes, pods) = (number("NODES", 1_000), number("PODS", 30));
         let options = lab::Options {
             environment: Environment::Production,
             watched: false,
             ..lab::Options::new(1, nodes)
         };
+        println!("\n{}", machine());
+        let watch = Stopwatch::start();
         let mut lab = lab::Lab::new(&options).await;
-        for app in 0..nodes / 2 {
+        for app in 0..nodes * pods / REPLICAS {
             let name = format!("app-{app}");
-            lab.deployment(&name, pods * 2).await;
-            lab.budget(&name, pods / 5).await;
+            lab.deployment(&name, REPLICAS).await;
+            lab.budget(&name, if app.is_multiple_of(2) { 5 } else { 1 }).await;
         }
         lab.pass(600).await;
         lab.start_engine(None);
+        lab.pass(600).await;
+        println!("{nodes} nodes with {} pods are there: {}", nodes * pods, watch.read());
+        let (before, begun) = (lab.access.counts(), lab.clock.now());
+        let watch = Stopwatch::start();
         lab.new_definition("workers").await;
-        let hours = lab.rolled("workers", 24 * 30).await;
-        let counts = lab.handle().counts().await.unwrap();
+        let mut ended = None;
+        for _ in 0..3 * 24 {
+            lab.pass(3_600).await;
+            let open = lab.ledger.all(rollout::ROLLOUT_KIND).iter().any(|entry| entry.open);
+            if !open && ended.is_none() {
+                ended = Some(lab.clock.now().duration_since(begun).as_hours());
+            }
+        }
+        println!("three simulated days: {}; over after {ended:?} hours", watch.read());
+        let (done, after) = (lab.handle().counts().await.unwrap(), lab.access.counts());
+        println!("{done:?}");
+        let gone = done.terminated.max(1) as f64;
+        let asked = |verb: Verb| {
+            let of = |counts: &kube_access::Counts| counts.calls.get(&verb).copied().unwrap_or(0);
+            (of(&after) - of(&before)) as f64 / gone
+        };
+        let all: f64 = Verb::ALL.iter().map(|verb| asked(*verb)).sum();
+        let by_verb = Verb::ALL.iter().map(|verb| (verb.name(), asked(*verb)));
+        let by_verb: Vec<String> = by_verb
+            .filter(|(_, share)| *share > 0.0)
+            .map(|(name, share)| format!("{name} {share:.2}"))
+            .collect();
+        let evicted = done.evicted as f64 / gone;
         println!(
-            "{nodes} nodes, {} pods: {hours:.1} simulated hours, {counts:?}, calls {:?}",
-            nodes * pods,
-            lab.access.counts()
+            "calls for each drained node: {all:.2} ({}); {:.2} beside one eviction for each of {evicted:.2} pods",
+            by_verb.join(", "),
+            all - evicted
         );
     });
 }

@@ -12,10 +12,13 @@ use crate::engine::Engine;
 use crate::error::RolloutError;
 use crate::guards::Guard;
 use crate::pool::PoolSpec;
-use crate::records::Outcome;
+use crate::records::{EvidenceRecord, Outcome};
 
 /// A forced termination that could not be carried out by then is decided anew.
 const LONG_AGO: SignedDuration = SignedDuration::from_secs(5);
+
+/// All attempts of one deletion are over by then.
+const LONGEST: SignedDuration = SignedDuration::from_mins(5);
 
 impl Engine {
     /// Decides for all nodes on their way out of pools that we drain, and carries it out. Pools under the same policy are decided
@@ -220,7 +223,8 @@ impl Engine {
         // Whatever keeps us from closing it, the record is looked at in the next round.
         let unsettled = std::mem::replace(&mut self.unsettled, true);
         if self.on(Guard::Evidence) {
-            self.ledger().put_evidence(Outcome::Decided, evidence).await?;
+            let record = record_of(Outcome::Decided, evidence, evidence.decided);
+            self.ledger().put_evidence(&record).await?;
         }
         if self.on(Guard::Pace)
             && let Some(mut node) = self.picture.nodes.get(&evidence.node).cloned()
@@ -238,12 +242,13 @@ impl Engine {
                 .await;
         }
         let access = self.hand.may_empty(ends).await?;
-        // Paces count from the decision: one that took so long to write down is made again.
+        // Clocks were read at the decision: one that took so long to write down is made again.
         if self.hand.now().duration_since(evidence.decided) > LONG_AGO {
             self.wake(Some(now));
             return Ok(());
         }
         let answer = access.delete_pod(&pod, None).await?;
+        let record = record_of(Outcome::Done, evidence, self.hand.agreed_now());
         match answer {
             PodDeletion::Deleted | PodDeletion::NotFound | PodDeletion::Gone => {
                 self.counts.forced += 1;
@@ -252,43 +257,69 @@ impl Engine {
                     let text = format!("pod {} was terminated against this budget", evidence.pod);
                     self.speaker.budget(&self.hand.calm, &budget.budget, &text, now).await;
                 }
-                self.picture.view.note_forced(&evidence.pod, evidence.decided);
+                self.picture.view.note_forced(&evidence.pod, record.paced_from());
                 for budget in &evidence.budgets {
-                    self.picture.note_budget_forced(&budget.budget, evidence.decided);
+                    self.picture.note_budget_forced(&budget.budget, record.paced_from());
                 }
+                self.pace_anew(&record).await?;
                 self.hand.may_write().await?;
-                self.ledger().put_evidence(Outcome::Done, evidence).await?;
+                self.ledger().put_evidence(&record).await?;
                 self.unsettled = unsettled;
                 Ok(())
             }
             // The pace holds the next one back; the open record is settled when the pod is looked at again.
             PodDeletion::Unknown { .. } => {
                 for budget in &evidence.budgets {
-                    self.picture.note_budget_forced(&budget.budget, evidence.decided);
+                    self.picture.note_budget_forced(&budget.budget, record.paced_from());
                 }
-                Ok(())
+                self.pace_anew(&record).await
             }
         }
     }
 
     /// Closes the records that an earlier run, or a lost answer, left open: the pod tells how it went.
     pub(crate) async fn settle_records(&mut self) -> Result<(), RolloutError> {
-        let records = self.ledger().evidence().await?;
-        for record in records.iter().filter(|record| record.outcome == Outcome::Decided) {
+        let mut records = self.ledger().evidence().await?;
+        for record in records.iter_mut().filter(|record| record.outcome == Outcome::Decided) {
             let evidence = &record.evidence;
             let outcome = if self.picture.living(&evidence.pod, &evidence.uid) {
                 Outcome::Abandoned
             } else {
                 Outcome::Done
             };
+            *record = record_of(outcome, evidence, self.known_done(evidence));
+            self.pace_anew(record).await?;
             self.hand.may_write().await?;
-            self.ledger().put_evidence(outcome, evidence).await?;
+            self.ledger().put_evidence(record).await?;
         }
         for (budget, at) in crate::records::last_forced(&records) {
             self.picture.note_budget_forced(&budget, at);
         }
         self.unsettled = false;
         Ok(())
+    }
+
+    /// Counts the pace of the node from when a forced termination was done, where that was long after its decision.
+    async fn pace_anew(&mut self, record: &EvidenceRecord) -> Result<(), RolloutError> {
+        let node = self.picture.nodes.get(&record.evidence.node).cloned();
+        let (Some(at), Some(mut node)) = (record.carried_out, node) else {
+            return Ok(());
+        };
+        let done = self.hand.right_pace(&mut node, at).await;
+        self.keep_node(node);
+        done
+    }
+
+    /// When a forced termination was done at the latest whose answer nobody got: the pod tells as long as it is there.
+    fn known_done(&self, evidence: &Evidence) -> Timestamp {
+        let pod = self
+            .picture
+            .view
+            .pod(&evidence.pod)
+            .filter(|pod| pod.uid == evidence.uid);
+        let begun = pod.and_then(|pod| pod.terminating.as_ref()).map(|ending| ending.since);
+        let longest = evidence.decided.saturating_add(LONGEST).unwrap_or(Timestamp::MAX);
+        begun.unwrap_or_else(|| self.hand.agreed_now().min(longest))
     }
 
     /// Tells owners what their pods wait on and when force comes, each pod not too often.
@@ -310,6 +341,16 @@ impl Engine {
                 .pod(&self.hand.calm, &state, "WaitsToMove", &text, now)
                 .await;
         }
+    }
+}
+
+/// The record of a forced termination that was done by `known` if at all.
+fn record_of(outcome: Outcome, evidence: &Evidence, known: Timestamp) -> EvidenceRecord {
+    let late = outcome == Outcome::Done && known.duration_since(evidence.decided) > LONG_AGO;
+    EvidenceRecord {
+        outcome,
+        evidence: evidence.clone(),
+        carried_out: late.then_some(known),
     }
 }
 

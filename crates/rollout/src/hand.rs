@@ -26,6 +26,9 @@ use crate::seen::{MARK_ANNOTATIONS, NodeSeen, PACE};
 /// Clocks that differ by more do not agree. The server's answers tell whole seconds.
 const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_secs(5);
 
+/// A write that took longer has an instant in it which nobody could see before it was long over.
+const LATE: SignedDuration = SignedDuration::from_secs(1);
+
 type Changes = BTreeMap<String, Option<String>>;
 
 /// What the engine acts with.
@@ -66,6 +69,15 @@ impl Hand {
             return Err(RolloutError::Clock { ahead });
         }
         Ok(())
+    }
+
+    /// What our clock would show if it were as right as the API server's, as far as its last answer tells.
+    pub(crate) fn agreed_now(&self) -> Timestamp {
+        let now = self.now();
+        match self.clock_agrees() {
+            Err(RolloutError::Clock { ahead }) => now.saturating_sub(ahead).unwrap_or(now),
+            _ => now,
+        }
     }
 
     /// Asked before a step on the pods of a node. A block does not hold for a machine that goes away anyway: it is emptied
@@ -186,36 +198,33 @@ impl Hand {
         Ok(())
     }
 
-    /// Begins the drain of a node: its clock starts with the label `draining`, then it is closed.
+    /// Begins the drain of a node: its clock starts with the label `draining`, and it is closed in the same write.
     pub(crate) async fn begin(&self, node: &mut NodeSeen, now: Timestamp) -> Result<(), RolloutError> {
-        if node.draining.is_none() {
-            self.may_disrupt().await?;
-            let labels = Changes::from([set(LIFECYCLE_STATUS, STATUS_DRAINING)]);
-            let mut notes = Changes::from([set(DRAIN_START, clock_text(now))]);
-            if !node.cordoned {
-                notes.extend([set(CORDONED, "true")]);
-            }
-            self.access.mark_node(node.name.as_str(), &labels, &notes).await?;
-            node.cordoned_by_us |= !node.cordoned;
-            node.status = Some(STATUS_DRAINING.into());
-            node.draining = Some(now);
-            self.right_start(node, now).await?;
+        if node.draining.is_some() {
+            return self.cordon(node, false).await;
         }
-        self.cordon(node, false).await
+        self.may_disrupt().await?;
+        let labels = Changes::from([set(LIFECYCLE_STATUS, STATUS_DRAINING)]);
+        let mut notes = Changes::from([set(DRAIN_START, clock_text(now))]);
+        if !node.cordoned {
+            notes.extend([set(CORDONED, "true")]);
+        }
+        self.access.close_node(node.name.as_str(), &labels, &notes).await?;
+        node.cordoned_by_us |= !node.cordoned;
+        node.cordoned = true;
+        node.status = Some(STATUS_DRAINING.into());
+        node.draining = Some(now);
+        self.right_start(node, now).await
     }
 
     /// The answer to a write tells the server's time: a start written by a wrong clock is put right at once, and so is one
     /// that was long on its way, since nobody could see it before it was there.
     async fn right_start(&self, node: &mut NodeSeen, began: Timestamp) -> Result<(), RolloutError> {
-        let now = self.now();
         let agrees = self.clock_agrees();
-        if agrees.is_ok() && now.duration_since(began) <= CLOCKS_DIFFER {
+        let start = self.agreed_now();
+        if agrees.is_ok() && start.duration_since(began) <= LATE {
             return Ok(());
         }
-        let start = match &agrees {
-            Err(RolloutError::Clock { ahead }) => now.saturating_sub(*ahead).unwrap_or(now),
-            _ => now,
-        };
         let note = Changes::from([set(DRAIN_START, clock_text(start))]);
         self.may_write().await?;
         self.calm.mark_node(node.name.as_str(), &Changes::new(), &note).await?;
@@ -288,6 +297,18 @@ impl Hand {
             node.last_forced = before;
             return Err(wrong);
         }
+        Ok(())
+    }
+
+    /// Counts the pace of a node from when a forced termination was done, which was long after its decision.
+    pub(crate) async fn right_pace(&self, node: &mut NodeSeen, at: Timestamp) -> Result<(), RolloutError> {
+        if !self.guards.on(Guard::Pace) || node.last_forced.is_some_and(|last| last >= at) {
+            return Ok(());
+        }
+        let note = Changes::from([set(PACE, clock_text(at))]);
+        self.may_write().await?;
+        self.calm.mark_node(node.name.as_str(), &Changes::new(), &note).await?;
+        node.last_forced = Some(at);
         Ok(())
     }
 

@@ -19,6 +19,21 @@
 //! once more, and nothing is done while our clock and the API server's differ by more than five seconds ([`Guard`] lists what
 //! keeps each promise; the simulation in `tests/it/sim` shows that each one is needed).
 //!
+//! # How exact it is
+//!
+//! Whether somebody may write, blocks, budgets (the API server's own answer), limits and the pause after a refusal hold exactly.
+//! Elsewhere the world is known later than it is, and this is how much later at most:
+//!
+//! - Every clock of the contract is over when a forced termination is decided and recorded; the deletion leaves within five
+//!   seconds or is decided anew. Paces count from the decision, or, when it was done later than that, from then.
+//! - A grace period may begin one second before the node carries its start: a write that took longer writes the start anew.
+//! - Clocks that differ from the API server's by five seconds, or by as much as a slow answer hides, count as agreeing.
+//! - What others change between two looks is known when the watch tells, some fifth of a second later, or up to ninety
+//!   seconds when the watch falls silent and breaks. Before a forced termination and the end of a machine pods are read once
+//!   more.
+//!
+//! The simulation's oracle allows this much and no more (`tests/it/sim/mod.rs`, "What the oracle lets pass").
+//!
 //! What this crate deliberately does not do: it decides nothing about disruption, renders no pool, writes no stack, and
 //! knows neither the registry nor who holds a lease; those who run it tell it what a pool is ([`PoolSpec`]).
 //!

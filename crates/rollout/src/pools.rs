@@ -88,7 +88,7 @@ impl Engine {
         }
         self.add(pool, &decision).await?;
         for name in &decision.begin {
-            self.begin(name, now).await?;
+            self.begin(name).await?;
         }
         for wait in &decision.waits {
             tracing::debug!(pool = %pool.name, wait = explain_pool_wait(wait, now), "pool waits");
@@ -96,10 +96,12 @@ impl Engine {
         Ok(())
     }
 
-    async fn begin(&mut self, name: &NodeName, now: Timestamp) -> Result<(), RolloutError> {
+    async fn begin(&mut self, name: &NodeName) -> Result<(), RolloutError> {
         let Some(mut node) = self.picture.nodes.get(name).cloned() else {
             return Ok(());
         };
+        // What was done before in this round may have taken long.
+        let now = self.hand.now();
         let done = self.hand.begin(&mut node, now).await;
         let text = "the drain of the node has begun";
         if done.is_ok() {

@@ -57,6 +57,16 @@ pub struct EvidenceRecord {
     pub outcome: Outcome,
     /// With which right.
     pub evidence: Evidence,
+    /// When it was done at the latest, where that is known to be long after the decision: paces count from then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub carried_out: Option<Timestamp>,
+}
+
+impl EvidenceRecord {
+    /// The instant from which paces count.
+    pub(crate) fn paced_from(&self) -> Timestamp {
+        self.carried_out.unwrap_or(self.evidence.decided)
+    }
 }
 
 /// The ledger, seen by one cluster's rollouts.
@@ -109,13 +119,10 @@ impl Records<'_> {
         self.put(ROLLOUT_KIND, id, open, record).await
     }
 
-    pub(crate) async fn put_evidence(&self, outcome: Outcome, evidence: &Evidence) -> Result<(), RolloutError> {
-        let record = EvidenceRecord {
-            outcome,
-            evidence: evidence.clone(),
-        };
-        let open = outcome == Outcome::Decided;
-        self.put(EVIDENCE_KIND, evidence.uid.to_string(), open, &record).await
+    pub(crate) async fn put_evidence(&self, record: &EvidenceRecord) -> Result<(), RolloutError> {
+        let open = record.outcome == Outcome::Decided;
+        let id = record.evidence.uid.to_string();
+        self.put(EVIDENCE_KIND, id, open, record).await
     }
 
     pub(crate) async fn evidence(&self) -> Result<Vec<EvidenceRecord>, RolloutError> {
@@ -127,10 +134,11 @@ impl Records<'_> {
 pub(crate) fn last_forced(records: &[EvidenceRecord]) -> BTreeMap<BudgetKey, Timestamp> {
     let mut last = BTreeMap::new();
     let done = records.iter().filter(|record| record.outcome != Outcome::Abandoned);
-    for evidence in done.map(|record| &record.evidence) {
-        for budget in &evidence.budgets {
-            let at = last.entry(budget.budget.clone()).or_insert(evidence.decided);
-            *at = (*at).max(evidence.decided);
+    for record in done {
+        let from = record.paced_from();
+        for budget in &record.evidence.budgets {
+            let at = last.entry(budget.budget.clone()).or_insert(from);
+            *at = (*at).max(from);
         }
     }
     last

@@ -158,6 +158,12 @@ async fn nodes_are_cordoned_tainted_and_marked() {
         ),
         (&json!("1"), &json!("2"))
     );
+    access.close_node("n", &set(Some("3")), &set(Some("2"))).await.unwrap();
+    assert_eq!(
+        (&node()["metadata"]["labels"]["a"], &node()["spec"]["unschedulable"]),
+        (&json!("3"), &json!(true))
+    );
+    access.set_schedulable("n", true).await.unwrap();
     let kinds = access.kinds().await.unwrap();
     let kind = kinds.named("nodes").unwrap();
     let version = node()["metadata"]["resourceVersion"].as_str().unwrap().to_owned();

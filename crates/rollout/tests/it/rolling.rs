@@ -1,5 +1,7 @@
 //! Rollouts that go well, and those that wait for the contract.
 
+use std::collections::BTreeMap;
+
 use disruption::{Cause, Environment};
 use jiff::SignedDuration;
 use rollout::{Outcome, PoolPhase, Strategy};
@@ -26,7 +28,8 @@ async fn a_pool_rolls_under_a_budget_and_ends_at_its_size() {
     assert_eq!(lab.ledger.evidence(), []);
     let counts = lab.handle().counts().await.unwrap();
     assert_eq!((counts.terminated, counts.forced), (5, 0));
-    assert!(counts.evicted >= 10, "{counts:?}");
+    // ST-10: each pod moves once.
+    assert_eq!(counts.evicted, 10, "{counts:?}");
     println!("5 nodes in {hours:.2} h, {counts:?}, calls {:?}", lab.access.counts());
 }
 
@@ -41,6 +44,7 @@ async fn a_budget_that_allows_nothing_is_waited_out_and_then_forced_with_evidenc
     lab.deployment("cart", 4).await;
     lab.budget("cart", 0).await;
     lab.pass(120).await;
+    let mut tap = lab.server.tap();
     lab.start_engine(None);
     lab.new_definition("workers").await;
     lab.pass(3600).await;
@@ -87,11 +91,21 @@ async fn a_budget_that_allows_nothing_is_waited_out_and_then_forced_with_evidenc
         let gap = pair[1].evidence.decided.duration_since(pair[0].evidence.decided);
         assert!(gap >= SignedDuration::from_hours(1), "{gap}");
     }
-    let events = lab.server.read_all("", "events", "default");
-    let reasons = |wanted: &str| events.iter().filter(|event| event["reason"] == wanted).count();
-    assert!(
-        reasons("ForcedTermination") > 0 || hours > 73.0,
-        "events of the last hour only"
+    // ST-8: each on its pod and on the budget. Events end after an hour, so they are counted where they come in.
+    let mut told: BTreeMap<String, u32> = BTreeMap::new();
+    for write in tap.take() {
+        let event = write.after().filter(|_| write.resource() == ("", "events"));
+        let Some(event) = event
+            .map(|event| event.value())
+            .filter(|event| event["reason"] == "ForcedTermination")
+        else {
+            continue;
+        };
+        *told.entry(event["involvedObject"]["kind"].to_string()).or_default() += 1;
+    }
+    assert_eq!(
+        told,
+        BTreeMap::from([("\"Pod\"".to_owned(), 4), ("\"PodDisruptionBudget\"".to_owned(), 4)])
     );
     let end = lab.end_state("workers").await;
     assert!(

@@ -4,14 +4,14 @@
 use std::time::Duration;
 
 use disruption::Handling;
-use kube_sim::{Place, Tap, UserInfo};
+use kube_sim::{Place, Tap};
 use kube_world::NodeSpec;
 use rollout::PoolPhase;
 use serde_json::{Value, json};
 
 use crate::lab::{Lab, Options};
 
-const PODS: Place<'static> = Place {
+pub(crate) const PODS: Place<'static> = Place {
     group: "",
     version: "v1",
     resource: "pods",
@@ -19,7 +19,7 @@ const PODS: Place<'static> = Place {
 };
 
 /// A pod's way out: the object at the moment in which somebody first asked it to go.
-fn asked_to_go(tap: &mut Tap) -> Vec<Value> {
+pub(crate) fn asked_to_go(tap: &mut Tap) -> Vec<Value> {
     let mut gone = Vec::new();
     for write in tap.take() {
         if write.resource() != ("", "pods") {
@@ -36,7 +36,7 @@ fn asked_to_go(tap: &mut Tap) -> Vec<Value> {
     gone
 }
 
-fn name(object: &Value) -> &str {
+pub(crate) fn name(object: &Value) -> &str {
     object["metadata"]["name"].as_str().unwrap()
 }
 
@@ -46,7 +46,7 @@ fn pod_spec(extra: &Value) -> Value {
     spec
 }
 
-async fn stateful_set(lab: &Lab, name: &str, replicas: u32, annotations: &Value) {
+pub(crate) async fn stateful_set(lab: &Lab, name: &str, replicas: u32, annotations: &Value) {
     let object = json!({"metadata": {"name": name, "namespace": "default"}, "spec": {
         "replicas": replicas, "serviceName": name, "selector": {"matchLabels": {"app": name}},
         "template": {"metadata": {"labels": {"app": name}, "annotations": annotations}, "spec": pod_spec(&json!({}))}}});
@@ -54,7 +54,7 @@ async fn stateful_set(lab: &Lab, name: &str, replicas: u32, annotations: &Value)
 }
 
 /// A lab with the engine at rest, whose pool gets a new definition next.
-async fn ready(seed: u64, nodes: u32) -> Lab {
+pub(crate) async fn ready(seed: u64, nodes: u32) -> Lab {
     Lab::new(&Options::new(seed, nodes)).await
 }
 
@@ -211,98 +211,6 @@ async fn members_of_a_set_go_one_at_a_time_without_any_budget() {
     assert_eq!(lab.handle().counts().await.unwrap().evicted, 3);
 }
 
-/// ST-1 and ST-15: the primary goes last, after its role has moved; the operator that missed the first signal gets another.
-#[tokio::test(start_paused = true)]
-async fn a_primary_goes_after_its_role_has_moved_and_the_operator_is_told_twice_if_needed() {
-    let mut lab = ready(65, 2).await;
-    stateful_set(&lab, "db", 2, &json!({})).await;
-    let guard = json!({"metadata": {"name": "db-master", "namespace": "default"},
-        "spec": {"minAvailable": 1, "selector": {"matchLabels": {"app": "db", "spilo-role": "master"}}}});
-    lab.create("policy", "poddisruptionbudgets", guard).await;
-    lab.pass(120).await;
-    set_role(&lab, "db-0", "master").await;
-    set_role(&lab, "db-1", "replica").await;
-    lab.pass(30).await;
-    let mut tap = lab.server.tap();
-    let (server, clock) = (lab.server.clone(), lab.clock.clone());
-    // The operator sees a node lose its label only as an edge, and its first attempt fails.
-    let operator = tokio::spawn(async move {
-        let (mut edges, mut usable) = (0_u32, std::collections::BTreeMap::new());
-        let mut own = server.tap();
-        loop {
-            own.filled().await;
-            for write in own.take() {
-                if write.resource() != ("", "nodes") {
-                    continue;
-                }
-                let Some(node) = write.after().map(|node| node.value()) else {
-                    continue;
-                };
-                let ready = node["metadata"]["labels"]["lifecycle-status"] == "ready";
-                let now = ready || node["spec"]["unschedulable"] != true;
-                let was = usable.insert(name(&node).to_owned(), now).unwrap_or(true);
-                let has = |pod: &Value| {
-                    pod["spec"]["nodeName"] == name(&node) && pod["metadata"]["labels"]["spilo-role"] == "master"
-                };
-                let pods = server.read_all("", "pods", "default");
-                if was && !now && pods.iter().any(has) {
-                    edges += 1;
-                    if edges == 1 {
-                        continue;
-                    }
-                    clock.sleep(Duration::from_secs(20)).await;
-                    let local = server.local(UserInfo::admin());
-                    for pod in pods.iter().filter(|pod| name(pod).starts_with("db-")) {
-                        let role = if has(pod) { "replica" } else { "master" };
-                        let patch = json!({"metadata": {"labels": {"spilo-role": role}}});
-                        local.patch(PODS, name(pod), "", &patch).await.unwrap();
-                    }
-                }
-            }
-        }
-    });
-    // New pods come as replicas.
-    let (server, clock) = (lab.server.clone(), lab.clock.clone());
-    let roles = tokio::spawn(async move {
-        loop {
-            for pod in server.read_all("", "pods", "default") {
-                if name(&pod).starts_with("db-") && pod["metadata"]["labels"]["spilo-role"].is_null() {
-                    let patch = json!({"metadata": {"labels": {"spilo-role": "replica"}}});
-                    let _gone = server
-                        .local(UserInfo::admin())
-                        .patch(PODS, name(&pod), "", &patch)
-                        .await;
-                }
-            }
-            clock.sleep(Duration::from_secs(5)).await;
-        }
-    });
-    lab.start_engine(None);
-    lab.new_definition("workers").await;
-    let hours = lab.rolled("workers", 24).await;
-    operator.abort();
-    roles.abort();
-    let gone = asked_to_go(&mut tap);
-    let masters = gone
-        .iter()
-        .filter(|pod| pod["metadata"]["labels"]["spilo-role"] == "master")
-        .count();
-    assert_eq!(masters, 0, "no pod went while it was the primary");
-    assert!(gone.iter().filter(|pod| name(pod).starts_with("db-")).count() >= 2);
-    assert_eq!(lab.ledger.evidence(), []);
-    assert!(hours < 2.0, "without waiting for force: {hours}");
-}
-
-async fn set_role(lab: &Lab, pod: &str, role: &str) {
-    let patch = json!({"metadata": {"labels": {"spilo-role": role}}});
-    lab.server
-        .local(UserInfo::admin())
-        .patch(PODS, pod, "", &patch)
-        .await
-        .unwrap();
-}
-
-/// H10: what cannot be drained is given up with a reason and the pool goes on; more of them than allowed stop it.
 #[tokio::test(start_paused = true)]
 async fn an_undrainable_node_is_given_up_and_several_stop_the_pool() {
     for stuck in [1, 3] {

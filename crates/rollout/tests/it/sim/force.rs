@@ -3,11 +3,10 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::facts::{Kind, Name, PodFacts};
-use super::oracle::{Judgement, Numbers, ROUNDING, Sent, State};
+use super::oracle::{Judgement, LATE, Numbers, Sent, State};
 
-/// What a forced termination may take from its decision to its request, and how far clocks may differ: paces are kept up to
-/// this.
-const UNDER_WAY: SignedDuration = SignedDuration::from_secs(12);
+/// What a forced termination may take from its decision to its end before its pace is counted anew.
+const UNDER_WAY: SignedDuration = SignedDuration::from_secs(5);
 
 impl State {
     /// A deletion is a forced termination: V2 and V3, each clock by itself.
@@ -22,23 +21,31 @@ impl State {
         let numbers = self.numbers.clone();
         let mut found = Vec::new();
         let ending = self.ending(&pod.node);
-        self.check("V4", !sent.blocked || ending.is_some(), || {
-            format!("{now} while blocked: {name:?} forced")
-        });
+        let blocked = sent.blocked && ending.is_none();
         self.judge(&mut found, "K1", pod.movable(), || {
             format!("{now} {name:?} forced, which stays")
         });
         self.judge(&mut found, "V15", self.evidence.contains(&pod.uid), || {
             format!("{now} {name:?} forced without a record")
         });
-        if ending.is_some_and(|at| now >= at - numbers.margin - ROUNDING) {
-            return Judgement::Delete { pod: name, found };
+        // Clocks have to be over when it is decided, not when a slow API has done it.
+        let decided = self.decided.get(&pod.uid).copied().or(sent.at).unwrap_or(now);
+        let wrong = self.unnoticed;
+        if ending.is_some_and(|at| decided + wrong >= at - numbers.margin) {
+            return Judgement::Delete {
+                pod: name,
+                blocked,
+                found,
+            };
         }
         let over = |from: Option<Timestamp>, time: SignedDuration| {
-            from.is_some_and(|from| now.duration_since(from) + ROUNDING >= time)
+            from.is_some_and(|from| decided.duration_since(from) + wrong >= time)
         };
         let node = self.facts.nodes.get(&pod.node).cloned().unwrap_or_default();
-        let (grace, life) = (over(node.draining, numbers.grace), over(Some(pod.created), numbers.pod));
+        let (grace, life) = (
+            over(node.draining, numbers.grace - LATE),
+            over(Some(pod.created), numbers.pod),
+        );
         self.judge(&mut found, "V2 grace", grace, || {
             format!("{now} {name:?}, drain since {:?}", node.draining)
         });
@@ -48,36 +55,39 @@ impl State {
         if let Kind::Job(job) = &pod.kind
             && let Some(deadline) = self.facts.deadlines.get(job).copied()
         {
-            self.judge(&mut found, "V2 deadline", now >= deadline, || {
-                format!("{now} {name:?}, deadline {deadline}")
+            self.judge(&mut found, "V2 deadline", decided + wrong >= deadline, || {
+                format!("{decided} {name:?}, deadline {deadline}")
             });
         }
         if let Some(moving) = pod.moving {
             // The engine may have learnt of it later, never earlier.
-            self.judge(
-                &mut found,
-                "V2 operator",
-                over(Some(moving), numbers.operator) || !old_enough(now, moving, numbers.patience),
-                || format!("{now} {name:?}, operator at work since {moving}"),
-            );
+            let known = decided.duration_since(moving) > numbers.fresh;
+            let met = over(Some(moving), numbers.operator) || !known;
+            self.judge(&mut found, "V2 operator", met, || {
+                format!("{decided} {name:?}, operator at work since {moving}")
+            });
         }
-        self.siblings(&name, &pod, &numbers, &mut found, now);
+        self.siblings(&name, &pod, &numbers, &mut found, decided);
+        let apart = |last: Option<Timestamp>, interval| over(last.or(Some(Timestamp::MIN)), interval - UNDER_WAY);
         let last = self.forced_on.get(&pod.node).copied();
-        let pace = last.is_none_or(|last| now.duration_since(last) + UNDER_WAY >= numbers.interval);
-        self.judge(&mut found, "V3 node", pace, || {
-            format!("{now} {name:?} on {}, the last one {last:?}", pod.node)
+        self.judge(&mut found, "V3 node", apart(last, numbers.interval), || {
+            format!("{decided} {name:?} on {}, the last one {last:?}", pod.node)
         });
         for key in self.facts.budgets_of(&name, &pod) {
             let last = self.forced_in.get(&key).copied();
-            let pace = last.is_none_or(|last| now.duration_since(last) + UNDER_WAY >= numbers.ready);
-            self.judge(&mut found, "V3 budget", pace, || {
-                format!("{now} {name:?} in {key:?}, the last one {last:?}")
+            self.judge(&mut found, "V3 budget", apart(last, numbers.ready), || {
+                format!("{decided} {name:?} in {key:?}, the last one {last:?}")
             });
         }
-        Judgement::Delete { pod: name, found }
+        Judgement::Delete {
+            pod: name,
+            blocked,
+            found,
+        }
     }
 
     fn siblings(&mut self, name: &Name, pod: &PodFacts, numbers: &Numbers, found: &mut Vec<String>, now: Timestamp) {
+        let wrong = self.unnoticed;
         let mut unmet = Vec::new();
         let siblings = self.facts.siblings(name, pod);
         let count = siblings.len();
@@ -101,7 +111,7 @@ impl State {
                 .ready_changed
                 .max(sibling.created)
                 .max(sibling.deleted.unwrap_or(Timestamp::MIN));
-            if now.duration_since(from) + ROUNDING < time && now.duration_since(changed) > numbers.patience {
+            if now.duration_since(from) + wrong < time && now.duration_since(changed) > numbers.fresh {
                 unmet.push(format!("{law}: {now} {name:?} forced, sibling {other:?} since {from}"));
             }
         }
@@ -122,8 +132,4 @@ impl State {
             }
         }
     }
-}
-
-fn old_enough(now: Timestamp, at: Timestamp, patience: SignedDuration) -> bool {
-    now.duration_since(at) > patience
 }

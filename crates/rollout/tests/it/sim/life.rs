@@ -1,7 +1,6 @@
 //! One seed from beginning to end: trouble first, then calm, in which everything has to come to its end.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -170,9 +169,9 @@ impl Run {
             0 if taste.kills => return self.replace(place, true).await,
             1 | 2 if taste.kills => one.pause.set(true),
             3 | 4 => one.pause.set(false),
-            5 if taste.jumps => one.ahead.store(jump, Ordering::Relaxed),
-            6 if taste.jumps => one.ahead.store(-jump, Ordering::Relaxed),
-            7 => one.ahead.store(0, Ordering::Relaxed),
+            5 if taste.jumps => one.set_clock(&self.site.oracle, jump),
+            6 if taste.jumps => one.set_clock(&self.site.oracle, -jump),
+            7 => one.set_clock(&self.site.oracle, 0),
             _ => {}
         }
         for place in 0..self.managers.len() {
@@ -198,7 +197,7 @@ impl Run {
         for place in 0..self.managers.len() {
             let one = &self.managers[place];
             one.pause.set(false);
-            one.ahead.store(0, Ordering::Relaxed);
+            one.set_clock(&self.site.oracle, 0);
             if self.case.taste.kills {
                 // Nobody is left who could die later.
                 self.replace(place, false).await;
@@ -295,7 +294,15 @@ impl Run {
             since,
             until: None,
         }));
-        self.site.pass(Duration::from_secs(600)).await;
+        // At once, as far as the first round goes, and for good.
+        for wait in [60, 540] {
+            self.site.pass(Duration::from_secs(wait)).await;
+            self.unmarked(since);
+        }
+        self.book.block(None);
+    }
+
+    fn unmarked(&self, since: Timestamp) {
         self.site.oracle.look(|state, now| {
             let ends = state.ends.clone();
             let asked = state.asked.clone();
@@ -314,7 +321,6 @@ impl Run {
                 format!("{now} marks under a block since {since}: {left:?}")
             });
         });
-        self.book.block(None);
     }
 
     /// The instants that the engine promises for nodes on their way out: W2 holds them against what happens.
@@ -345,7 +351,7 @@ impl Run {
         self.site.oracle.look(|state, now| {
             promised.retain(|node, latest| {
                 let there = state.facts.nodes.get(node).is_some_and(|node| !node.quarantined);
-                let late = there && now > *latest + SignedDuration::from_mins(5);
+                let late = there && now > *latest + SignedDuration::from_mins(1);
                 state.check("W2 bound", !late, || {
                     format!("{now} {node} is there, promised to be gone by {latest}")
                 });

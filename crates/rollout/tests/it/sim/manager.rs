@@ -17,6 +17,7 @@ use tokio::task::JoinHandle;
 
 use super::book::{Book, TTL};
 use super::dice::Dice;
+use super::oracle::Oracle;
 use super::wires::{CloudWire, Cut, LedgerWire, Receiver, Sender, Wire};
 use crate::ledger::TestLedger;
 
@@ -107,14 +108,15 @@ pub(crate) struct Recipe {
     pub(crate) chance: Arc<Mutex<(Dice, u64)>>,
     pub(crate) spec: watch::Sender<ClusterSpec>,
     pub(crate) book: Arc<Book>,
-    pub(crate) oracle: Arc<super::oracle::Oracle>,
+    pub(crate) oracle: Arc<Oracle>,
     pub(crate) guards: Guards,
 }
 
 pub(crate) struct Manager {
+    pub(crate) id: u64,
     pub(crate) cut: Arc<Cut>,
     pub(crate) pause: Arc<Pause>,
-    pub(crate) ahead: Arc<AtomicI64>,
+    ahead: Arc<AtomicI64>,
     pub(crate) handle: Arc<Mutex<Option<Handle>>>,
     task: JoinHandle<()>,
 }
@@ -140,11 +142,19 @@ impl Manager {
             pause: pause.clone(),
         };
         Self {
+            id,
             task: tokio::spawn(run),
             cut,
             pause,
             ahead,
             handle,
+        }
+    }
+
+    /// Sets its clock so many seconds ahead of the world's.
+    pub(crate) fn set_clock(&self, oracle: &Oracle, ahead: i64) {
+        if self.ahead.swap(ahead, Ordering::Relaxed) != ahead {
+            oracle.clock_set(self.id, ahead);
         }
     }
 
@@ -198,6 +208,7 @@ impl Life {
         let recipe = &self.recipe;
         let wire = Wire {
             manager: self.id,
+            run,
             book: recipe.book.clone(),
             oracle: recipe.oracle.clone(),
             cut: self.cut.clone(),

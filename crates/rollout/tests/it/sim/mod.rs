@@ -2,8 +2,9 @@
 //! and an oracle that shares nothing with it watches. What must never happen is checked at every write, what must happen in
 //! the end once the faults stop.
 //!
-//! `cargo test --release -p rollout --test it sim::` runs 2,000 seeds and switches every guard off once; an
-//! unoptimised build runs ten seeds. `FLEETWRIGHT_SEEDS` and `FLEETWRIGHT_FROM` say how many and from which one on. A failing seed is printed with the command that replays it, byte for byte.
+//! `cargo test --release -p rollout --test it -- sim:: --show-output` runs 2,000 seeds and switches every guard off once; an
+//! unoptimised build runs ten seeds. `FLEETWRIGHT_SEEDS` and `FLEETWRIGHT_FROM` say how many and from which one on. A failing
+//! seed is printed with the command that replays it, byte for byte.
 //!
 //! | law | says |
 //! |---|---|
@@ -19,6 +20,23 @@
 //! | W2 | every node goes, within the bound that the engine printed and one of the oracle's own |
 //! | W3 | a block takes marks back, and the rollout goes on after it |
 //! | W4 | whatever was killed, the end is the same |
+//!
+//! # What the oracle lets pass
+//!
+//! V1 below budgets, V4, V5, V10, V15, S3, S5, P1 and the deadlines of Jobs are exact: no tolerance, with the oracle's own clock.
+//!
+//! | what | where | why that is right |
+//! |---|---|---|
+//! | clocks are over at the decision, not when the deletion arrives | V2, V3 | the record is written at the decision; that a slow API takes its time makes pods older, never younger, so this is the stricter reading |
+//! | [`LATE`](oracle::LATE), a second | V2 grace | the engine writes the start of a drain anew that was longer on its way |
+//! | `UNDER_WAY`, five seconds | V3 | the engine decides anew what did not leave within five seconds, and counts the pace anew of what was done later than that |
+//! | clocks of managers that are wrong by half a minute at most, by as much as they are | V2, V3 | such a clock may go unnoticed while answers take up to twenty seconds: their time says no more than that it was made meanwhile. Only seeds that draw such a clock have it |
+//! | `WATCHED`, ninety seconds while the API misbehaves, else two | S1, S2, S4, K1, C1 | what others change nobody can know before his watch tells: silent for up to a minute, then broken and opened anew on a list that is late or old by twenty seconds |
+//! | `LISTED`, 45 seconds while the API misbehaves, else two | V2 siblings, operator | the same for pods that are read once more right before |
+//! | evictions and deletions that the server answered with 404 or 409 | V4 | they name a UID: whoever was meant is gone, and nobody was disturbed |
+//! | machines that end anyway, or that trouble took | V1, V4, V5, C1, S5, W3 | the contract empties them politely whatever else holds |
+//! | a manager's refusals before its clock was set, or its engine began | P1 | they are noted by that clock, in memory |
+//! | a minute | W2 bound | the bound is for the last pod; the machine's end is asked for in the next round |
 
 mod book;
 mod case;

@@ -1,8 +1,7 @@
 //! The oracle: it sees every write of the API server in order, every event of the cloud, and everything that managers send;
 //! it keeps clocks of its own and knows the promises. It shares no code with the engine and the contract.
 //!
-//! A promise about what others may change at any moment is judged with some patience while the API misbehaves: nobody can
-//! act on what he cannot know yet. Clocks get none, but for the second to which the API rounds.
+//! What it lets pass, each with the fact that makes it right, is in [`super`] under "what the oracle lets pass".
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
@@ -26,6 +25,9 @@ pub(crate) struct Sent {
     pub(crate) at: Option<Timestamp>,
 }
 
+/// A manager and the run of its engine: what an engine remembers of refusals ends with its run.
+pub(crate) type Author = (u64, u64);
+
 /// What a request would do, judged before it is done.
 #[derive(Debug)]
 pub(crate) enum Judgement {
@@ -38,6 +40,7 @@ pub(crate) enum Judgement {
     },
     Delete {
         pod: Name,
+        blocked: bool,
         found: Vec<String>,
     },
 }
@@ -55,12 +58,26 @@ pub(crate) struct Numbers {
     pub(crate) since_change: bool,
     pub(crate) size: usize,
     pub(crate) spot: bool,
-    /// How long others' changes may be unknown.
+    /// The pause after a refused eviction.
+    pub(crate) poll: SignedDuration,
+    /// How long others' changes may be unknown to who watches.
     pub(crate) patience: SignedDuration,
+    /// How long they may be unknown to who has just read the pods once more.
+    pub(crate) fresh: SignedDuration,
 }
 
-/// The API's times are whole seconds, and clocks agree that differ by no more than five.
-pub(crate) const ROUNDING: SignedDuration = SignedDuration::from_secs(7);
+/// How long others' changes may be unknown to a watch when the API misbehaves: it may be silent for a minute, it may break
+/// then, and what it is opened with anew may be late or old by twenty seconds.
+const WATCHED: SignedDuration = SignedDuration::from_secs(90);
+/// The same for a list that was read for the purpose: asked for twenty seconds late, old by twenty, and five until the
+/// deletion leaves.
+const LISTED: SignedDuration = SignedDuration::from_secs(45);
+/// The same when nothing is wrong: events are gathered for a fifth of a second, the API's times are whole seconds.
+const PROMPT: SignedDuration = SignedDuration::from_secs(2);
+/// A start of a drain that was longer on its way is written anew.
+pub(crate) const LATE: SignedDuration = SignedDuration::from_secs(1);
+/// Clocks of managers that are wrong by more are noticed even when answers are slow.
+const NOTICED: i64 = 30;
 
 pub(crate) struct State {
     pub(crate) facts: Facts,
@@ -69,8 +86,14 @@ pub(crate) struct State {
     pub(crate) forced_in: BTreeMap<Name, Timestamp>,
     /// UIDs of pods whose forced termination is on record.
     pub(crate) evidence: BTreeSet<String>,
-    /// When each manager learnt that an eviction of a pod, by UID, was refused, and how often it asked since.
-    pub(crate) refused: BTreeMap<(u64, String), Vec<Timestamp>>,
+    /// When the last record of a pod's forced termination, by UID, was written: then it was decided.
+    pub(crate) decided: BTreeMap<String, Timestamp>,
+    /// When each run of each manager learnt that an eviction of a pod, by UID, was refused.
+    pub(crate) refused: BTreeMap<(Author, String), Timestamp>,
+    /// When somebody set the clock of a manager last.
+    pub(crate) set: BTreeMap<u64, Timestamp>,
+    /// By how much clocks were wrong that nobody could notice.
+    pub(crate) unnoticed: SignedDuration,
     /// When machines end whatever anybody does.
     pub(crate) ends: BTreeMap<String, Timestamp>,
     /// Machines that a manager asked to end, or that trouble took.
@@ -108,7 +131,9 @@ impl Oracle {
             since_change: policy.sibling_clock == disruption::SiblingClock::SinceChange,
             size: usize::try_from(case.nodes).unwrap(),
             spot: case.spot,
-            patience: SignedDuration::from_secs(if case.taste.api { 180 } else { 2 }),
+            poll: span(policy.poll_interval),
+            patience: if case.taste.api { WATCHED } else { PROMPT },
+            fresh: if case.taste.api { LISTED } else { PROMPT },
         };
         Self {
             tap: Mutex::new(server.tap()),
@@ -121,7 +146,10 @@ impl Oracle {
                 forced_on: BTreeMap::new(),
                 forced_in: BTreeMap::new(),
                 evidence: BTreeSet::new(),
+                decided: BTreeMap::new(),
                 refused: BTreeMap::new(),
+                set: BTreeMap::new(),
+                unnoticed: SignedDuration::ZERO,
                 ends: BTreeMap::new(),
                 asked: BTreeSet::new(),
                 open: false,
@@ -177,27 +205,39 @@ impl Oracle {
         });
     }
 
-    /// A manager asks for an eviction. P1: who was refused does not ask again at once. Once he may: a clock that jumped takes
-    /// with it when that was.
-    pub(crate) fn asks(&self, manager: u64, path: &str) {
+    /// Somebody sets the clock of a manager.
+    pub(crate) fn clock_set(&self, manager: u64, ahead: i64) {
+        self.look(|state, now| {
+            state.set.insert(manager, now);
+            if ahead.abs() <= NOTICED {
+                state.unnoticed = state.unnoticed.max(SignedDuration::from_secs(ahead.abs()));
+            }
+        });
+    }
+
+    /// A manager asks for an eviction. P1: who was refused does not ask again before the pause is over.
+    pub(crate) fn asks(&self, author: Author, path: &str) {
         self.look(|state, now| {
             let Some((name, uid)) = state.evicted_by(path) else {
                 return;
             };
-            let lately = |at: &&Timestamp| now.duration_since(**at) < SignedDuration::from_secs(20);
-            let refusals = state.refused.get(&(manager, uid));
-            let often = refusals.map_or(0, |all| all.iter().filter(lately).count());
-            state.check("P1", often < 2, || {
-                format!("{now} {name:?} asked for by manager {manager}, refused {often} times just now")
+            let refused = state.refused.get(&(author, uid)).copied();
+            // A clock that was set takes with it when that was.
+            let set = state.set.get(&author.0).copied();
+            let refused = refused.filter(|at| set.is_none_or(|set| set < *at));
+            let poll = state.numbers.poll;
+            let early = refused.is_some_and(|at| now.duration_since(at) < poll);
+            state.check("P1", !early, || {
+                format!("{now} {name:?} asked for by manager {author:?}, refused {refused:?}")
             });
         });
     }
 
     /// A manager learns that the API server refused an eviction for its budget.
-    pub(crate) fn was_refused(&self, manager: u64, path: &str) {
+    pub(crate) fn was_refused(&self, author: Author, path: &str) {
         self.look(|state, now| {
             if let Some((_, uid)) = state.evicted_by(path) {
-                state.refused.entry((manager, uid)).or_default().push(now);
+                state.refused.insert((author, uid), now);
             }
         });
     }
@@ -232,7 +272,7 @@ impl Oracle {
             match judgement {
                 Judgement::Node(name, sent) if done => state.node_changed(&name, before, sent, now),
                 // Another pod has the name by now (409) or none (404): whoever was meant, nobody is disturbed.
-                Judgement::Evict { .. } if status == 409 || status == 404 => {}
+                Judgement::Evict { .. } | Judgement::Delete { .. } if status == 409 || status == 404 => {}
                 Judgement::Evict { pod, blocked, found } => {
                     state.check("V4", !blocked, || format!("{now} while blocked: eviction of {pod:?}"));
                     if done {
@@ -240,7 +280,12 @@ impl Oracle {
                         state.breaches.extend(found);
                     }
                 }
-                Judgement::Delete { pod, found } if done => state.was_forced(&pod, found, now),
+                Judgement::Delete { pod, blocked, found } => {
+                    state.check("V4", !blocked, || format!("{now} while blocked: {pod:?} forced"));
+                    if done {
+                        state.was_forced(&pod, found, now);
+                    }
+                }
                 _ => {}
             }
             state.standing(group, now);
@@ -309,6 +354,9 @@ impl Oracle {
                 state.open = draft.open;
             }
             if draft.kind.as_str() == rollout::EVIDENCE_KIND {
+                if draft.open {
+                    state.decided.insert(draft.id.to_string(), now);
+                }
                 state.evidence.insert(draft.id.to_string());
             }
         });

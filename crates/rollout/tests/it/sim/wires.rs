@@ -76,6 +76,8 @@ impl Cut {
 #[derive(Clone)]
 pub(crate) struct Wire {
     pub(crate) manager: u64,
+    /// Which run of the manager's engine this is.
+    pub(crate) run: u64,
     pub(crate) book: Arc<Book>,
     pub(crate) oracle: Arc<Oracle>,
     pub(crate) cut: Arc<Cut>,
@@ -123,7 +125,8 @@ where
         let sent = self.wire.leaves(&what);
         request.extensions_mut().insert(sent);
         let (wire, path) = (self.wire.clone(), request.uri().path().to_owned());
-        wire.oracle.asks(wire.manager, &path);
+        let author = (wire.manager, wire.run);
+        wire.oracle.asks(author, &path);
         let work = self.inner.call(request);
         Box::pin(async move {
             let done = wire.cut.around(work).await;
@@ -132,7 +135,7 @@ where
                 .ok()
                 .and_then(|answer| answer.extensions().get::<Refused>());
             if refused.is_some() {
-                wire.oracle.was_refused(wire.manager, &path);
+                wire.oracle.was_refused(author, &path);
             }
             done
         })
