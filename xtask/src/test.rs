@@ -44,6 +44,22 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
         "tests",
         cargo(["test", "--workspace", "--quiet", "--no-fail-fast"]).env("INSTA_UPDATE", "no"),
     )?;
+    // Thousands of seeds, every guard switched off once: unoptimised it would take an hour.
+    step(
+        "simulation of rollouts",
+        &mut cargo([
+            "test",
+            "--release",
+            "--quiet",
+            "-p",
+            "rollout",
+            "--test",
+            "it",
+            "--",
+            "sim::",
+            "--show-output",
+        ]),
+    )?;
     println!("\nall steps passed");
     Ok(())
 }
