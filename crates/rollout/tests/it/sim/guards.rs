@@ -47,6 +47,15 @@ macro_rules! guards {
         fn $test() {
             println!("{}", breaks($law, $seeds, $case));
         })*
+
+        /// The tests of the contract's rules are complete in the crate that has the contract; those of the engine's guards here.
+        #[test]
+        fn every_guard_of_the_engine_has_its_test() {
+            let cases: Vec<Case> = vec![$($case(0)),*];
+            let tested = |guard: &&Guard| cases.iter().any(|case| !case.guards.on(**guard));
+            let left: Vec<&Guard> = Guard::ALL.iter().filter(|guard| !tested(guard)).collect();
+            assert!(left.is_empty(), "{left:?}");
+        }
     };
 }
 
