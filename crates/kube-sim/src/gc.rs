@@ -5,12 +5,14 @@
 //! sees its end. Objects that must wait (pods for their kubelet, finalizers for their owners) wait as they do in reality.
 
 mod conditions;
+mod service_accounts;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use conditions::{remaining_conditions, strip_times};
-use serde_json::{Value, json};
+use serde_json::Value;
+pub(crate) use service_accounts::give_service_account;
 
 use crate::crd;
 use crate::registry::{GroupResource, Resource, split_api_version};
@@ -588,23 +590,4 @@ impl Collector<'_> {
         }
         keys(self.state).is_empty()
     }
-}
-
-/// Every namespace has a `default` ServiceAccount, unless the server was told to leave that to others.
-pub(crate) fn give_service_account(core: &Core, state: &mut State, namespace: &str) {
-    let Some(resource) = crate::registry::builtin("", "serviceaccounts").filter(|_| core.config.service_accounts)
-    else {
-        return;
-    };
-    let key = Key::new(namespace, "default");
-    if state.get(&resource.stored_as, &key).is_some() {
-        return;
-    }
-    let metadata = json!({
-        "name": "default", "namespace": namespace, "uid": core.ids.uuid(), "creationTimestamp": core.now_text()});
-    state.put(
-        &resource,
-        &key,
-        json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}),
-    );
 }
