@@ -2,7 +2,8 @@
 //!
 //! [`plan::waves`] decides; here is what it decides from and what follows. All of it can be read from registry and ledger, so
 //! that a replica that starts knows what the one before it knew: the policy in force, the change that walks through each channel
-//! ([`RunRecord`]), who was let begin when and by which right ([`Turn`]), and what people did ([`ports::acts`]).
+//! ([`RunRecord`]), who was let begin when and by which right ([`Turn`]), how each fares since ([`Judged`](crate::health::Judged)),
+//! and what people did ([`ports::acts`]). A cluster is done when it was found healthy with its version.
 //!
 //! Among several replicas one at a time lets clusters begin: it holds the lease [`LEASE`], its writes are fenced by it, and it
 //! reads everything anew when it gets it. All of them work on clusters that may begin.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use model::{ClusterId, HealthVerdict};
+use model::{ClusterId, HealthState, HealthVerdict};
 use plan::health::{Check, Observation};
 use ports::ledger::{Entry, EntryDraft, EntryFilter, EntryId, EntryKind};
 use ports::registry::PageRequest;
@@ -186,6 +186,19 @@ pub struct Judged {
     pub version: String,
     /// `None` as long as that work goes on.
     pub verdict: Option<HealthVerdict>,
+}
+
+impl Judged {
+    /// Nothing is held against a cluster with this version.
+    pub(crate) fn well(version: &str) -> Self {
+        Self {
+            version: version.to_owned(),
+            verdict: Some(HealthVerdict {
+                state: HealthState::Healthy,
+                ..HealthVerdict::default()
+            }),
+        }
+    }
 }
 
 /// The part of a [`Record`] that says so; what was there before may be long.

@@ -102,6 +102,7 @@ impl Manager {
                 running: *running,
             })
             .collect();
+        self.waves.catch_up(&*ledger, &views).await?;
         let (decisions, changed) = self.waves.decide(&views, now);
         // The change comes first: who is let begin belongs to it.
         for run in &changed {
@@ -221,7 +222,10 @@ impl Manager {
         match self.waves.entry_changed(&*ledger, &change.id).await {
             Ok(Some(cluster)) => self.look(&cluster, &mut BTreeMap::new()).await,
             Ok(None) => {}
-            Err(error) => tracing::warn!(%error, entry = change.id, "an entry of the ledger cannot be read"),
+            Err(error) => {
+                tracing::warn!(%error, entry = change.id, "an entry of the ledger cannot be read");
+                self.waves.miss();
+            }
         }
     }
 }

@@ -35,6 +35,8 @@ pub(crate) struct Conductor {
     dirty: bool,
     /// Nothing was decided since everything was read.
     anew: bool,
+    /// Something changed that could not be read.
+    missed: bool,
     /// When to decide again although nothing happens.
     pub(crate) look: Option<Timestamp>,
     /// The lease under which this replica lets clusters begin.
@@ -149,7 +151,41 @@ impl Conductor {
         self.updates = open_updates(ledger).await?;
         self.judged = health::all_judged(ledger).await?;
         self.alarms = super::alarms::open(ledger).await?;
-        (self.dirty, self.anew) = (true, true);
+        (self.dirty, self.anew, self.missed) = (true, true, false);
+        Ok(())
+    }
+
+    /// An entry changed that could not be read.
+    pub(crate) fn miss(&mut self) {
+        (self.dirty, self.missed) = (true, true);
+    }
+
+    /// Reads what was missed, and the verdicts on clusters that have a version on which none is known: entries of clusters are read
+    /// as they are now, while what was written about their health may still be on its way here.
+    pub(crate) async fn catch_up(&mut self, ledger: &dyn Ledger, fleet: &[Seen<'_>]) -> Result<(), RegistryError> {
+        if self.missed {
+            self.reload(ledger).await?;
+        }
+        for seen in fleet {
+            let (id, version) = (&seen.cluster.id, &seen.cluster.status.current_version);
+            let Towards::There { target, .. } = seen.towards else {
+                continue;
+            };
+            let begun = self.turns.get(id).is_some_and(|turn| turn.target == *target);
+            let known = self.judged.get(id).is_some_and(|judged| judged.version == *version);
+            if !begun || known {
+                continue;
+            }
+            let found = match health::judged(ledger, &id.as_str().parse()?).await {
+                Ok(found) => found.map(|(_, judged)| judged),
+                Err(RegistryError::NotFound { .. }) => None,
+                Err(error) => return Err(error),
+            };
+            let found = found.filter(|judged| judged.version == *version);
+            // It was updated before there were verdicts, and is not asked about again.
+            let judged = found.unwrap_or_else(|| Judged::well(version));
+            self.judged.insert(id.clone(), judged);
+        }
         Ok(())
     }
 
@@ -247,7 +283,7 @@ impl Conductor {
             let wanting = clusters.iter().any(|seen| wants(&seen));
             let known = self.runs.get(name);
             // Done is what was found healthy; a verdict that turns later opens the change again.
-            let unsettled = known.is_some() && clusters.iter().any(|seen| self.member(seen, now).state.in_flight());
+            let unsettled = known.is_some() && clusters.iter().any(|seen| self.flies(seen, now));
             let begins = |commit: bool| RunRecord {
                 channel: name.to_owned(),
                 config: head.to_owned(),
@@ -345,15 +381,24 @@ impl Conductor {
     }
 
     fn member(&self, seen: &Seen<'_>, now: Timestamp) -> Member {
-        let id = &seen.cluster.id;
-        let since = self.behind.get(id).copied().unwrap_or(now);
-        let known = Known {
+        let since = self.behind.get(&seen.cluster.id).copied().unwrap_or(now);
+        let known = self.known(&seen.cluster.id, &seen.cluster.channel);
+        member(seen.cluster, seen.towards, known, (seen.running, since))
+    }
+
+    /// Whether a cluster is neither what it was nor surely what it is to be.
+    fn flies(&self, seen: &Seen<'_>, now: Timestamp) -> bool {
+        let known = self.known(&seen.cluster.id, &seen.cluster.channel);
+        stands(seen.cluster, seen.towards, known, (seen.running, now)).in_flight()
+    }
+
+    fn known(&self, id: &ClusterId, channel: &str) -> Known<'_> {
+        Known {
             turn: self.turns.get(id),
-            run: self.runs.get(&seen.cluster.channel),
+            run: self.runs.get(channel),
             update: self.updates.get(id).map(|(at, update)| (*at, update)),
             judged: self.judged.get(id),
-        };
-        member(seen.cluster, seen.towards, known, (seen.running, since))
+        }
     }
 
     /// Writes down that a cluster may begin.

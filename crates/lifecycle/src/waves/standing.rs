@@ -118,14 +118,17 @@ pub fn stands(cluster: &Cluster, towards: &Towards, known: Known<'_>, (running, 
     match towards {
         Towards::Apart => State::Gone,
         Towards::There { target, blocked, .. } => {
-            let own = turn
-                .zip(run)
-                .filter(|(turn, run)| turn.run == run.since && turn.target == *target);
-            let Some((turn, run)) = own else { return State::Rests };
+            let begun = turn.zip(run).filter(|(turn, _)| turn.target == *target);
+            let Some((turn, run)) = begun else { return State::Rests };
+            // A channel that was seen elsewhere for a moment has another run of the same commit.
+            let same = run.commit && ClusterVersion::parse(&turn.version).config == run.config;
+            let own = same || turn.run == run.since;
             match judged.map_or(State::Done, |judged| fares(judged, turn)) {
-                State::Done if run.over.is_some() => State::Rests,
-                State::Done => State::Done,
+                State::Done if own && run.over.is_none() => State::Done,
+                State::Done => State::Rests,
                 _ if *blocked => State::Blocked,
+                // What another change did to it counts no more; until it is decided, it is in flight.
+                State::Failed { .. } if !own => State::Rests,
                 state => state,
             }
         }

@@ -65,9 +65,10 @@ pub async fn survey(registry: &dyn Registry, ledger: &dyn Ledger, now: Timestamp
     let open = blocks::open(ledger, None).await?;
     let applied = inputs::recall(ledger).await?;
     let updates = open_updates(ledger).await?;
-    let judged = health::all_judged(ledger).await?;
     let (filter, all) = (ClusterFilter::default(), PageRequest::all());
     let clusters = registry.list_clusters(&filter, Detail::Full, &all).await?;
+    // After the clusters: what is said of the version that one has must not be older than that.
+    let judged = health::all_judged(ledger).await?;
     let mut members = Vec::new();
     for found in clusters.items {
         let cluster = Arc::new(found.object);

@@ -51,15 +51,19 @@ fn on_paused_time<T>(work: impl Future<Output = T>) -> T {
 }
 
 fn run(seed: u64, rules: Rules) -> Seen {
-    on_paused_time(story::live(seed, rules))
+    on_paused_time(story::live(seed, rules, false))
 }
 
-fn command(seed: u64) -> String {
-    format!("FLEETWRIGHT_SEED={seed} cargo test -p lifecycle --test it replicas::replay -- --nocapture")
+fn run_in_waves(seed: u64, rules: Rules) -> Seen {
+    on_paused_time(story::live(seed, rules, true))
+}
+
+fn command(seed: u64, replay: &str) -> String {
+    format!("FLEETWRIGHT_SEED={seed} cargo test -p lifecycle --test it replicas::{replay} -- --nocapture")
 }
 
 /// Runs the seeds on two threads and adds up.
-fn run_all(count: u64) -> Seen {
+fn run_all(count: u64, replay: &'static str, run: fn(u64, Rules) -> Seen) -> Seen {
     let half = |first: u64| {
         std::thread::spawn(move || {
             let mut all = Seen::default();
@@ -67,7 +71,7 @@ fn run_all(count: u64) -> Seen {
                 let mut seen = run(seed, Rules::default());
                 seen.breaches
                     .iter_mut()
-                    .for_each(|breach| breach.push_str(&format!("\n  {}", command(seed))));
+                    .for_each(|breach| breach.push_str(&format!("\n  {}", command(seed, replay))));
                 all.add(seen);
             }
             all
@@ -85,7 +89,7 @@ fn no_seed_of_replicas_breaks_a_promise() {
     let asked = std::env::var("FLEETWRIGHT_SEEDS");
     let count = asked.ok().and_then(|text| text.parse().ok()).unwrap_or(1_000);
     let began = ports::Clock::now(&ports::SystemClock);
-    let seen = run_all(count);
+    let seen = run_all(count, "replay", run);
     let spent = ports::Clock::now(&ports::SystemClock)
         .duration_since(began)
         .as_secs_f64();
@@ -112,6 +116,26 @@ fn no_seed_of_replicas_breaks_a_promise() {
 }
 
 #[test]
+fn v5_no_seed_of_replicas_that_go_in_waves_has_more_in_flight_than_the_limit() {
+    let asked = std::env::var("FLEETWRIGHT_SEEDS");
+    let count = asked.ok().and_then(|text| text.parse().ok()).unwrap_or(40);
+    let seen = run_all(count, "replay_in_waves", run_in_waves);
+    println!("{count} seeds in waves: {:?}; checks: {:?}", seen.events, seen.checks);
+    let shown: Vec<&String> = seen.breaches.iter().take(5).collect();
+    assert!(
+        seen.breaches.is_empty(),
+        "{} breaches, such as {shown:#?}",
+        seen.breaches.len()
+    );
+    for promise in ["V4", "V5", "V7", "V8", "V10", "V15", "W1", "W4", "W6"] {
+        assert!(
+            count < 10 || seen.checks.contains_key(promise),
+            "{promise} was never checked"
+        );
+    }
+}
+
+#[test]
 fn the_same_seed_of_replicas_gives_the_same_run_and_another_seed_another() {
     for seed in [12, 13] {
         let (one, again) = (run(seed, Rules::default()), run(seed, Rules::default()));
@@ -122,6 +146,15 @@ fn the_same_seed_of_replicas_gives_the_same_run_and_another_seed_another() {
 
 #[test]
 fn replay() {
+    replayed(run);
+}
+
+#[test]
+fn replay_in_waves() {
+    replayed(run_in_waves);
+}
+
+fn replayed(run: fn(u64, Rules) -> Seen) {
     let asked = std::env::var("FLEETWRIGHT_SEED");
     let Some(seed) = asked.ok().and_then(|text| text.parse().ok()) else {
         return;

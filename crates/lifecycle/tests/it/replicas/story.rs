@@ -36,9 +36,11 @@ struct Story {
     dead: Option<&'static str>,
 }
 
-/// One seed from beginning to end, with two replicas or three.
-pub(super) async fn live(seed: u64, rules: Rules) -> Seen {
+/// One seed from beginning to end, with two replicas or three; with waves, one cluster at a time. A cluster that is dead keeps its place
+/// then, and so the others: that it does not when nobody goes in waves is what the dead one shows.
+pub(super) async fn live(seed: u64, rules: Rules, waves: bool) -> Seen {
     let world = World::new(&CLUSTERS, seed, rules, 10).await;
+    let world = if waves { world.in_waves() } else { world };
     let count = if seed.is_multiple_of(2) { 2 } else { 3 };
     let mut story = Story {
         world,
@@ -46,7 +48,7 @@ pub(super) async fn live(seed: u64, rules: Rules) -> Seen {
         replicas: Vec::new(),
         actors: 0,
         commits: 0,
-        dead: seed.is_multiple_of(3).then_some(CLUSTERS[1]),
+        dead: (seed.is_multiple_of(3) && !waves).then_some(CLUSTERS[1]),
     };
     story.weather(seed);
     story.commit(1);

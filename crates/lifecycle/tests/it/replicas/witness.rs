@@ -13,6 +13,7 @@ use ports::{Clock, Leases, Ledger, Registry};
 use store::MemoryRegistry;
 
 use super::FEW;
+use super::world::TERM;
 use crate::bench::cluster;
 use crate::faulty::Written;
 use crate::life::Fate;
@@ -149,6 +150,10 @@ impl Witness {
         };
         let mut guard = self.state();
         let state = &mut *guard;
+        if written.line.starts_with("ledger turn/") {
+            self.begins(state, &alias);
+            return;
+        }
         if let Some(token) = written.token {
             let given = state.given.entry(alias.clone()).or_default();
             let last = std::mem::replace(given, token.max(*given));
@@ -242,6 +247,50 @@ impl Witness {
         let open = now(self.registry.list_entries(&filter, &PageRequest::all())).unwrap();
         let first = open.items.into_iter().next()?;
         serde_json::from_value(first.body).ok()
+    }
+
+    /// V5: a cluster was let begin, and nobody else is in flight to the same commit: being updated, or not yet found healthy.
+    fn begins(&self, state: &mut State, alias: &str) {
+        let turns = now(lifecycle::waves::turns(&*self.registry)).unwrap();
+        let turn = |alias: &str| turns.get(&cluster(alias).id);
+        let commit = |alias: &str| turn(alias).map(|turn| ClusterVersion::parse(&turn.version).config);
+        let at = self.clock.now();
+        for other in self
+            .servers
+            .keys()
+            .filter(|other| *other != alias && commit(other) == commit(alias))
+        {
+            // Whoever lets clusters begin may know of what people did as late as its lease allows.
+            let news = state
+                .changed
+                .get(other)
+                .is_some_and(|then| at.duration_since(*then).unsigned_abs() <= TERM);
+            if news || state.blocked.contains_key(other) {
+                continue;
+            }
+            let flies = self.in_flight(other, turn(other).map(|turn| turn.version.as_str()).unwrap_or_default());
+            state.seen.check("V5", flies.is_none(), || {
+                format!(
+                    "{alias} was let begin at {at} although {other} {}",
+                    flies.unwrap_or_default()
+                )
+            });
+        }
+    }
+
+    /// Whether a cluster that was let begin a version is in flight to it, in words.
+    fn in_flight(&self, alias: &str, version: &str) -> Option<String> {
+        let entry = self.entry(alias);
+        let status = &entry.status;
+        if !status.next_version.is_empty() && status.next_version != status.current_version {
+            return (status.next_version == version).then(|| format!("is being updated to {version}"));
+        }
+        let (of, id) = ("health".parse().unwrap(), entry.id.as_str().parse().unwrap());
+        let body = now(self.registry.get_entry(&of, &id)).ok()?.body;
+        let state = body["check"]["verdict"]["state"].as_str().unwrap_or("checking");
+        let wanted = ClusterVersion::of(ClusterVersion::parse(version).config, &entry).to_string();
+        let own = status.current_version == version && body["to"] == version && wanted == version;
+        (own && state != "healthy").then(|| format!("has {version} and is {state}"))
     }
 
     /// V7: the plan was made from the entry as it is.

@@ -40,6 +40,9 @@ use testkit::source::TestSource;
 /// Health is watched for a short time, so that a life of some minutes sees all of it.
 const HEALTH: &str =
     "kind: FleetPolicy\nhealth: {checkTime: 30s, checkTimes: [], settle: 30s, interval: 30s, watch: 30s}\n";
+/// One cluster of the fleet at a time, and each is checked before the next one begins.
+const WAVES: &str = "kind: FleetPolicy\nlimits: {wave: 1, account: 1, fleet: 1, urgent: 1}\nwaves: {settle: 1s}\n\
+    health: {checkTime: 30s, checkTimes: [], settle: 30s, interval: 30s, watch: 30s}\n";
 /// How long a claim holds.
 pub(super) const TERM: Duration = Duration::from_secs(12);
 
@@ -223,6 +226,13 @@ impl World {
             per_mille,
             late: BTreeMap::new(),
         }
+    }
+
+    /// From now on replicas begin clusters in waves, one at a time.
+    pub(super) fn in_waves(mut self) -> Self {
+        self.pace.waves = true;
+        self.settings.policies = Policies::new(FleetPolicy::parse(WAVES).unwrap());
+        self
     }
 
     /// Another commit.
