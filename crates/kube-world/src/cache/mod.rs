@@ -153,7 +153,10 @@ impl Caches {
     ) -> (Option<Arc<PodView>>, Option<Arc<PodView>>) {
         let before = self.pod(namespace, name).cloned();
         let after = after
-            .and_then(|stored| PodView::read(stored, &mut self.pool))
+            .and_then(|stored| match before.as_deref().filter(|_| stored.is_status_only()) {
+                Some(before) => PodView::read_status(stored, before),
+                None => PodView::read(stored, &mut self.pool),
+            })
             .map(Arc::new);
         let key = match before.as_ref().or(after.as_ref()) {
             Some(pod) => (pod.namespace.clone(), pod.name.clone()),

@@ -186,7 +186,7 @@ impl PodView {
     pub(super) fn read(stored: &Stored, pool: &mut Pool) -> Option<Self> {
         let raw: RawPod<'_> = serde_json::from_slice(stored.bytes()).ok()?;
         let RawPod { metadata, spec, status } = raw;
-        let ready = status.conditions.iter().find(|condition| condition.r#type == "Ready");
+        let told = Told::of(&status);
         let controller = metadata.owner_references.iter().find(|owner| owner.controller);
         let labels: BTreeMap<Box<str>, Box<str>> = metadata
             .labels
@@ -200,9 +200,9 @@ impl PodView {
             version: stored.version(),
             labels: pool.labels(labels),
             node: (!spec.node_name.is_empty()).then(|| pool.text(&spec.node_name)),
-            phase: Phase::parse(&status.phase),
-            ready: ready.is_some_and(|condition| condition.status == "True"),
-            ready_since: ready.and_then(|condition| condition.last_transition_time),
+            phase: told.phase,
+            ready: told.ready,
+            ready_since: told.ready_since,
             controller: controller.map(|owner| pool.owner(owner)),
             created: metadata.creation_timestamp.unwrap_or_default(),
             deleting_by: metadata.deletion_timestamp,
@@ -212,15 +212,55 @@ impl PodView {
             measures: pool.measures(spec.measures(&metadata.annotations)),
             claims: spec.claims(),
             priority: spec.priority,
+            started: told.started,
+            ip: told.ip,
+            mirror: metadata.annotations.contains_key("kubernetes.io/config.mirror"),
+            restarts: told.restarts,
+        })
+    }
+
+    /// Reads a pod of which nothing but the status is new since `before`.
+    pub(super) fn read_status(stored: &Stored, before: &Self) -> Option<Self> {
+        let raw: RawReport<'_> = serde_json::from_slice(stored.bytes()).ok()?;
+        let told = Told::of(&raw.status);
+        Some(Self {
+            version: stored.version(),
+            phase: told.phase,
+            ready: told.ready,
+            ready_since: told.ready_since,
+            started: told.started,
+            ip: told.ip,
+            restarts: told.restarts,
+            ..before.clone()
+        })
+    }
+}
+
+/// What a status tells.
+struct Told {
+    phase: Phase,
+    ready: bool,
+    ready_since: Option<Timestamp>,
+    started: Option<Timestamp>,
+    ip: Option<Ipv4Addr>,
+    restarts: u32,
+}
+
+impl Told {
+    fn of(status: &RawStatus<'_>) -> Self {
+        let ready = status.conditions.iter().find(|condition| condition.r#type == "Ready");
+        Self {
+            phase: Phase::parse(&status.phase),
+            ready: ready.is_some_and(|condition| condition.status == "True"),
+            ready_since: ready.and_then(|condition| condition.last_transition_time),
             started: status.start_time,
             ip: status.pod_ip.parse().ok(),
-            mirror: metadata.annotations.contains_key("kubernetes.io/config.mirror"),
             restarts: status
                 .container_statuses
                 .iter()
                 .map(|status| status.restart_count)
                 .sum(),
-        })
+        }
     }
 }
 
@@ -299,6 +339,13 @@ fn share<T: Ord>(pool: &mut BTreeSet<Arc<T>>, value: T) -> Arc<T> {
     }
     pool.insert(new.clone());
     new
+}
+
+/// A pod of which only the status is read.
+#[derive(Deserialize)]
+struct RawReport<'a> {
+    #[serde(borrow, default)]
+    status: RawStatus<'a>,
 }
 
 #[derive(Deserialize)]

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use kube_sim::UserInfo;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 pub use profile::{EventDetail, Profile};
 
@@ -182,7 +182,7 @@ impl Kubelets {
         if !patch.is_empty() {
             plan.push(Action::PatchStatus {
                 key: key.clone(),
-                patch: json!({"status": patch}),
+                patch: Value::Object([("status".to_owned(), Value::Object(patch))].into_iter().collect()),
             });
         }
         let next = state.next.map(|at| later(at, now));

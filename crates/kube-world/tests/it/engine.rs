@@ -44,6 +44,41 @@ async fn story(seed: u64) -> (Vec<String>, String) {
     (lines, digest)
 }
 
+/// Writes of statuses alone are read in part: what comes of it must be what a world finds that reads the objects whole.
+#[tokio::test]
+async fn what_is_known_of_pods_is_what_their_objects_say() {
+    let mut bench = Bench::new(3);
+    for node in ["a", "b"] {
+        bench.world.add_node(NodeSpec::new(node));
+    }
+    bench.pass(10).await;
+    for number in 0..8 {
+        let crash: &[(&str, &str)] = if number % 3 == 0 {
+            &[("crash-after", "20s")]
+        } else {
+            &[]
+        };
+        bench
+            .pod(pod(&format!("p{number}"), ["a", "b"][number % 2], crash))
+            .await;
+    }
+    let mut ready = 0;
+    for round in 0..60 {
+        match round {
+            20 => bench.delete_pod("p1", None).await,
+            30 => drop(bench.world.kill_node("b")),
+            _ => {}
+        }
+        bench.pass(5).await;
+        let known: Vec<_> = bench.world.view().pods("").cloned().collect();
+        let fresh = World::builder(bench.world.server().clone()).build();
+        let read: Vec<_> = fresh.view().pods("").cloned().collect();
+        assert!(known == read, "{round}: {known:?} {read:?}");
+        ready += known.iter().filter(|pod| pod.ready && pod.restarts > 0).count();
+    }
+    assert!(ready > 0);
+}
+
 #[tokio::test]
 async fn the_same_seed_gives_the_same_log_and_another_one_another_order() {
     let (first, again, other) = (story(1).await, story(1).await, story(2).await);

@@ -61,8 +61,12 @@ impl Controller for Autoscalers {
                 scalers.iter().map(|name| Key::new(KIND, namespace, name)).collect()
             }
             kind if SCALED.contains(&kind) => {
+                let news = |key: &Key| !is_known(change, view, key);
                 let scalers = objects.scalers(&change.key);
-                scalers.map(|name| Key::new(KIND, namespace, name)).collect()
+                scalers
+                    .map(|name| Key::new(KIND, namespace, name))
+                    .filter(news)
+                    .collect()
             }
             _ => Vec::new(),
         }
@@ -95,6 +99,17 @@ fn is_wish(change: &Change) -> bool {
         (None, Some(_)) => true,
         _ => false,
     }
+}
+
+/// Whether a write of a target tells its autoscaler nothing: a status that has as many pods as the autoscaler has seen last.
+fn is_known(change: &Change, view: &View<'_>, key: &Key) -> bool {
+    let Some(target) = change.after().filter(|_| change.is_status()) else {
+        return false;
+    };
+    let seen = view
+        .object(key)
+        .and_then(|scaler| int(&scaler, &["status", "currentReplicas"]));
+    seen == Some(int(target, &["status", "replicas"]).unwrap_or(0))
 }
 
 /// Whether a write of a pod can change what is measured.
