@@ -19,7 +19,7 @@ fn main() {
 /// The figures that the contract is held to, with the machine that they are of.
 #[allow(clippy::print_stdout, reason = "figures for people")]
 fn figures() {
-    const ROUNDS: u32 = 300;
+    const ROUNDS: u32 = 5_000;
     println!("{}", machine());
     let full = FullNode::new();
     let waits = full.thousand();
