@@ -5,7 +5,7 @@
 //!   in memory and the remote client all run the same ones;
 //! - [`ledger_suite`]: the behaviour that every [`ports::Ledger`] shows;
 //! - [`sample`]: accounts, clusters and whole fleets from a seed;
-//! - [`bench`]: the machine and the times that benchmarks print;
+//! - [`mod@bench`]: the machine and the times that benchmarks print;
 //! - [`clock`]: a clock that a test moves by hand;
 //! - [`source`]: a configuration source that a test moves by hand.
 //!
