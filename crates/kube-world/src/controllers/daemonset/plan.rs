@@ -51,6 +51,8 @@ struct Turn<'a> {
     /// The pods by node, oldest first.
     by_node: BTreeMap<&'a str, Vec<&'a Pod>>,
     verdicts: BTreeMap<&'a str, Verdict>,
+    /// On how many nodes a daemon should run.
+    wanted: usize,
     min_ready: i64,
     acts: Acts,
 }
@@ -71,7 +73,7 @@ pub(crate) fn plan(input: &Input<'_>) -> Acts {
         .unwrap_or_else(|| json!({}));
     placement::tolerate(&mut spec);
     let placement = Placement::of(&spec);
-    let verdicts = input
+    let verdicts: BTreeMap<&str, Verdict> = input
         .nodes
         .iter()
         .map(|node| (&*node.name, placement.judge(node)))
@@ -87,12 +89,14 @@ pub(crate) fn plan(input: &Input<'_>) -> Acts {
     }
     let hash = hash_of(newest.revision()).to_owned();
     let min_ready = int(input.set, &["spec", "minReadySeconds"]).unwrap_or(0);
+    let wanted = verdicts.values().filter(|verdict| verdict.run).count();
     let mut turn = Turn {
         input,
         spec,
         hash,
         by_node,
         verdicts,
+        wanted,
         min_ready,
         acts,
     };
@@ -124,10 +128,8 @@ impl<'a> Turn<'a> {
             return 0;
         }
         let wish = IntOrPercent::read(at(self.input.set, &["spec", "updateStrategy", "rollingUpdate", field]));
-        let wanted = self.verdicts.values().filter(|verdict| verdict.run).count();
-        wish.map_or(default, |wish| {
-            wish.of(i64::try_from(wanted).unwrap_or(i64::MAX), round)
-        })
+        let wanted = i64::try_from(self.wanted).unwrap_or(i64::MAX);
+        wish.map_or(default, |wish| wish.of(wanted, round))
     }
 
     fn pods_on(&self, node: &str) -> &[&'a Pod] {

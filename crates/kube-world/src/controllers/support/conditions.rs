@@ -1,7 +1,7 @@
 //! Conditions in the status of objects: finding one, setting one.
 
 use jiff::Timestamp;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::tree::{list, set, stamp, text};
 
@@ -72,7 +72,12 @@ pub(crate) fn put(status: &mut Value, says: Says<'_>, habit: Habit, now: Timesta
 }
 
 fn replace(status: &mut Value, kind: &str, condition: Value, to_end: bool) {
-    let mut conditions = list(status, &["conditions"]).to_vec();
+    if !status.get("conditions").is_some_and(Value::is_array) {
+        set(status, &["conditions"], Vec::<Value>::new());
+    }
+    let Some(Value::Array(conditions)) = status.get_mut("conditions") else {
+        return;
+    };
     let place = conditions.iter().position(|old| text(old, &["type"]) == Some(kind));
     match place.and_then(|place| conditions.get_mut(place)).filter(|_| !to_end) {
         Some(old) => *old = condition,
@@ -81,21 +86,19 @@ fn replace(status: &mut Value, kind: &str, condition: Value, to_end: bool) {
             conditions.push(condition);
         }
     }
-    set(status, &["conditions"], json!(conditions));
 }
 
 /// Takes a condition away.
 pub(crate) fn drop(status: &mut Value, kind: &str) {
-    if find(status, kind).is_none() {
-        return;
+    if let Some(Value::Array(conditions)) = status.get_mut("conditions") {
+        conditions.retain(|old| text(old, &["type"]) != Some(kind));
     }
-    let mut conditions = list(status, &["conditions"]).to_vec();
-    conditions.retain(|old| text(old, &["type"]) != Some(kind));
-    set(status, &["conditions"], json!(conditions));
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     const HABIT: Habit = Habit {
