@@ -154,6 +154,10 @@ impl Witness {
             self.begins(state, &alias);
             return;
         }
+        if written.line.starts_with("ledger block/") {
+            // A block that ends takes an item of the entry with it: what left at that moment was on its way.
+            state.changed.insert(alias.clone(), self.clock.now());
+        }
         if let Some(token) = written.token {
             let given = state.given.entry(alias.clone()).or_default();
             let last = std::mem::replace(given, token.max(*given));
