@@ -244,7 +244,7 @@ async fn what_is_not_seen_is_told_and_a_file_cannot_be_marked() {
         &[
             "differs",
             "stacks and node pools were not looked at",
-            "which this command does not enter",
+            "needs a cloud, and this version enters none",
         ],
     );
     let adopt = ["adopt", "sim-1", "--by", "alice", "--reason", "x"];
