@@ -44,6 +44,8 @@ impl Replica {
             "kubeconfig",
             "--concurrency",
             "1",
+            "--fleet-policy",
+            "policy.yaml",
         ]);
         let child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let mut replica = Self { child };
@@ -84,7 +86,10 @@ impl Fleet {
         let url = server.database().unwrap();
         let store = Arc::new(Store::open(&url.parse().unwrap(), Arc::new(SystemClock)).await.unwrap());
         let count = CLUSTERS.to_string();
+        // Whether clusters are healthy afterwards is the story of others: nobody waits for it here.
+        let policy = "kind: FleetPolicy\nhealth: {checkTime: 0s, checkTimes: []}\n";
         let sim = Sim::up(&["--clusters", &count, "--nodes", "0", "--profile", "empty"]);
+        std::fs::write(sim.path("policy.yaml"), policy).unwrap();
         let clusters: Vec<_> = (1..=CLUSTERS)
             .map(|n| {
                 serde_json::json!({
