@@ -177,10 +177,19 @@ impl Fleet {
     /// Every cluster has had exactly so many updates, each of which was done and is closed.
     async fn updates(&self, each: usize) {
         let filter = EntryFilter::of(EntryKind::update());
-        let entries = self.store.list_entries(&filter, &PageRequest::all()).await.unwrap();
+        let began = SystemClock.now();
+        let entries = loop {
+            let entries = self.store.list_entries(&filter, &PageRequest::all()).await.unwrap();
+            // The registry tells of a new version a moment before the record of the update is closed.
+            let Some(open) = entries.items.iter().find(|entry| entry.open) else {
+                break entries;
+            };
+            let waited = SystemClock.now().duration_since(began).unsigned_abs();
+            assert!(waited < MOST, "update {} is still open: {}", open.id, open.body);
+            SystemClock.sleep(Duration::from_millis(100)).await;
+        };
         let mut by_cluster: BTreeMap<String, Vec<Update>> = BTreeMap::new();
         for entry in entries.items {
-            assert!(!entry.open, "update {} is still open: {}", entry.id, entry.body);
             let update = serde_json::from_value(entry.body).unwrap();
             by_cluster
                 .entry(entry.cluster.unwrap().to_string())
