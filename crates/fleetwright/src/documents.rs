@@ -10,22 +10,41 @@ use serde_json::{Map, Value};
 use crate::failure::Failure;
 use crate::objects::{POOL_FIELDS, fields};
 
+/// The kinds that files hold, in the order in which they are carried out: what belongs to another comes after it. All others
+/// are made by commands of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum FileKind {
+    Account,
+    Cluster,
+    NodePool,
+}
+
+impl From<FileKind> for Kind {
+    fn from(kind: FileKind) -> Self {
+        match kind {
+            FileKind::Account => Self::Accounts,
+            FileKind::Cluster => Self::Clusters,
+            FileKind::NodePool => Self::NodePools,
+        }
+    }
+}
+
 /// Largest input; a registry of 10,000 clusters has about 60 MB.
 const MAX_BYTES: u64 = 256 << 20;
 /// Names of the kinds in files, as an object may state its own.
-const KINDS: [(&str, Kind); 3] = [
-    ("Cluster", Kind::Clusters),
-    ("InfrastructureAccount", Kind::Accounts),
-    ("NodePool", Kind::NodePools),
+const KINDS: [(&str, FileKind); 3] = [
+    ("Cluster", FileKind::Cluster),
+    ("InfrastructureAccount", FileKind::Account),
+    ("NodePool", FileKind::NodePool),
 ];
 /// Members by which an object that states no kind is recognised, looked for in this order.
-const MARKS: [(Kind, &[&str]); 3] = [
+const MARKS: [(FileKind, &[&str]); 3] = [
     (
-        Kind::NodePools,
+        FileKind::NodePool,
         &["instance_types", "profile", "discount_strategy", "min_size", "max_size"],
     ),
     (
-        Kind::Clusters,
+        FileKind::Cluster,
         &[
             "local_id",
             "alias",
@@ -36,13 +55,13 @@ const MARKS: [(Kind, &[&str]); 3] = [
             "config_items",
         ],
     ),
-    (Kind::Accounts, &["external_id", "cost_center", "owner", "type"]),
+    (FileKind::Account, &["external_id", "cost_center", "owner", "type"]),
 ];
 
 /// An object of a file, not yet read into a type, since `apply` takes objects of which members are missing.
 #[derive(Debug, Clone)]
 pub(crate) struct Given {
-    pub(crate) kind: Kind,
+    pub(crate) kind: FileKind,
     pub(crate) members: Map<String, Value>,
     /// File and line, for errors.
     pub(crate) place: String,
@@ -67,12 +86,6 @@ impl Given {
         })
     }
 
-    /// For kinds that are made by commands of their own.
-    pub(crate) fn not_of_files(&self) -> Failure {
-        self.failure("blocks and updates are not made from files")
-            .hint("\"fleetwright block\" sets a block")
-    }
-
     /// A failure that names the object's place.
     pub(crate) fn failure(&self, why: impl std::fmt::Display) -> Failure {
         Failure::new(format!("{}: {why}", self.place))
@@ -91,20 +104,7 @@ pub(crate) fn read_objects(files: &[PathBuf]) -> Result<Vec<Given>, Failure> {
     if objects.is_empty() {
         return Err(Failure::new("the files hold no objects"));
     }
-    objects.sort_by_key(|given: &Given| match given.kind {
-        Kind::Accounts => 0,
-        Kind::Clusters => 1,
-        Kind::NodePools
-        | Kind::Blocks
-        | Kind::Updates
-        | Kind::Approvals
-        | Kind::Rollouts
-        | Kind::Evidence
-        | Kind::Channels
-        | Kind::Waves
-        | Kind::Acts
-        | Kind::Alarms => 2,
-    });
+    objects.sort_by_key(|given: &Given| given.kind);
     Ok(objects)
 }
 
@@ -184,8 +184,8 @@ fn gather(value: Value, place: &str, objects: &mut Vec<Given>) -> Result<(), Fai
         return Err(Failure::new(format!("{place}: must be an object")));
     };
     let lists = [
-        ("infrastructure_accounts", Some(Kind::Accounts)),
-        ("clusters", Some(Kind::Clusters)),
+        ("infrastructure_accounts", Some(FileKind::Account)),
+        ("clusters", Some(FileKind::Cluster)),
         ("items", None),
     ];
     if !lists.iter().any(|(name, _)| members.contains_key(*name)) {
@@ -213,7 +213,7 @@ fn gather(value: Value, place: &str, objects: &mut Vec<Given>) -> Result<(), Fai
     Ok(())
 }
 
-fn one(mut members: Map<String, Value>, kind: Option<Kind>, place: &str) -> Result<Given, Failure> {
+fn one(mut members: Map<String, Value>, kind: Option<FileKind>, place: &str) -> Result<Given, Failure> {
     let stated = members
         .remove("kind")
         .map(|stated| stated_kind(&stated, place))
@@ -228,7 +228,7 @@ fn one(mut members: Map<String, Value>, kind: Option<Kind>, place: &str) -> Resu
         let failure = Failure::new(format!("{place}: cannot tell what kind of object this is"));
         return Err(failure.hint("add \"kind\": Cluster, InfrastructureAccount or NodePool"));
     };
-    if kind == Kind::Clusters {
+    if kind == FileKind::Cluster {
         // Joined from the account when a document is exported; the registry knows them from there.
         members.remove("owner");
         members.remove("account_name");
@@ -242,7 +242,7 @@ fn one(mut members: Map<String, Value>, kind: Option<Kind>, place: &str) -> Resu
     Ok(given)
 }
 
-fn stated_kind(stated: &Value, place: &str) -> Result<Kind, Failure> {
+fn stated_kind(stated: &Value, place: &str) -> Result<FileKind, Failure> {
     let text = stated.as_str().unwrap_or_default();
     KINDS
         .iter()
@@ -257,9 +257,9 @@ fn stated_kind(stated: &Value, place: &str) -> Result<Kind, Failure> {
 /// Refuses members that the kind does not have, and values of config items that are not texts. The latter here, because the
 /// message of the type would repeat the value, which may be a secret.
 fn check_members(given: &Given) -> Result<(), Failure> {
-    unknown(given, &given.members, fields(given.kind), "")?;
+    unknown(given, &given.members, fields(given.kind.into()), "")?;
     items_are_texts(given, &given.members, "")?;
-    if let (Kind::Clusters, Some(Value::Array(pools))) = (given.kind, given.members.get("node_pools")) {
+    if let (FileKind::Cluster, Some(Value::Array(pools))) = (given.kind, given.members.get("node_pools")) {
         for (i, pool) in pools.iter().enumerate() {
             let path = format!("node_pools[{i}].");
             let Value::Object(members) = pool else {
@@ -320,24 +320,24 @@ mod tests {
         for (text, expected) in [
             (
                 "clusters: [{id: ab}]\ninfrastructure_accounts: [{id: ac}]",
-                vec![Kind::Clusters, Kind::Accounts],
+                vec![FileKind::Cluster, FileKind::Account],
             ),
             (
                 "items: [{id: ab, alias: x}, {name: p, min_size: 1}]",
-                vec![Kind::Clusters, Kind::NodePools],
+                vec![FileKind::Cluster, FileKind::NodePool],
             ),
-            ("{id: ab, channel: beta}", vec![Kind::Clusters]),
-            ("{id: ab, external_id: '1'}", vec![Kind::Accounts]),
-            ("{cluster: ab, name: p, profile: q}", vec![Kind::NodePools]),
-            ("{kind: Cluster, id: ab}", vec![Kind::Clusters]),
+            ("{id: ab, channel: beta}", vec![FileKind::Cluster]),
+            ("{id: ab, external_id: '1'}", vec![FileKind::Account]),
+            ("{cluster: ab, name: p, profile: q}", vec![FileKind::NodePool]),
+            ("{kind: Cluster, id: ab}", vec![FileKind::Cluster]),
             (
                 "{id: ab, alias: x}\n---\n{id: ac, alias: y}\n",
-                vec![Kind::Clusters, Kind::Clusters],
+                vec![FileKind::Cluster, FileKind::Cluster],
             ),
-            ("{\"id\": \"ab\", \"alias\": \"x\"}", vec![Kind::Clusters]),
+            ("{\"id\": \"ab\", \"alias\": \"x\"}", vec![FileKind::Cluster]),
             ("clusters:", vec![]),
         ] {
-            let kinds: Vec<Kind> = gathered(text).unwrap().iter().map(|given| given.kind).collect();
+            let kinds: Vec<FileKind> = gathered(text).unwrap().iter().map(|given| given.kind).collect();
             assert_eq!(kinds, expected, "{text}");
         }
     }
@@ -368,7 +368,7 @@ mod tests {
     #[test]
     fn marks_are_members_of_their_kinds() {
         for (kind, marks) in MARKS {
-            assert!(marks.iter().all(|mark| fields(kind).contains(mark)), "{kind:?}");
+            assert!(marks.iter().all(|mark| fields(kind.into()).contains(mark)), "{kind:?}");
         }
         // A mark must not be a member of a kind that is looked for later.
         let pool_marks = MARKS[0].1;

@@ -1,6 +1,6 @@
 //! `apply`.
 
-use cli_args::{ApplyArgs, Kind};
+use cli_args::ApplyArgs;
 use model::{
     AccountId, Cluster, ClusterId, ClusterUpdate, InfrastructureAccountUpdate, NodePool, NodePoolUpdate, Validate as _,
 };
@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::DRY_RUN;
 use super::create::{create_account, create_cluster};
 use crate::console::Console;
-use crate::documents::{Given, read_objects};
+use crate::documents::{FileKind, Given, read_objects};
 use crate::failure::Failure;
 use crate::objects::{account_name, cluster_name, pool_name};
 use crate::session::Session;
@@ -42,18 +42,9 @@ pub(super) async fn run(args: ApplyArgs, settings: &Settings, console: &mut Cons
     let mut failed = false;
     for given in objects {
         let applied = match given.kind {
-            Kind::Clusters => apply_cluster(&session, &given, &args).await,
-            Kind::Accounts => apply_account(&session, &given, args.dry_run).await,
-            Kind::NodePools => apply_pool(&session, &given, args.dry_run).await,
-            Kind::Blocks
-            | Kind::Updates
-            | Kind::Approvals
-            | Kind::Rollouts
-            | Kind::Evidence
-            | Kind::Channels
-            | Kind::Waves
-            | Kind::Acts
-            | Kind::Alarms => Err(given.not_of_files()),
+            FileKind::Cluster => apply_cluster(&session, &given, &args).await,
+            FileKind::Account => apply_account(&session, &given, args.dry_run).await,
+            FileKind::NodePool => apply_pool(&session, &given, args.dry_run).await,
         };
         match applied {
             Ok(applied) => {

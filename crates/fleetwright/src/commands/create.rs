@@ -1,12 +1,12 @@
 //! `create`.
 
-use cli_args::{CreateArgs, Kind};
+use cli_args::CreateArgs;
 use model::{Cluster, InfrastructureAccount, NodePool, Validate as _};
 use ports::{Registry as _, RegistryError};
 
 use super::DRY_RUN;
 use crate::console::Console;
-use crate::documents::{Given, read_objects};
+use crate::documents::{FileKind, Given, read_objects};
 use crate::failure::Failure;
 use crate::objects::{account_name, cluster_name, pool_name};
 use crate::session::Session;
@@ -32,18 +32,9 @@ pub(super) async fn run(args: CreateArgs, settings: &Settings, console: &mut Con
 
 async fn create(session: &Session, given: &Given, dry_run: bool) -> Result<String, Failure> {
     match given.kind {
-        Kind::Clusters => create_cluster(session, given, dry_run).await,
-        Kind::Accounts => create_account(session, given, dry_run).await,
-        Kind::NodePools => create_pool(session, given, dry_run).await,
-        Kind::Blocks
-        | Kind::Updates
-        | Kind::Approvals
-        | Kind::Rollouts
-        | Kind::Evidence
-        | Kind::Channels
-        | Kind::Waves
-        | Kind::Acts
-        | Kind::Alarms => Err(given.not_of_files()),
+        FileKind::Cluster => create_cluster(session, given, dry_run).await,
+        FileKind::Account => create_account(session, given, dry_run).await,
+        FileKind::NodePool => create_pool(session, given, dry_run).await,
     }
 }
 

@@ -7,7 +7,7 @@ use ports::{Registry as _, RegistryError};
 
 use super::DRY_RUN;
 use crate::console::Console;
-use crate::documents::read_objects;
+use crate::documents::{FileKind, read_objects};
 use crate::failure::Failure;
 use crate::objects::{cluster_name, pool_name};
 use crate::session::Session;
@@ -88,23 +88,12 @@ fn targets(args: &DeleteArgs) -> Result<Vec<Target>, Failure> {
             // Node pools first: they are gone with their cluster otherwise.
             for given in read_objects(&args.files)?.into_iter().rev() {
                 targets.push(match given.kind {
-                    Kind::Clusters => Target::Cluster(given.text("id")?.to_owned()),
-                    Kind::NodePools => Target::Pool {
+                    FileKind::Cluster => Target::Cluster(given.text("id")?.to_owned()),
+                    FileKind::NodePool => Target::Pool {
                         cluster: given.text("cluster")?.to_owned(),
                         name: given.text("name")?.to_owned(),
                     },
-                    Kind::Accounts => return Err(accounts_stay()),
-                    Kind::Blocks
-                    | Kind::Updates
-                    | Kind::Approvals
-                    | Kind::Rollouts
-                    | Kind::Evidence
-                    | Kind::Channels
-                    | Kind::Waves
-                    | Kind::Acts
-                    | Kind::Alarms => {
-                        return Err(given.not_of_files());
-                    }
+                    FileKind::Account => return Err(accounts_stay()),
                 });
             }
         }

@@ -294,18 +294,7 @@ async fn watch(
         let wanted = match change.kind {
             ObjectKind::Cluster => matches!(query.kind, Kind::Clusters | Kind::NodePools),
             ObjectKind::InfrastructureAccount => query.kind == Kind::Accounts,
-            ObjectKind::Entry => matches!(
-                query.kind,
-                Kind::Blocks
-                    | Kind::Updates
-                    | Kind::Approvals
-                    | Kind::Rollouts
-                    | Kind::Evidence
-                    | Kind::Channels
-                    | Kind::Waves
-                    | Kind::Acts
-                    | Kind::Alarms
-            ),
+            ObjectKind::Entry => !matches!(query.kind, Kind::Clusters | Kind::NodePools | Kind::Accounts),
         };
         if !wanted {
             continue;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use cli_args::{ImportArgs, ImportModeName, Kind};
+use cli_args::{ImportArgs, ImportModeName};
 use model::{ClusterStatus, FileRegistry, Validate as _};
 use ports::Registry as _;
 use ports::registry::{ImportMode, ImportReport};
@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::DRY_RUN;
 use crate::console::Console;
-use crate::documents::read_objects;
+use crate::documents::{FileKind, read_objects};
 use crate::failure::Failure;
 use crate::session::Session;
 use crate::settings::Settings;
@@ -56,21 +56,10 @@ fn read_document(args: &ImportArgs) -> Result<FileRegistry, Failure> {
     let mut document = FileRegistry::default();
     for given in read_objects(std::slice::from_ref(&args.file))? {
         match given.kind {
-            Kind::Accounts => document.infrastructure_accounts.push(given.read()?),
-            Kind::Clusters => document.clusters.push(given.read()?),
-            Kind::NodePools => {
+            FileKind::Account => document.infrastructure_accounts.push(given.read()?),
+            FileKind::Cluster => document.clusters.push(given.read()?),
+            FileKind::NodePool => {
                 return Err(given.failure("a registry document holds node pools inside their clusters"));
-            }
-            Kind::Blocks
-            | Kind::Updates
-            | Kind::Approvals
-            | Kind::Rollouts
-            | Kind::Evidence
-            | Kind::Channels
-            | Kind::Waves
-            | Kind::Acts
-            | Kind::Alarms => {
-                return Err(given.not_of_files());
             }
         }
     }
