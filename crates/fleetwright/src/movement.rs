@@ -6,7 +6,7 @@ use cli_args::Kind;
 use jiff::Timestamp;
 use lifecycle::waves::{Alarm, RunRecord, open_alarms, survey};
 use model::words::{moment, short_config};
-use plan::waves::{ChannelState, Decisions, Halt, Member, Phase, WaveState, halt_sentence, wait_sentence};
+use plan::waves::{ChannelState, Decisions, Halt, Member, Phase, WaveState, halt_sentence};
 use registry_api::ActEntry;
 use serde::Serialize;
 
@@ -160,13 +160,10 @@ pub(crate) async fn waves(session: &Session) -> Result<Vec<Wave>, Failure> {
 
 /// The sentences of the clusters of a channel that wait, by alias.
 fn waits(channel: &str, members: &[Member], decisions: &Decisions, now: Timestamp) -> BTreeMap<String, String> {
-    let waves = decisions.channels.get(channel).map(|state| state.waves.as_slice());
     let own = members.iter().filter(|member| member.cluster.channel == channel);
     own.filter_map(|member| {
-        let wait = decisions.waits.get(&member.cluster.id)?;
-        let alias = member.cluster.alias.to_string();
-        let said = wait_sentence(&alias, wait, channel, waves.unwrap_or_default(), now);
-        Some((alias, said))
+        let said = decisions.sentence(&member.cluster, now)?;
+        Some((member.cluster.alias.to_string(), said))
     })
     .collect()
 }

@@ -28,7 +28,7 @@ use serde::{Deserialize, Serialize};
 pub use calendar::{Closed, Opening, opening};
 pub use causes::{CommonCause, Trouble, fold_causes};
 pub use decide::decide;
-pub use sentence::{halt_sentence, wait_sentence};
+pub use sentence::halt_sentence;
 
 use crate::policy::FleetPolicy;
 

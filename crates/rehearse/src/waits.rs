@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use lifecycle::waves::survey;
-use plan::waves::wait_sentence;
 use ports::Clock as _;
 
 use crate::build::Twin;
@@ -25,18 +24,7 @@ pub(crate) async fn tell_waits(twin: &Twin, rests: &mut BTreeMap<String, Rest>) 
         let Some(rest @ Rest::Update(None)) = rests.get_mut(cluster.id.as_str()) else {
             continue;
         };
-        if let Some(wait) = decisions.waits.get(&cluster.id) {
-            let waves = decisions
-                .channels
-                .get(&cluster.channel)
-                .map(|state| state.waves.as_slice());
-            let said = wait_sentence(
-                cluster.alias.as_str(),
-                wait,
-                &cluster.channel,
-                waves.unwrap_or_default(),
-                now,
-            );
+        if let Some(said) = decisions.sentence(cluster, now) {
             *rest = Rest::Waits(said);
         }
     }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use lifecycle::waves::{Alarm, Survey, open_alarms, runs, survey};
 use model::ClusterId;
-use plan::waves::{ChannelState, Phase, halt_sentence, wait_sentence};
+use plan::waves::{ChannelState, Phase, halt_sentence};
 use ports::RegistryError;
 
 use crate::server::Pages;
@@ -64,18 +64,7 @@ impl Movement {
         }
         for member in &survey.members {
             let cluster = &member.cluster;
-            if let Some(wait) = decisions.waits.get(&cluster.id) {
-                let waves = decisions
-                    .channels
-                    .get(&cluster.channel)
-                    .map(|state| state.waves.as_slice());
-                let said = wait_sentence(
-                    cluster.alias.as_str(),
-                    wait,
-                    &cluster.channel,
-                    waves.unwrap_or_default(),
-                    now,
-                );
+            if let Some(said) = decisions.sentence(cluster, now) {
                 movement.waits.insert(cluster.id.clone(), said);
             }
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use model::{Cluster, ClusterId};
-use plan::waves::{Decisions, Wait, wait_sentence};
+use plan::waves::{Decisions, Wait};
 use ports::registry::Change;
 use ports::{LeaseError, LeaseName, RegistryError, WriteContext};
 
@@ -159,13 +159,9 @@ impl Manager {
                 continue;
             }
             let Some(cell) = self.cells.get_mut(id) else { continue };
-            let channel = &cell.subject.cluster.channel;
-            let waves = decisions
-                .channels
-                .get(channel)
-                .map(|state| state.waves.as_slice())
-                .unwrap_or_default();
-            let said = wait_sentence(cell.subject.cluster.alias.as_str(), wait, channel, waves, now);
+            let Some(said) = decisions.sentence(&cell.subject.cluster, now) else {
+                continue;
+            };
             cell.standing = Standing::Waiting(said);
         }
         self.waves.waits.clone_from(&decisions.waits);

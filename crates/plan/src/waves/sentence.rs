@@ -1,13 +1,30 @@
 //! Waits and halts in one sentence: what waits, on what, since when, until when at most, who can lift it.
 
 use jiff::Timestamp;
+use model::Cluster;
 use model::words::{ago, moment};
 
-use super::{Halt, LimitOf, On, Wait, WaveState};
+use super::{Decisions, Halt, LimitOf, On, Wait, WaveState};
+
+impl Decisions {
+    /// Says in one sentence what a cluster waits for; `None` when it waits for nothing.
+    #[must_use]
+    pub fn sentence(&self, cluster: &Cluster, now: Timestamp) -> Option<String> {
+        let wait = self.waits.get(&cluster.id)?;
+        let state = self.channels.get(&cluster.channel);
+        let waves = state.map(|state| state.waves.as_slice()).unwrap_or_default();
+        Some(wait_sentence(
+            cluster.alias.as_str(),
+            wait,
+            &cluster.channel,
+            waves,
+            now,
+        ))
+    }
+}
 
 /// Says what a cluster of a channel waits for.
-#[must_use]
-pub fn wait_sentence(alias: &str, wait: &Wait, channel: &str, waves: &[WaveState], now: Timestamp) -> String {
+pub(super) fn wait_sentence(alias: &str, wait: &Wait, channel: &str, waves: &[WaveState], now: Timestamp) -> String {
     let (on, end, who) = match &wait.on {
         On::Pause(pause) => (
             format!("channel {channel} is paused by {} ({:?})", pause.by, pause.reason),

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use jiff::SignedDuration;
 use model::selector::Selector;
 
+use super::sentence::wait_sentence;
 use super::*;
 use crate::policy::{Share, Span};
 
