@@ -1,5 +1,7 @@
-//! Three `serve` processes on one PostgreSQL: one is killed in the middle of an update of the fleet, the database restarts, one is
-//! told to stop; nothing is lost and nothing is done twice.
+//! Three `serve` processes on one PostgreSQL: one is killed in the middle of a wave, the database restarts, one is told to stop;
+//! nothing is lost and nothing is done twice.
+
+mod killed;
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
@@ -18,6 +20,8 @@ use crate::sim::Sim;
 use crate::transcript::command;
 
 const CLUSTERS: usize = 12;
+/// Objects of each cluster, all of which change with each commit.
+const OBJECTS: usize = 40;
 /// Longest that anything may take here, on a machine ten times slower than it should be.
 const MOST: Duration = Duration::from_secs(300);
 
@@ -78,6 +82,9 @@ struct Fleet {
     server: Server,
     url: String,
     store: Arc<Store>,
+    /// Where each cluster answers.
+    servers: BTreeMap<String, String>,
+    client: reqwest::Client,
 }
 
 impl Fleet {
@@ -106,7 +113,12 @@ impl Fleet {
         let document: FileRegistry = serde_json::from_value(document).unwrap();
         let context = WriteContext::by("test", "request-1");
         store.import(document, ImportMode::Create, &context).await.unwrap();
+        let list: serde_json::Value = serde_json::from_str(&sim.ok(&["sim", "list", "-o", "json"])).unwrap();
+        let servers = list["items"][0]["clusters"].as_array().unwrap().iter().zip(1..);
+        let servers = servers.map(|(one, n)| (format!("sim-{n}"), one["server"].as_str().unwrap().to_owned()));
         Some(Self {
+            servers: servers.collect(),
+            client: reqwest::Client::builder().no_proxy().build().unwrap(),
             sim,
             server,
             url,
@@ -114,12 +126,12 @@ impl Fleet {
         })
     }
 
-    /// The next version: forty objects, each of which changes with it.
+    /// The next version: objects each of which changes with it.
     fn commit(&self, level: u32) {
         let tree = self.sim.path("tree/cluster");
         std::fs::create_dir_all(tree.join("manifests/web")).unwrap();
         std::fs::write(tree.join("cluster.yaml"), "Resources: {}\n").unwrap();
-        let maps: Vec<String> = (0..40)
+        let maps: Vec<String> = (0..OBJECTS)
             .map(|n| {
                 format!(
                     "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: m{n}, namespace: default}}\ndata: {{level: '{level}'}}\n"
@@ -227,7 +239,7 @@ impl Fleet {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_of_three_replicas_is_killed_in_mid_update_and_nothing_is_lost_or_done_twice() {
+async fn one_of_three_replicas_is_killed_in_mid_wave_and_nothing_is_lost_or_done_twice() {
     let Some(fleet) = Fleet::new().await else { return };
     fleet.commit(1);
     let mut replicas: Vec<Replica> = (0..3).map(|_| Replica::start(&fleet.sim, &fleet.url)).collect();
@@ -237,25 +249,32 @@ async fn one_of_three_replicas_is_killed_in_mid_update_and_nothing_is_lost_or_do
         fleet.moved(&nothing, CLUSTERS).await
     );
 
-    // Killed while some clusters are done, some are being worked on, and some wait.
-    let before = fleet.standing().await;
-    fleet.commit(2);
-    fleet.moved(&before, 2).await;
-    let mut victim = replicas.remove(0);
-    victim.child.kill().unwrap();
-    let left = fleet
-        .standing()
-        .await
-        .iter()
-        .filter(|(alias, now)| before.get(*alias) == Some(now))
-        .count();
-    let took = fleet.moved(&before, CLUSTERS).await;
-    println!("kill -9 with {left} clusters not begun: all done {took:?} later; a lease lasts 30 s");
-    fleet.updates(2).await;
+    // Killed while it is half through a cluster of a wave of which some clusters are done and some have not begun.
+    let mut commits = 1;
+    let (caught, before, versions) = loop {
+        let (before, versions) = (fleet.standing().await, fleet.versions().await);
+        commits += 1;
+        assert!(commits < 20, "no replica was met in mid-wave");
+        fleet.commit(commits);
+        if let Some(caught) = fleet.catch(&replicas, &before).await {
+            break (caught, before, versions);
+        }
+    };
+    replicas.remove(caught.victim).child.kill().unwrap();
+    let (taken, done) = fleet.taken_over(&caught).await;
+    println!(
+        "kill -9: {caught}; another one has it {taken:?} later and is done with it {done:?} later; a lease lasts 30 s"
+    );
+    println!(
+        "every cluster has its version {:?} after that",
+        fleet.moved(&before, CLUSTERS).await
+    );
+    fleet.updates(commits as usize).await;
+    fleet.changed_once(&versions).await;
 
     // The database restarts in the middle of the next one.
     let before = fleet.standing().await;
-    fleet.commit(3);
+    fleet.commit(commits + 1);
     fleet.moved(&before, 1).await;
     fleet.server.crash().unwrap();
     // The processes of the one that was killed hold its memory for a moment.
@@ -272,7 +291,7 @@ async fn one_of_three_replicas_is_killed_in_mid_update_and_nothing_is_lost_or_do
     // Told to stop in the middle of one more, with another one that starts.
     let before = fleet.standing().await;
     let _third = Replica::start(&fleet.sim, &fleet.url);
-    fleet.commit(4);
+    fleet.commit(commits + 2);
     fleet.moved(&before, 1).await;
     let mut stopping = replicas.remove(0);
     stopping.signal("-TERM");
@@ -282,7 +301,7 @@ async fn one_of_three_replicas_is_killed_in_mid_update_and_nothing_is_lost_or_do
         "SIGTERM in mid-update: all done {:?} later",
         fleet.moved(&before, CLUSTERS).await
     );
-    fleet.updates(4).await;
+    fleet.updates(commits as usize + 2).await;
     fleet.released().await;
     fleet.store.close().await;
 }
