@@ -18,7 +18,7 @@ pub use alarms::{Alarm, open as open_alarms};
 pub use records::{RunRecord, Turn, policy_in_force, runs, turns};
 pub(crate) use records::{put_alarm, put_policy, put_run};
 pub use standing::{Known, Towards, stands};
-pub use survey::{Survey, survey};
+pub use survey::{Books, Survey, survey};
 
 /// The lease of the one replica that lets clusters begin.
 pub const LEASE: &str = "waves";

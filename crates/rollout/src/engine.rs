@@ -1,6 +1,7 @@
 //! The engine of one cluster: wakes by events, looks at the picture, carries out one round, sleeps until something changes.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -231,26 +232,32 @@ impl Rollout {
             if engine.turn().await == Turn::Stop {
                 return Ok(());
             }
-            let wait = engine.rest();
-            tokio::select! {
-                biased;
-                () = engine.hand.guard.changed() => {}
-                () = self.asked.notified() => {
-                    let (status, counts) = (Arc::new(status::of(&engine)), engine.counts);
-                    self.told.send_replace(Some(Told { status, counts }));
+            let clock = Arc::clone(&engine.hand.clock);
+            let mut rest = pin!(clock.sleep(engine.rest()));
+            loop {
+                tokio::select! {
+                    biased;
+                    () = engine.hand.guard.changed() => {}
+                    () = self.asked.notified() => {
+                        let (status, counts) = (Arc::new(status::of(&engine)), engine.counts);
+                        self.told.send_replace(Some(Told { status, counts }));
+                        // A question changes nothing: the work goes on when it would have without it.
+                        continue;
+                    }
+                    event = watches.next() => {
+                        let now = engine.hand.now();
+                        engine.picture.take(event, &engine.fleet, now);
+                        // Events come in crowds: one round for those of the same moment.
+                        engine.hand.clock.sleep(SETTLE).await;
+                    }
+                    Ok(()) = self.spec.changed() => {
+                        engine.spec = self.spec.borrow_and_update().clone();
+                        engine.read_at = None;
+                    }
+                    () = self.nudged.notified() => engine.read_at = None,
+                    () = &mut rest => {}
                 }
-                event = watches.next() => {
-                    let now = engine.hand.now();
-                    engine.picture.take(event, &engine.fleet, now);
-                    // Events come in crowds: one round for those of the same moment.
-                    engine.hand.clock.sleep(SETTLE).await;
-                }
-                Ok(()) = self.spec.changed() => {
-                    engine.spec = self.spec.borrow_and_update().clone();
-                    engine.read_at = None;
-                }
-                () = self.nudged.notified() => engine.read_at = None,
-                () = engine.hand.clock.sleep(wait) => {}
+                break;
             }
         }
     }

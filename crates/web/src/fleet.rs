@@ -1,6 +1,5 @@
 //! What pages show, read from registry, ledger and surroundings in as few questions as possible.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -9,9 +8,10 @@ use model::{Cluster, ClusterId, ClusterVersion, Update};
 use ports::RegistryError;
 use ports::blocks::{self, Blocked};
 use ports::ledger::{Entry, EntryFilter, EntryId};
-use ports::registry::{AccountFilter, ClusterFilter, Detail, PageRequest};
+use ports::registry::PageRequest;
 use rollout::ClusterStatus;
 
+use crate::known::Known;
 use crate::movement::Movement;
 use crate::server::Pages;
 use crate::surroundings::ChannelHead;
@@ -31,10 +31,10 @@ pub(crate) struct KnownUpdate {
 /// A cluster with everything that a tile says.
 #[derive(Debug, Clone)]
 pub(crate) struct ClusterRow {
-    pub(crate) cluster: Cluster,
+    pub(crate) cluster: Arc<Cluster>,
     pub(crate) owner: String,
     pub(crate) standing: Standing,
-    pub(crate) update: Option<KnownUpdate>,
+    pub(crate) update: Option<Arc<KnownUpdate>>,
     pub(crate) blocks: Vec<Blocked>,
     pub(crate) rollouts: Option<Arc<ClusterStatus>>,
     /// What has been so for too long, of it or of its channel.
@@ -80,22 +80,13 @@ pub(crate) struct Fleet {
 impl Fleet {
     /// Reads it.
     pub(crate) async fn read(pages: &Pages) -> Result<Self, RegistryError> {
-        let (filter, all) = (ClusterFilter::default(), PageRequest::all());
-        let found = pages.registry.list_clusters(&filter, Detail::Full, &all).await?;
-        let clusters = found.items.into_iter().map(|found| found.object).collect();
-        Self::of(pages, clusters).await
+        let known = Known::now(pages).await?;
+        Ok(Self::of(pages, &known, &known.clusters).await)
     }
 
-    async fn of(pages: &Pages, clusters: Vec<Cluster>) -> Result<Self, RegistryError> {
+    async fn of(pages: &Pages, known: &Known, clusters: &[Arc<Cluster>]) -> Self {
         let now = pages.clock.now();
-        let owners = owners(pages).await?;
-        let one = match clusters.as_slice() {
-            [cluster] => Some(cluster.id.clone()),
-            _ => None,
-        };
-        let open = blocks::open(&*pages.ledger, one.as_ref()).await?;
-        let movement = Movement::read(pages).await?;
-        let mut updates = newest_by_cluster(updates(pages, one, Some(true), None).await?);
+        let movement = Movement::of(known, pages.surroundings.world_time().unwrap_or(now));
         let mut names: Vec<String> = clusters.iter().map(|cluster| cluster.channel.clone()).collect();
         names.sort_by_key(|name| {
             (
@@ -119,13 +110,13 @@ impl Fleet {
                 .map(|head| head.config.as_str());
             // What the cluster follows in single sources is not known here: such a one is never called behind.
             let head = head.filter(|_| !cluster.config_items.contains_key("override_channel"));
-            let blocks = blocks::holding(&cluster.id, &cluster.config_items, &open, now);
-            let update = updates.remove(&cluster.id);
+            let blocks = blocks::holding(&cluster.id, &cluster.config_items, &known.blocks, now);
+            let update = known.updates.get(&cluster.id);
             let rollouts = engines.remove(&cluster.id);
             let seen = Seen {
-                cluster: &cluster,
+                cluster,
                 blocks: &blocks,
-                update: update.as_ref().map(|known| &known.update),
+                update: update.map(|known| &known.update),
                 head,
                 outdated: outdated(rollouts.as_deref()),
             };
@@ -137,45 +128,34 @@ impl Fleet {
                 (known, _) => known,
             };
             let about = |alarm: &&Alarm| alarm.subject == cluster.alias.as_str() || alarm.subject == cluster.channel;
-            let alarms = movement.alarms.iter().filter(about).cloned().collect();
+            let owner = known.owners.get(cluster.infrastructure_account.as_str());
             rows.push(ClusterRow {
-                owner: owners
-                    .get(cluster.infrastructure_account.as_str())
-                    .cloned()
-                    .unwrap_or_default(),
+                owner: owner.cloned().unwrap_or_default(),
                 rollouts,
                 standing,
-                update,
+                update: update.cloned(),
                 blocks,
-                alarms,
-                cluster,
+                alarms: movement.alarms.iter().filter(about).cloned().collect(),
+                cluster: Arc::clone(cluster),
             });
         }
         rows.sort_by(|a, b| a.cluster.alias.cmp(&b.cluster.alias));
-        Ok(Self {
+        Self {
             now,
             rows,
             channels,
             movement,
-        })
+        }
     }
 
     /// One cluster, by alias or id.
     pub(crate) async fn cluster(pages: &Pages, name: &str) -> Result<Option<(Timestamp, ClusterRow)>, RegistryError> {
-        let (filter, all) = (ClusterFilter::default(), PageRequest::all());
-        let found = pages.registry.list_clusters(&filter, Detail::Brief, &all).await?;
-        let known = found.items.into_iter().map(|found| found.object);
-        let Some(known) = known
-            .into_iter()
-            .find(|cluster| cluster.alias.as_str() == name || cluster.id.as_str() == name)
-        else {
+        let known = Known::now(pages).await?;
+        let named = |cluster: &&Arc<Cluster>| cluster.alias.as_str() == name || cluster.id.as_str() == name;
+        let Some(found) = known.clusters.iter().find(named) else {
             return Ok(None);
         };
-        let full = match pages.registry.get_cluster(&known.id, Detail::Full).await {
-            Err(RegistryError::NotFound { .. }) => return Ok(None),
-            found => found?.object,
-        };
-        let fleet = Self::of(pages, vec![full]).await?;
+        let fleet = Self::of(pages, &known, std::slice::from_ref(found)).await;
         Ok(fleet.rows.into_iter().next().map(|row| (fleet.now, row)))
     }
 
@@ -187,18 +167,6 @@ impl Fleet {
             None => id.map(ToString::to_string).unwrap_or_default(),
         }
     }
-}
-
-async fn owners(pages: &Pages) -> Result<BTreeMap<String, String>, RegistryError> {
-    let accounts = pages
-        .registry
-        .list_accounts(&AccountFilter::default(), &PageRequest::all())
-        .await?;
-    let pairs = accounts
-        .items
-        .into_iter()
-        .map(|found| (found.object.id.to_string(), found.object.owner));
-    Ok(pairs.collect())
 }
 
 /// Updates, newest first.
@@ -232,14 +200,4 @@ fn of_entry(entry: Entry) -> Result<KnownUpdate, RegistryError> {
         cluster: entry.cluster,
         update,
     })
-}
-
-fn newest_by_cluster(updates: Vec<KnownUpdate>) -> BTreeMap<ClusterId, KnownUpdate> {
-    let mut by_cluster = BTreeMap::new();
-    for known in updates {
-        if let Some(cluster) = known.cluster.clone() {
-            by_cluster.entry(cluster).or_insert(known);
-        }
-    }
-    by_cluster
 }

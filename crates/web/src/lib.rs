@@ -30,6 +30,7 @@ mod actions;
 mod assets;
 mod fleet;
 mod form;
+mod known;
 mod live;
 mod movement;
 mod page;

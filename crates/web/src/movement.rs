@@ -4,12 +4,11 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use lifecycle::waves::{Alarm, Survey, open_alarms, runs, survey};
+use lifecycle::waves::{Alarm, Survey};
 use model::ClusterId;
 use plan::waves::{ChannelState, Phase, halt_sentence};
-use ports::RegistryError;
 
-use crate::server::Pages;
+use crate::known::Known;
 
 /// The change that walks through a channel.
 #[derive(Debug, Clone)]
@@ -29,26 +28,19 @@ pub(crate) struct Movement {
 }
 
 impl Movement {
-    /// Reads it. Where no change is under way the fleet is not looked at.
-    pub(crate) async fn read(pages: &Pages) -> Result<Self, RegistryError> {
-        let ledger = &*pages.ledger;
-        let alarms = open_alarms(ledger).await?.into_values().collect();
-        let rest = runs(ledger).await?.values().all(|run| run.over.is_some());
-        if rest {
-            return Ok(Self {
-                alarms,
-                ..Self::default()
-            });
+    /// What is known of a fleet, at this moment.
+    pub(crate) fn of(known: &Known, now: Timestamp) -> Self {
+        let moving = known
+            .books
+            .as_ref()
+            .map(|books| Self::under_way(&books.survey(now), now));
+        Self {
+            alarms: known.alarms.clone(),
+            ..moving.unwrap_or_default()
         }
-        let now = pages.surroundings.world_time().unwrap_or_else(|| pages.clock.now());
-        let survey = survey(&*pages.registry, ledger, now).await?;
-        Ok(Self {
-            alarms,
-            ..Self::of(&survey, now)
-        })
     }
 
-    fn of(survey: &Survey, now: Timestamp) -> Self {
+    fn under_way(survey: &Survey, now: Timestamp) -> Self {
         let decisions = survey.decide();
         let mut movement = Self::default();
         for (name, state) in &decisions.channels {

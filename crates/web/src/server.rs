@@ -10,6 +10,7 @@ use registry::Access;
 use service::Shutdown;
 use tokio::sync::Semaphore;
 
+use crate::known::LastKnown;
 use crate::surroundings::{Alone, Surroundings};
 use crate::{actions, assets, live, pages, session};
 
@@ -30,6 +31,7 @@ pub struct Pages {
     pub(crate) shutdown: Shutdown,
     pub(crate) tls: bool,
     pub(crate) listeners: Arc<Semaphore>,
+    pub(crate) known: Arc<LastKnown>,
 }
 
 impl Pages {
@@ -53,6 +55,7 @@ impl Pages {
             shutdown: Shutdown::new(),
             tls: false,
             listeners: Arc::new(Semaphore::new(LISTENERS)),
+            known: Arc::default(),
         }
     }
 

@@ -4,17 +4,19 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use model::{BlockScope, ClusterId, Update};
+use model::{BlockScope, Cluster, ClusterId, Update};
 use plan::policy::FleetPolicy;
 use plan::waves::{Acts, Decisions, Member, Question, Run, decide};
+use ports::blocks::{self, Blocked};
 use ports::ledger::{EntryFilter, EntryKind};
 use ports::registry::{ClusterFilter, Detail, PageRequest};
-use ports::{Ledger, Registry, RegistryError, blocks};
+use ports::{Ledger, Registry, RegistryError};
 
 use super::conductor::{in_force, member};
 use super::records::{self, RunRecord, Turn};
 use super::standing::{Known, Towards};
-use crate::{health, inputs};
+use crate::health::{self, Judged};
+use crate::inputs;
 
 /// The fleet as waves see it.
 #[derive(Debug, Clone)]
@@ -49,66 +51,101 @@ impl Survey {
     }
 }
 
-/// Reads everything. What a channel stands at is taken from the record of its change, which managers write; a cluster whose
-/// channel no manager has looked at yet is in no wave. Clusters that follow other channels for single sources are seen as if
-/// they did not.
+/// What registry and ledger say of everything that waves look at. It holds no moment: what follows from it at one is
+/// [`Books::survey`].
+#[derive(Debug, Clone)]
+pub struct Books {
+    /// All clusters, in full.
+    pub clusters: Vec<Arc<Cluster>>,
+    /// The blocks whose entries are open.
+    pub blocks: Vec<Blocked>,
+    policy: FleetPolicy,
+    records: BTreeMap<String, RunRecord>,
+    turns: BTreeMap<ClusterId, Turn>,
+    acts: Acts,
+    applied: BTreeMap<ClusterId, String>,
+    updates: BTreeMap<ClusterId, (Timestamp, Update)>,
+    judged: BTreeMap<ClusterId, Judged>,
+}
+
+impl Books {
+    /// Reads everything.
+    ///
+    /// # Errors
+    /// Those of registry and ledger.
+    pub async fn read(registry: &dyn Registry, ledger: &dyn Ledger) -> Result<Self, RegistryError> {
+        let (policy, turns, records) = (
+            records::policy_in_force(ledger).await?,
+            records::turns(ledger).await?,
+            records::runs(ledger).await?,
+        );
+        let acts = in_force(ledger).await?;
+        let blocks = blocks::open(ledger, None).await?;
+        let applied = inputs::recall(ledger).await?;
+        let updates = open_updates(ledger).await?;
+        let (filter, all) = (ClusterFilter::default(), PageRequest::all());
+        let found = registry.list_clusters(&filter, Detail::Full, &all).await?;
+        let clusters = found.items.into_iter().map(|found| Arc::new(found.object)).collect();
+        Ok(Self {
+            clusters,
+            blocks,
+            policy,
+            records,
+            turns,
+            acts,
+            applied,
+            updates,
+            // After the clusters: what is said of the version that one has must not be older than that.
+            judged: health::all_judged(ledger).await?,
+        })
+    }
+
+    /// The fleet at a moment. What a channel stands at is taken from the record of its change, which managers write; a cluster
+    /// whose channel no manager has looked at yet is in no wave. Clusters that follow other channels for single sources are
+    /// seen as if they did not.
+    #[must_use]
+    pub fn survey(&self, now: Timestamp) -> Survey {
+        let under_way = self.records.iter().filter(|(_, run)| run.over.is_none());
+        let runs = under_way.map(|(name, run)| {
+            let (since, commit) = (run.since, run.commit);
+            (name.clone(), Run { since, commit })
+        });
+        Survey {
+            policy: self.policy.clone(),
+            members: self.clusters.iter().map(|cluster| self.member(cluster, now)).collect(),
+            runs: runs.collect(),
+            records: self.records.clone(),
+            turns: self.turns.clone(),
+            acts: self.acts.clone(),
+            at: now,
+        }
+    }
+
+    fn member(&self, cluster: &Arc<Cluster>, now: Timestamp) -> Member {
+        let run = self.records.get(&cluster.channel);
+        let held = blocks::holding(&cluster.id, &cluster.config_items, &self.blocks, now);
+        let blocked = held.iter().any(|blocked| blocked.block.scope == BlockScope::All);
+        let digest = inputs::digest(cluster);
+        let other = self.applied.get(&cluster.id).is_some_and(|applied| *applied != digest);
+        let config = run.map(|run| run.config.as_str());
+        let towards = Towards::of(cluster, config, &digest, other, blocked);
+        let since = run.map(|run| run.behind.get(&cluster.id).copied().unwrap_or(run.since));
+        let known = Known {
+            turn: self.turns.get(&cluster.id),
+            run,
+            update: self.updates.get(&cluster.id).map(|(at, update)| (*at, update)),
+            judged: self.judged.get(&cluster.id),
+        };
+        member(cluster, &towards, known, (false, since.unwrap_or(now)))
+    }
+}
+
+/// Reads everything and says how it is now.
 ///
 /// # Errors
 /// Those of registry and ledger.
 pub async fn survey(registry: &dyn Registry, ledger: &dyn Ledger, now: Timestamp) -> Result<Survey, RegistryError> {
-    let (policy, turns, records) = (
-        records::policy_in_force(ledger).await?,
-        records::turns(ledger).await?,
-        records::runs(ledger).await?,
-    );
-    let acts = in_force(ledger).await?;
-    let open = blocks::open(ledger, None).await?;
-    let applied = inputs::recall(ledger).await?;
-    let updates = open_updates(ledger).await?;
-    let (filter, all) = (ClusterFilter::default(), PageRequest::all());
-    let clusters = registry.list_clusters(&filter, Detail::Full, &all).await?;
-    // After the clusters: what is said of the version that one has must not be older than that.
-    let judged = health::all_judged(ledger).await?;
-    let mut members = Vec::new();
-    for found in clusters.items {
-        let cluster = Arc::new(found.object);
-        let run = records.get(&cluster.channel);
-        let held = blocks::holding(&cluster.id, &cluster.config_items, &open, now);
-        let blocked = held.iter().any(|blocked| blocked.block.scope == BlockScope::All);
-        let digest = inputs::digest(&cluster);
-        let other = applied.get(&cluster.id).is_some_and(|applied| *applied != digest);
-        let config = run.map(|run| run.config.as_str());
-        let towards = Towards::of(&cluster, config, &digest, other, blocked);
-        let since = run.map(|run| run.behind.get(&cluster.id).copied().unwrap_or(run.since));
-        let known = Known {
-            turn: turns.get(&cluster.id),
-            run,
-            update: updates.get(&cluster.id).map(|(at, update)| (*at, update)),
-            judged: judged.get(&cluster.id),
-        };
-        members.push(member(&cluster, &towards, known, (false, since.unwrap_or(now))));
-    }
-    let under_way = records.iter().filter(|(_, run)| run.over.is_none());
-    let runs = under_way
-        .map(|(name, run)| {
-            (
-                name.clone(),
-                Run {
-                    since: run.since,
-                    commit: run.commit,
-                },
-            )
-        })
-        .collect();
-    Ok(Survey {
-        policy,
-        members,
-        runs,
-        records,
-        turns,
-        acts,
-        at: now,
-    })
+    Ok(Books::read(registry, ledger).await?.survey(now))
 }
 
 /// Updates that go on, by cluster, each with the moment of its last word.
