@@ -9,7 +9,6 @@ use super::subresources::set_condition;
 use super::{Answer, Target, decode, delete};
 use crate::gc::{self, DeleteRequest};
 use crate::registry::{GroupResource, builtin};
-use crate::selector::LabelSelector;
 use crate::server::{Context, Core, json_response};
 use crate::status::ApiError;
 use crate::store::{Key, Object, State};
@@ -131,18 +130,10 @@ fn grant(core: &Core, state: &mut State, key: &Key, pod: &Object, dry_run: bool)
 }
 
 fn budgets_of(state: &State, namespace: &str, pod: &Object) -> Vec<(Key, Value)> {
-    let labels = pod.labels();
-    let labels = labels
-        .iter()
-        .map(|(key, value)| (key.as_str(), value.as_str()))
-        .collect();
     let id = GroupResource::new("policy", "poddisruptionbudgets");
-    let all = state.collection(&id).map(|collection| collection.objects.iter());
-    all.into_iter()
-        .flatten()
-        .filter(|(key, _)| *key.namespace == *namespace)
-        .map(|(key, object)| ((**key).clone(), object.value()))
-        .filter(|(_, budget)| LabelSelector::from_object(at(budget, &["spec", "selector"])).matches(&labels))
+    let found = state.budgets_of(namespace, &pod.labels()).into_iter();
+    found
+        .filter_map(|key| Some(((*key).clone(), state.get(&id, &key)?.value())))
         .collect()
 }
 

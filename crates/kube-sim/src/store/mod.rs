@@ -5,6 +5,7 @@
 //! rely on). Each collection keeps a window of its newest events; older ones are forgotten, and who asks for them is
 //! told to list again.
 
+mod budgets;
 mod object;
 mod tap;
 mod trees;
@@ -13,6 +14,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
+use budgets::Budgets;
 use futures::task::AtomicWaker;
 use serde_json::Value;
 
@@ -137,6 +139,7 @@ pub(crate) struct State {
     watchers: usize,
     taps: Vec<Weak<TapBuffer>>,
     trees: Trees,
+    budgets: Budgets,
     /// The size of all current objects.
     stored_bytes: usize,
 }
@@ -154,6 +157,7 @@ impl State {
             watchers: 0,
             taps: Vec::new(),
             trees: Trees::default(),
+            budgets: Budgets::default(),
             stored_bytes: 0,
         }
     }
@@ -305,6 +309,7 @@ impl State {
     }
 
     fn reindex(&mut self, reference: &Reference, before: Option<&Object>, after: Option<&Object>) {
+        self.budgets.note(reference, after);
         let owners = |object: Option<&Object>| object.map_or(&[][..], |object| &object.owners[..]).to_vec();
         if before.map(|object| &object.owners) == after.map(|object| &object.owners) {
             return;
@@ -358,6 +363,11 @@ impl State {
             .get(uid)
             .map(|set| set.iter().cloned().collect())
             .unwrap_or_default()
+    }
+
+    /// The disruption budgets of a namespace that find a pod with these labels, in order of their names.
+    pub(crate) fn budgets_of(&self, namespace: &str, labels: &BTreeMap<String, String>) -> Vec<Arc<Key>> {
+        self.budgets.finding(namespace, labels).cloned().collect()
     }
 
     /// Registers a watcher; [`State::unwatch`] must follow.
