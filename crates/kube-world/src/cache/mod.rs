@@ -6,7 +6,7 @@ mod pod;
 mod postings;
 mod resources;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use kube_sim::{LabelSelector, Stored};
@@ -24,13 +24,17 @@ pub use resources::Amounts;
 /// Namespace and name of a pod.
 type PodKey = (Arc<str>, Arc<str>);
 
+/// Pods in order. Indexes hold the views themselves: what they find is looked at at once, and a search by name for each pod
+/// would cost more than the look.
+type Pods = BTreeMap<PodKey, Arc<PodView>>;
+
 /// The pods and nodes of a cluster, with indexes.
 #[derive(Debug, Default)]
 pub(crate) struct Caches {
     pods: BTreeMap<Arc<str>, BTreeMap<Arc<str>, Arc<PodView>>>,
-    by_node: BTreeMap<Arc<str>, BTreeSet<PodKey>>,
-    by_owner: BTreeMap<Arc<str>, BTreeSet<PodKey>>,
-    by_label: Postings,
+    by_node: BTreeMap<Arc<str>, Pods>,
+    by_owner: BTreeMap<Arc<str>, Pods>,
+    by_label: Postings<Arc<PodView>>,
     /// Pods by the claims that they name.
     by_claim: Postings,
     nodes: BTreeMap<Arc<str>, Arc<NodeView>>,
@@ -59,28 +63,22 @@ impl Caches {
         one.into_iter().chain(all).flat_map(BTreeMap::values)
     }
 
-    fn at(&self, (namespace, name): &PodKey) -> Option<&Arc<PodView>> {
-        self.pod(namespace, name)
-    }
-
     pub(crate) fn pods_on<'a>(&'a self, node: &str) -> impl Iterator<Item = &'a Arc<PodView>> + use<'a> {
-        let keys = self.by_node.get(node).into_iter().flatten();
-        keys.filter_map(|key| self.at(key))
+        self.by_node.get(node).into_iter().flat_map(BTreeMap::values)
     }
 
     pub(crate) fn pods_of<'a>(&'a self, owner_uid: &str) -> impl Iterator<Item = &'a Arc<PodView>> + use<'a> {
-        let keys = self.by_owner.get(owner_uid).into_iter().flatten();
-        keys.filter_map(|key| self.at(key))
+        self.by_owner.get(owner_uid).into_iter().flat_map(BTreeMap::values)
     }
 
     /// The pods of a namespace that nobody controls, in order.
     pub(crate) fn orphans<'a>(&'a self, namespace: &str) -> impl Iterator<Item = &'a Arc<PodView>> + use<'a> {
         let namespace: Arc<str> = namespace.into();
         let first = (namespace.clone(), Arc::from(""));
-        let all = self.by_owner.get("").map(|keys| keys.range(first..));
-        let keys = all.into_iter().flatten();
-        keys.take_while(move |(found, _)| *found == namespace)
-            .filter_map(|key| self.at(key))
+        let all = self.by_owner.get("").map(|pods| pods.range(first..));
+        let pods = all.into_iter().flatten();
+        pods.take_while(move |((found, _), _)| *found == namespace)
+            .map(|(_, pod)| pod)
     }
 
     /// The pods of a namespace that a selector finds, in order.
@@ -91,26 +89,26 @@ impl Caches {
             return self.pods(namespace).filter(fits).collect();
         }
         // The rarest of the labels has the fewest candidates; where one is on no pod, nothing is found.
-        let mut rarest: Option<&BTreeSet<Arc<str>>> = None;
+        let mut rarest: Option<&BTreeMap<Arc<str>, Arc<PodView>>> = None;
         for (key, value) in equal {
-            let Some(names) = self.by_label.names(namespace, key, value) else {
+            let Some(pods) = self.by_label.names(namespace, key, value) else {
                 return Vec::new();
             };
-            if rarest.is_none_or(|rarest| names.len() < rarest.len()) {
-                rarest = Some(names);
+            if rarest.is_none_or(|rarest| pods.len() < rarest.len()) {
+                rarest = Some(pods);
             }
         }
-        let names = rarest.into_iter().flatten();
-        names
-            .filter_map(|name| self.pod(namespace, name))
-            .filter(fits)
-            .collect()
+        let pods = rarest.into_iter().flat_map(BTreeMap::values);
+        pods.filter(fits).collect()
     }
 
     /// The pods that name a claim among their volumes, in order.
     pub(crate) fn claim_users<'a>(&'a self, namespace: &str, claim: &str) -> Vec<&'a Arc<PodView>> {
-        let names = self.by_claim.names(namespace, CLAIM, claim).into_iter().flatten();
-        names.filter_map(|name| self.pod(namespace, name)).collect()
+        let names = self.by_claim.names(namespace, CLAIM, claim).into_iter();
+        names
+            .flat_map(BTreeMap::keys)
+            .filter_map(|name| self.pod(namespace, name))
+            .collect()
     }
 
     /// How many pods have ended and are still there.
@@ -174,9 +172,9 @@ impl Caches {
             (node, owner)
         };
         let ((old_node, old_owner), (new_node, new_owner)) = (places(&before), places(&after));
-        reindex(&mut self.by_node, &key, old_node, new_node);
-        reindex(&mut self.by_owner, &key, old_owner, new_owner);
-        self.relabel(&key, before.as_deref(), after.as_deref());
+        reindex(&mut self.by_node, &key, old_node, new_node.zip(after.as_ref()));
+        reindex(&mut self.by_owner, &key, old_owner, new_owner.zip(after.as_ref()));
+        self.relabel(&key, before.as_deref(), after.as_ref());
         let has_ended =
             |pod: &Option<Arc<PodView>>| usize::from(pod.as_ref().is_some_and(|pod| pod.phase.is_terminal()));
         self.ended = self.ended.saturating_sub(has_ended(&before)) + has_ended(&after);
@@ -201,25 +199,27 @@ impl Caches {
     }
 
     /// Brings the indexes of labels and claims up to a pod's new state.
-    fn relabel(&mut self, (namespace, name): &PodKey, before: Option<&PodView>, after: Option<&PodView>) {
-        let labels = |pod: Option<&PodView>| pod.map(|pod| pod.labels.clone());
-        let (old, new) = (labels(before), labels(after));
+    fn relabel(&mut self, (namespace, name): &PodKey, before: Option<&PodView>, after: Option<&Arc<PodView>>) {
+        let labels = |pod: &PodView| pod.labels.clone();
+        let (old, new) = (before.map(labels), after.map(|pod| labels(pod)));
         if old != new {
             for (key, value) in old.iter().flat_map(|labels| labels.iter()) {
                 self.by_label.remove(namespace, key, value, name);
             }
-            for (key, value) in new.iter().flat_map(|labels| labels.iter()) {
-                self.by_label.add(namespace, key, value, name);
+        }
+        if let Some(pod) = after {
+            for (key, value) in pod.labels.iter() {
+                self.by_label.add(namespace, key, value, name, pod.clone());
             }
         }
-        let claims = |pod: Option<&PodView>| pod.map_or_else(Box::default, |pod| pod.claims.clone());
-        let (old, new) = (claims(before), claims(after));
+        let old = before.map_or(&[][..], |pod| &pod.claims);
+        let new = after.map_or(&[][..], |pod| &pod.claims);
         if old != new {
-            for claim in &old {
+            for claim in old {
                 self.by_claim.remove(namespace, CLAIM, claim, name);
             }
-            for claim in &new {
-                self.by_claim.add(namespace, CLAIM, claim, name);
+            for claim in new {
+                self.by_claim.add(namespace, CLAIM, claim, name, ());
             }
         }
     }
@@ -235,24 +235,22 @@ impl Caches {
     }
 }
 
+/// Moves a pod from one place of an index to another one, or brings the view that is found there up to date.
 fn reindex(
-    index: &mut BTreeMap<Arc<str>, BTreeSet<PodKey>>,
+    index: &mut BTreeMap<Arc<str>, Pods>,
     key: &PodKey,
     before: Option<Arc<str>>,
-    after: Option<Arc<str>>,
+    after: Option<(Arc<str>, &Arc<PodView>)>,
 ) {
-    if before == after {
-        return;
-    }
-    if let Some(place) = before
-        && let Some(keys) = index.get_mut(&place)
+    if let Some(place) = before.filter(|place| after.as_ref().is_none_or(|(new, _)| new != place))
+        && let Some(pods) = index.get_mut(&place)
     {
-        keys.remove(key);
-        if keys.is_empty() {
+        pods.remove(key);
+        if pods.is_empty() {
             index.remove(&place);
         }
     }
-    if let Some(place) = after {
-        index.entry(place).or_default().insert(key.clone());
+    if let Some((place, pod)) = after {
+        index.entry(place).or_default().insert(key.clone(), pod.clone());
     }
 }

@@ -26,6 +26,8 @@ pub(crate) struct Objects {
     claims: BTreeMap<Arc<str>, Option<Place>>,
     /// Claims without a volume.
     pending: BTreeSet<Place>,
+    /// ReplicaSets that name no owner: those that a Deployment could adopt.
+    ownerless: BTreeSet<Place>,
 }
 
 /// The selectors of one kind's objects.
@@ -55,7 +57,7 @@ impl Selectors {
         }
         let Some(new) = selector else { return };
         match new.equalities().next() {
-            Some((key, value)) => self.by_label.add(namespace, key, value, name),
+            Some((key, value)) => self.by_label.add(namespace, key, value, name, ()),
             None => {
                 self.loose.entry(namespace.clone()).or_default().insert(name.clone());
             }
@@ -72,7 +74,8 @@ impl Selectors {
         let by_label = labels
             .iter()
             .filter_map(|(key, value)| self.by_label.names(namespace, key, value));
-        let candidates = by_label.chain(self.loose.get(namespace)).flatten();
+        let loose = self.loose.get(namespace).into_iter().flatten();
+        let candidates = by_label.flat_map(BTreeMap::keys).chain(loose);
         let label = |key: &str| labels.get(key).map(|value| &**value);
         candidates
             .filter(|name| names.get(*name).is_some_and(|selector| selector.matches_with(label)))
@@ -126,10 +129,23 @@ impl Objects {
                 }
             }
             kind => {
+                if kind == Kind::REPLICA_SET {
+                    self.put_set(key, after);
+                }
                 let selector = after.and_then(|object| selector_of(kind, object));
                 let selectors = self.selectors.entry(kind).or_default();
                 selectors.set(&key.namespace, &key.name, selector);
             }
+        }
+    }
+
+    fn put_set(&mut self, key: &Key, after: Option<&Value>) {
+        let owners = |set: &Value| set.pointer("/metadata/ownerReferences")?.as_array().map(Vec::len);
+        let place = (key.namespace.clone(), key.name.clone());
+        if after.is_some_and(|set| owners(set).unwrap_or(0) == 0) {
+            self.ownerless.insert(place);
+        } else {
+            self.ownerless.remove(&place);
         }
     }
 
@@ -174,6 +190,13 @@ impl Objects {
     ) -> BTreeSet<&'a Arc<str>> {
         let selectors = self.selectors.get(&kind);
         selectors.map_or_else(BTreeSet::new, |selectors| selectors.finding(namespace, labels))
+    }
+
+    /// The ReplicaSets of a namespace that name no owner, in order of their names.
+    pub(crate) fn ownerless_sets<'a>(&'a self, namespace: &'a str) -> impl Iterator<Item = &'a Arc<str>> {
+        let all = self.ownerless.range((Arc::from(namespace), Arc::from(""))..);
+        all.take_while(move |(found, _)| **found == *namespace)
+            .map(|(_, name)| name)
     }
 
     /// The autoscalers of a workload.

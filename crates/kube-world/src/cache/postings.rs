@@ -1,17 +1,25 @@
 //! Names by namespace and by one pair of key and value: what finds pods by a label, or selectors by a pod's labels.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-type Names = BTreeSet<Arc<str>>;
-type Values = BTreeMap<Box<str>, Names>;
+/// Names in order, each with what is found under it.
+type Names<V> = BTreeMap<Arc<str>, V>;
+type Values<V> = BTreeMap<Box<str>, Names<V>>;
 
 /// For each namespace, key and value the names that have it.
-#[derive(Debug, Default)]
-pub(crate) struct Postings(BTreeMap<Arc<str>, BTreeMap<Box<str>, Values>>);
+#[derive(Debug)]
+pub(crate) struct Postings<V = ()>(BTreeMap<Arc<str>, BTreeMap<Box<str>, Values<V>>>);
 
-impl Postings {
-    pub(crate) fn add(&mut self, namespace: &Arc<str>, key: &str, value: &str, name: &Arc<str>) {
+impl<V> Default for Postings<V> {
+    fn default() -> Self {
+        Self(BTreeMap::new())
+    }
+}
+
+impl<V> Postings<V> {
+    /// Puts a name in, or gives it something else to be found under it.
+    pub(crate) fn add(&mut self, namespace: &Arc<str>, key: &str, value: &str, name: &Arc<str>, found: V) {
         let keys = match self.0.get_mut(namespace) {
             Some(keys) => keys,
             None => self.0.entry(namespace.clone()).or_default(),
@@ -21,8 +29,8 @@ impl Postings {
             None => keys.entry(key.into()).or_default(),
         };
         match values.get_mut(value) {
-            Some(names) => names.insert(name.clone()),
-            None => values.entry(value.into()).or_default().insert(name.clone()),
+            Some(names) => names.insert(name.clone(), found),
+            None => values.entry(value.into()).or_default().insert(name.clone(), found),
         };
     }
 
@@ -43,7 +51,7 @@ impl Postings {
         }
     }
 
-    pub(crate) fn names(&self, namespace: &str, key: &str, value: &str) -> Option<&Names> {
+    pub(crate) fn names(&self, namespace: &str, key: &str, value: &str) -> Option<&Names<V>> {
         self.0.get(namespace)?.get(key)?.get(value)
     }
 }
@@ -54,13 +62,13 @@ mod tests {
 
     #[test]
     fn what_is_removed_leaves_nothing_behind() {
-        let mut postings = Postings::default();
+        let mut postings = Postings::<()>::default();
         let (space, a, b): (Arc<str>, Arc<str>, Arc<str>) = ("x".into(), "a".into(), "b".into());
-        postings.add(&space, "app", "web", &b);
-        postings.add(&space, "app", "web", &a);
-        postings.add(&space, "app", "api", &a);
+        postings.add(&space, "app", "web", &b, ());
+        postings.add(&space, "app", "web", &a, ());
+        postings.add(&space, "app", "api", &a, ());
         let found = |postings: &Postings, value: &str| {
-            let names = postings.names("x", "app", value).into_iter().flatten();
+            let names = postings.names("x", "app", value).into_iter().flat_map(BTreeMap::keys);
             names.map(ToString::to_string).collect::<Vec<_>>()
         };
         assert_eq!(found(&postings, "web"), ["a", "b"]);

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use kube_sim::LabelSelector;
 use serde_json::Value;
 
-use crate::controllers::support::interest::{is_counted, owner_key, selecting};
+use crate::controllers::support::interest::{is_numbered, owner_key, selecting};
 use crate::controllers::support::pods::Pod;
 use crate::controllers::support::tree::{at, int, uid};
 use crate::engine::{Action, Change, Controller, View};
@@ -29,7 +29,7 @@ impl Controller for Budgets {
         match change.key.kind {
             // Its own status follows from what it has just looked at.
             Kind::POD_DISRUPTION_BUDGET if change.actor != self.name() => vec![change.key.clone()],
-            Kind::POD if is_counted(change) => selecting(change, view, Kind::POD_DISRUPTION_BUDGET),
+            Kind::POD if is_numbered(change) => selecting(change, view, Kind::POD_DISRUPTION_BUDGET),
             _ => Vec::new(),
         }
     }

@@ -6,10 +6,10 @@ mod rolling;
 mod sets;
 mod status;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use kube_sim::{ApiError, Stored};
+use kube_sim::ApiError;
 use serde_json::Value;
 
 use crate::controllers::support::interest::{owner_key, owner_of, owners_of_pod};
@@ -29,6 +29,8 @@ impl Controller for Deployments {
 
     fn interested(&self, change: &Change, view: &View<'_>) -> Vec<Key> {
         match change.key.kind {
+            // What it tells of itself follows from what it has just looked at, and its plan said when to look again.
+            Kind::DEPLOYMENT if change.actor == self.name() && change.is_status() => Vec::new(),
             Kind::DEPLOYMENT => vec![change.key.clone()],
             Kind::REPLICA_SET => {
                 let keys = owner_of(change, Kind::DEPLOYMENT);
@@ -51,14 +53,12 @@ impl Controller for Deployments {
         let Some(deployment) = view.object(key) else {
             return Vec::new();
         };
-        // Its own sets and those that nobody has are all that it looks at; of the others only the names matter.
-        let stored = view.list_stored(Kind::REPLICA_SET, &key.namespace);
-        let taken: Vec<&str> = stored.iter().map(|set| set.key().1).collect();
-        let concerned = |set: &&Stored| {
-            let mut owners = set.owners().peekable();
-            owners.peek().is_none() || owners.any(|owner| owner == uid(&deployment))
-        };
-        let all: Vec<Arc<Value>> = stored.iter().filter(concerned).map(|set| view.tree(set)).collect();
+        // Its own sets and those that nobody has are all that it looks at.
+        let mut names: BTreeSet<Arc<str>> = view.caches.objects.ownerless_sets(&key.namespace).cloned().collect();
+        let own = view.dependents(Kind::REPLICA_SET, uid(&deployment)).into_iter();
+        names.extend(own.filter(|set| set.namespace == key.namespace).map(|set| set.name));
+        let tree = |name: &Arc<str>| view.get(Kind::REPLICA_SET, &key.namespace, name);
+        let all: Vec<Arc<Value>> = names.iter().filter_map(tree).collect();
         let sets: Vec<&Value> = all.iter().map(|set| &**set).collect();
         let pods: Vec<Pod> = if sets::is_rolling(&deployment) {
             Vec::new()
@@ -73,7 +73,7 @@ impl Controller for Deployments {
             deployment: &deployment,
             sets: &sets,
             pods: &pods,
-            taken: &taken,
+            is_taken: &|name| view.stored(Kind::REPLICA_SET, &key.namespace, name).is_some(),
             now: view.now,
         };
         plan::plan(&input).into_actions()

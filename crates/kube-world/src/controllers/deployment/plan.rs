@@ -19,15 +19,14 @@ use crate::controllers::support::tree::{annotation, at, created, deleting, flag,
 use crate::kind::{Key, Kind};
 
 /// Everything the planner looks at.
-#[derive(Debug)]
 pub(crate) struct Input<'a> {
     pub(crate) deployment: &'a Value,
     /// The ReplicaSets of the namespace that the Deployment controls or could adopt.
     pub(crate) sets: &'a [&'a Value],
     /// The pods of its ReplicaSets; only `Recreate` looks at them.
     pub(crate) pods: &'a [Pod],
-    /// The names of all ReplicaSets of the namespace, for collisions of hashes.
-    pub(crate) taken: &'a [&'a str],
+    /// Whether a ReplicaSet of the namespace has this name, for collisions of hashes.
+    pub(crate) is_taken: &'a dyn Fn(&str) -> bool,
     pub(crate) now: Timestamp,
 }
 
@@ -234,7 +233,7 @@ impl Turn<'_> {
         // A set of that name with another template is in the way: the next hash is tried, and its count remembered.
         let mut collisions = known;
         let mut made = sets::make(self.deployment, replicas, number, collisions);
-        while input.taken.contains(&name(&made)) {
+        while (input.is_taken)(name(&made)) {
             collisions = Some(collisions.unwrap_or(0) + 1);
             made = sets::make(self.deployment, replicas, number, collisions);
         }

@@ -7,7 +7,7 @@ use kube_sim::{ApiError, Stored};
 use serde_json::Value;
 
 use crate::cache::PodView;
-use crate::controllers::support::interest::{adopters, claimable, controlled, is_counted, owners_of_pod};
+use crate::controllers::support::interest::{adopters, claimable, controlled, is_numbered, owners_of_pod};
 use crate::controllers::support::meta::{DELETION_COST, controller_of, deletion_cost};
 use crate::controllers::support::pods::Pod;
 use crate::controllers::support::tree::{text, uid};
@@ -68,7 +68,7 @@ impl Controller for ReplicaSets {
             let own = change.actor == self.name();
             return if own { Vec::new() } else { vec![change.key.clone()] };
         }
-        if change.key.kind != Kind::POD || !is_counted(change) {
+        if change.key.kind != Kind::POD || !is_numbered(change) {
             return Vec::new();
         }
         let mut keys = owners_of_pod(change, self.kind);

@@ -64,23 +64,27 @@ fn is_of(kind: Kind, api_version: &str, name: &str) -> bool {
     Kind::named(api_version, name) == Some(kind)
 }
 
-/// Whether a write of a pod can matter to those who count pods: it came, went, got or lost its node, its readiness, its
-/// labels or its owner, began to go or ended.
+/// Whether a write of a pod can matter to those who look at where pods are and what they do: it came, went, got or lost its
+/// node, its readiness, its labels or its owner, began to go, started or ended.
 pub(crate) fn is_counted(change: &Change) -> bool {
     let (Some(before), Some(after)) = (&change.pod_before, &change.pod_after) else {
         return true;
     };
-    let seen = |pod: &Pod| {
-        (
-            pod.ready,
-            pod.ready_since,
-            pod.phase,
-            pod.is_deleting(),
-            pod.node.clone(),
-            pod.uid.clone(),
-        )
+    let seen = |pod: &Pod| (pod.phase, pod.ready_since);
+    seen(before) != seen(after) || before.node != after.node || is_numbered(change)
+}
+
+/// Whether a write of a pod can matter to those who only tell how many there are, how many of them are ready and how many go:
+/// which node a pod gets, and that it starts, changes no number.
+pub(crate) fn is_numbered(change: &Change) -> bool {
+    let (Some(before), Some(after)) = (&change.pod_before, &change.pod_after) else {
+        return true;
     };
-    seen(before) != seen(after) || before.labels != after.labels || before.controller != after.controller
+    let seen = |pod: &Pod| (pod.ready, pod.ready_since, pod.phase.is_terminal(), pod.is_deleting());
+    seen(before) != seen(after)
+        || before.uid != after.uid
+        || before.labels != after.labels
+        || before.controller != after.controller
 }
 
 /// The objects of a kind in a pod's namespace whose selector finds the pod as it was or is, in order of their names.
