@@ -365,8 +365,8 @@ impl Local {
         if let Err(error) = crate::schema::check(&target, place.version, &mut shell) {
             return Some(Err(error));
         }
-        let status = shell.get("status").filter(|status| status.is_object())?;
-        let object = if status == old {
+        let status = shell.get_mut("status").filter(|status| status.is_object())?.take();
+        let object = if status == *old {
             object
         } else {
             // The tree goes on to the new version where nobody else holds it.

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::subresources::set_condition;
 use super::{Answer, Target, decode, delete};
 use crate::gc::{self, DeleteRequest};
-use crate::registry::{GroupResource, builtin};
+use crate::registry::{GroupResource, Resource, builtin};
 use crate::server::{Context, Core, json_response};
 use crate::status::ApiError;
 use crate::store::{Key, Object, State};
@@ -64,24 +64,33 @@ pub(super) async fn evict(context: &mut Context, target: &Target) -> Answer {
 }
 
 /// Notes in a pod that is about to be stopped why it is; controllers and people read the condition.
-fn mark_target(core: &Core, state: &mut State, resource: &crate::registry::Resource, key: &Key, pod: &Object) {
-    let mut value = pod.value();
-    if pod.deleting || text(&value, &["spec", "nodeName"]).is_none_or(str::is_empty) {
+fn mark_target(core: &Core, state: &mut State, resource: &Resource, key: &Key, pod: &Object) {
+    let tree = pod.tree();
+    if pod.deleting || text(&tree, &["spec", "nodeName"]).is_none_or(str::is_empty) {
         return;
     }
     let condition = json!({
         "type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI",
         "message": "Eviction API: evicting", "lastProbeTime": null, "lastTransitionTime": core.now_text()});
-    set_condition(&mut value, condition);
-    state.put(resource, key, value);
+    let mut changed = json!({"status": at(&tree, &["status"])});
+    drop(tree);
+    set_condition(&mut changed, condition);
+    put_status(state, resource, key, changed);
+}
+
+/// Writes the `status` of a changed tree; nothing else of the object has changed.
+fn put_status(state: &mut State, resource: &Resource, key: &Key, mut changed: Value) {
+    if let Some(status) = changed.get_mut("status") {
+        state.put_status(resource, key, status.take());
+    }
 }
 
 /// Asks the pod's budget and takes one disruption from it.
 fn grant(core: &Core, state: &mut State, key: &Key, pod: &Object, dry_run: bool) -> Result<(), ApiError> {
-    let value = pod.value();
+    let tree = pod.tree();
     if pod.deleting
         || matches!(
-            text(&value, &["status", "phase"]),
+            text(&tree, &["status", "phase"]),
             Some("Succeeded" | "Failed" | "Pending")
         )
     {
@@ -99,7 +108,7 @@ fn grant(core: &Core, state: &mut State, key: &Key, pod: &Object, dry_run: bool)
             ));
         }
     };
-    if !is_ready(&value) {
+    if !is_ready(&tree) {
         let healthy = int(&budget, &["status", "currentHealthy"]).unwrap_or(0);
         let desired = int(&budget, &["status", "desiredHealthy"]).unwrap_or(0);
         match text(&budget, &["spec", "unhealthyPodEvictionPolicy"]) {
@@ -124,7 +133,7 @@ fn grant(core: &Core, state: &mut State, key: &Key, pod: &Object, dry_run: bool)
         set_condition(&mut budget, condition);
     }
     if let Some(resource) = builtin("policy", "poddisruptionbudgets") {
-        state.put(&resource, &budget_key, budget);
+        put_status(state, &resource, &budget_key, budget);
     }
     Ok(())
 }

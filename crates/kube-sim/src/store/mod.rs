@@ -233,14 +233,22 @@ impl State {
         self.put_object(resource, key, Object::new(value, version, &resource.fields))
     }
 
-    /// Replaces the status of an object under the next version; none if there is no such object or it has no status.
-    pub(crate) fn put_status(&mut self, resource: &Resource, key: &Key, status: &Value) -> Option<Arc<Object>> {
+    /// Replaces the status of an object under the next version; none if there is no such object. The tree of the object moves on
+    /// to the new version where one is kept; it is copied only if somebody else holds it.
+    pub(crate) fn put_status(&mut self, resource: &Resource, key: &Key, status: Value) -> Option<Arc<Object>> {
         let old = self.get(&resource.stored_as, key)?;
-        let new = old.with_status(status, self.version + 1, &resource.fields)?;
+        let Some(new) = old.with_status(&status, self.version + 1, &resource.fields) else {
+            let mut value = old.value();
+            set(&mut value, &["status"], status);
+            return Some(self.put(resource, key, value));
+        };
         self.version += 1;
-        let tree = old.tree_with_status(status, self.version);
+        let tree = self.trees.let_go(&old);
         let new = self.put_object(resource, key, new);
         if let Some(tree) = tree {
+            let mut tree = Arc::unwrap_or_clone(tree);
+            set(&mut tree, &["status"], status);
+            set(&mut tree, &["metadata", "resourceVersion"], self.version.to_string());
             self.trees.keep(&new, Arc::new(tree), self.stored_bytes);
         }
         Some(new)

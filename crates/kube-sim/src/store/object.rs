@@ -10,7 +10,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::registry::SelectableField;
-use crate::value::{at, list, set, text, uid};
+use crate::value::{at, list, text, uid};
 
 /// A version of an object. Its bytes never change.
 #[derive(Debug)]
@@ -127,9 +127,14 @@ impl Object {
         self.slot().clone()
     }
 
-    /// Keeps a tree, which has to be what the bytes say.
-    pub(super) fn keep(&self, tree: Arc<Value>) {
-        *self.slot() = Some(tree);
+    /// Whether a tree is kept.
+    pub(super) fn has_tree(&self) -> bool {
+        self.slot().is_some()
+    }
+
+    /// Keeps a tree, which has to be what the bytes say; returns the one that was kept before.
+    pub(super) fn keep(&self, tree: Arc<Value>) -> Option<Arc<Value>> {
+        self.slot().replace(tree)
     }
 
     /// Keeps no tree any more and gives out the one that there was.
@@ -183,15 +188,6 @@ impl Object {
             status_only: true,
             tree: Mutex::default(),
         })
-    }
-
-    /// The tree of the object with another status and version. It is this object's own tree where that is kept and nobody
-    /// else holds it; none is made where none is kept.
-    pub(super) fn tree_with_status(&self, status: &Value, version: u64) -> Option<Value> {
-        let mut tree = Arc::unwrap_or_clone(self.let_go()?);
-        set(&mut tree, &["status"], status.clone());
-        set(&mut tree, &["metadata", "resourceVersion"], version.to_string());
-        Some(tree)
     }
 
     /// The last state of the object when it is taken away under a version: the same but for that number. Put together from its
@@ -364,16 +360,21 @@ mod tests {
 
     #[test]
     fn a_kept_tree_says_what_the_bytes_say() {
-        let tree = |version: &str, phase: &str| json!({"metadata": {"name": "x", "resourceVersion": version}, "status": {"phase": phase}});
-        let old = Object::new(&tree("7", "Pending"), 7, &[]);
-        let status = json!({"phase": "Running"});
-        assert_eq!(old.tree_with_status(&status, 8), None);
-        let new = old.with_status(&status, 8, &[]).unwrap();
-        old.keep(old.tree());
-        let moved = old.tree_with_status(&status, 8).unwrap();
-        assert_eq!((&moved, old.kept()), (&new.value(), None));
-        new.keep(Arc::new(moved));
-        assert_eq!((new.value(), new.status()), (tree("8", "Running"), Some(status)));
+        let object = Object::new(
+            &json!({"metadata": {"name": "x"}, "status": {"phase": "Running"}}),
+            7,
+            &[],
+        );
+        assert!(!object.has_tree());
+        assert_eq!(object.keep(object.tree()), None);
+        assert!(object.has_tree());
+        assert_eq!(
+            object.value(),
+            json!({"metadata": {"name": "x"}, "status": {"phase": "Running"}})
+        );
+        assert_eq!(object.status(), Some(json!({"phase": "Running"})));
+        assert_eq!(object.let_go().as_deref(), Some(&object.value()));
+        assert!(!object.has_tree());
     }
 
     #[test]

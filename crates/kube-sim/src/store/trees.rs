@@ -16,25 +16,44 @@ const PART: usize = 64;
 /// The bytes whose trees are kept however little is stored.
 const LEAST: usize = 64 * 1024;
 
-/// Which objects keep their trees, oldest first.
+/// Objects that have lost their trees before their turn, and wait in the queue all the same, however few there are.
+const IDLE: usize = 64;
+
+/// Which objects keep their trees, oldest first. A tree may be let go early, when it moves on to the next version of its object:
+/// then its object stays in the queue and counts no more.
 #[derive(Debug, Default)]
 pub(super) struct Trees {
     objects: VecDeque<Arc<Object>>,
+    /// How many trees there are.
+    count: usize,
     bytes: usize,
 }
 
 impl Trees {
     /// Lets an object keep its tree; `stored` is the size of all objects together.
     pub(super) fn keep(&mut self, object: &Arc<Object>, tree: Arc<Value>, stored: usize) {
-        object.keep(tree);
+        if object.keep(tree).is_some() {
+            return;
+        }
+        self.count += 1;
         self.bytes += object.bytes.len();
         self.objects.push_back(object.clone());
         let most = (stored / PART).max(LEAST);
         while self.bytes > most {
             let Some(oldest) = self.objects.pop_front() else { break };
-            self.bytes = self.bytes.saturating_sub(oldest.bytes.len());
-            oldest.let_go();
+            self.let_go(&oldest);
         }
+        if self.objects.len() > 2 * self.count + IDLE {
+            self.objects.retain(|object| object.has_tree());
+        }
+    }
+
+    /// Takes the tree of an object away, if it has one.
+    pub(super) fn let_go(&mut self, object: &Object) -> Option<Arc<Value>> {
+        let tree = object.let_go()?;
+        self.count = self.count.saturating_sub(1);
+        self.bytes = self.bytes.saturating_sub(object.bytes.len());
+        Some(tree)
     }
 }
 
@@ -61,5 +80,26 @@ mod tests {
             trees.keep(object, object.tree(), LEAST * PART * 2);
         }
         assert_eq!(kept(&objects), [true, true, true, true, true]);
+    }
+    #[test]
+    fn trees_that_moved_on_make_room() {
+        let mut trees = Trees::default();
+        let object = |number: u64| {
+            let value = json!({"data": {"text": "x".repeat(LEAST / 4)}, "metadata": {"name": number.to_string()}});
+            Arc::new(Object::new(&value, number, &[]))
+        };
+        let first = object(0);
+        trees.keep(&first, first.tree(), 0);
+        let mut moving = object(1);
+        trees.keep(&moving, moving.tree(), 0);
+        for number in 2..1_000 {
+            let tree = trees.let_go(&moving).unwrap();
+            moving = object(number);
+            trees.keep(&moving, tree, 0);
+        }
+        assert!(first.has_tree() && moving.has_tree());
+        assert_eq!(trees.let_go(&object(7)), None);
+        assert_eq!(trees.count, 2);
+        assert!(trees.objects.len() <= 2 * trees.count + IDLE, "{}", trees.objects.len());
     }
 }
