@@ -29,10 +29,10 @@ pub(crate) fn limits(engine: &Engine, pool: &PoolSpec) -> PoolLimits {
         (limits.surge, limits.in_flight) = (0, limits.in_flight.max(1));
     }
     limits.desired = desired;
-    let lost = engine.picture.nodes.values().filter(|node| {
+    let lost = engine.picture.nodes.values().filter(|node| !node.ready).filter(|node| {
         let machine = node.machine.as_ref().and_then(|id| engine.fleet.machines.get(id));
         let goes = |one: &&Machine| one.pool == pool.name && one.outdated.is_some() && !one.leaving;
-        !node.ready && machine.filter(goes).is_some()
+        machine.filter(goes).is_some()
     });
     limits.lost = u32::try_from(lost.count()).unwrap_or(u32::MAX);
     let failed = record.map_or(0, |record| record.failed.len());
@@ -251,10 +251,10 @@ impl Engine {
             let Some(launched) = machine.launched.filter(|at| *at >= started) else {
                 continue;
             };
-            let id: Box<str> = machine.id.as_str().into();
-            if machine.outdated.is_some() || machine.leaving || self.picture.was_ready.contains(&id) {
+            if machine.outdated.is_some() || machine.leaving || self.picture.was_ready.contains(machine.id.as_str()) {
                 continue;
             }
+            let id: Box<str> = machine.id.as_str().into();
             let due = launched.saturating_add(patience).unwrap_or(Timestamp::MAX);
             let node = self
                 .picture
@@ -300,19 +300,21 @@ impl Engine {
     /// itself; or lets them again.
     async fn hold_new_nodes(&mut self, pool: &PoolSpec, hold: bool) -> Result<(), RolloutError> {
         let claims = pool.provisioner == Provisioner::NodeClaims;
+        // Most nodes are as they should be, and need not be looked up.
+        let other = |node: &&NodeSeen| node.held != hold;
         let concerned = |node: &&NodeSeen| {
             let state = self.picture.view.node(&node.name);
-            let ours = state.is_some_and(|state| {
+            state.is_some_and(|state| {
                 // Karpenter would replace old nodes by itself too, and by its own rules.
                 let new = state.outdated.is_none() && state.ready;
                 state.pool.as_ref() == Some(&pool.name) && (!hold || new || (claims && node.fully_marked()))
-            });
-            ours && node.held != hold
+            })
         };
         if !claims && self.fleet.autoscaled(&pool.name).next().is_none() {
             return Ok(());
         }
-        let nodes: Vec<NodeSeen> = self.picture.nodes.values().filter(concerned).cloned().collect();
+        let nodes = self.picture.nodes.values().filter(other).filter(concerned);
+        let nodes: Vec<NodeSeen> = nodes.cloned().collect();
         for mut node in nodes {
             self.hand.hold_scale_down(&mut node, claims, hold).await?;
             self.keep_node(node);
