@@ -24,6 +24,8 @@ use std::time::Duration;
 use model::duration::GoDuration;
 use serde_json::{Map, Value};
 
+use crate::path::Path as _;
+
 /// What all annotations begin with.
 pub const PREFIX: &str = "sim.fleetwright.dev/";
 
@@ -48,7 +50,7 @@ pub(crate) struct Behaviour {
 impl Behaviour {
     /// Reads a pod's annotations.
     pub(crate) fn read(pod: &Value) -> Self {
-        let annotations = pod.pointer("/metadata/annotations").and_then(Value::as_object);
+        let annotations = pod.path("/metadata/annotations").and_then(Value::as_object);
         match annotations {
             Some(annotations) if annotations.keys().any(|key| key.starts_with(PREFIX)) => Self::of(annotations),
             _ => Self::default(),

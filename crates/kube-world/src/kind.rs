@@ -1,14 +1,18 @@
 //! Names: the kinds that the world knows, and keys of objects.
 
+use std::cmp::Ordering;
 use std::fmt;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use kube_sim::Place;
 use serde_json::Value;
 
-/// A kind of object, with all its names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Kind {
+use crate::path::Path as _;
+
+/// The names of a kind of object.
+#[derive(Debug, PartialEq, Eq)]
+pub struct KindNames {
     /// The API group; empty for the core group.
     pub group: &'static str,
     /// The plural name.
@@ -21,50 +25,89 @@ pub struct Kind {
     pub namespaced: bool,
 }
 
+/// A kind of object. Its names are its fields, through [`KindNames`].
+///
+/// Every write is compared with the kinds that each controller looks at, and keys are compared all the time: so a kind is a small
+/// number, and only its order goes by its names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Kind(Which);
+
+impl Ord for Kind {
+    fn cmp(&self, other: &Self) -> Ordering {
+        if self == other {
+            return Ordering::Equal;
+        }
+        (self.group, self.resource).cmp(&(other.group, other.resource))
+    }
+}
+
+impl PartialOrd for Kind {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
 macro_rules! kinds {
-    ($($constant:ident = $group:literal, $version:literal, $resource:literal, $kind:literal, $namespaced:literal;)*) => {
+    ($($constant:ident = $group:literal, $version:literal, $resource:literal, $kind:ident, $namespaced:literal;)*) => {
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        enum Which {
+            $($kind),*
+        }
+
         impl Kind {
             $(
-                #[doc = concat!("The kind `", $kind, "`.")]
-                pub const $constant: Self = Self {
-                    group: $group, resource: $resource, version: $version, kind: $kind, namespaced: $namespaced,
-                };
+                #[doc = concat!("The kind `", stringify!($kind), "`.")]
+                pub const $constant: Self = Self(Which::$kind);
             )*
             const ALL: &'static [Self] = &[$(Self::$constant),*];
+        }
+
+        impl Deref for Kind {
+            type Target = KindNames;
+
+            fn deref(&self) -> &KindNames {
+                match self.0 {
+                    $(
+                        Which::$kind => &KindNames {
+                            group: $group, resource: $resource, version: $version, kind: stringify!($kind), namespaced: $namespaced,
+                        },
+                    )*
+                }
+            }
         }
     };
 }
 
 kinds! {
-    POD = "", "v1", "pods", "Pod", true;
-    NODE = "", "v1", "nodes", "Node", false;
-    EVENT = "", "v1", "events", "Event", true;
-    LEASE = "coordination.k8s.io", "v1", "leases", "Lease", true;
-    NAMESPACE = "", "v1", "namespaces", "Namespace", false;
-    SERVICE = "", "v1", "services", "Service", true;
-    ENDPOINTS = "", "v1", "endpoints", "Endpoints", true;
-    SERVICE_ACCOUNT = "", "v1", "serviceaccounts", "ServiceAccount", true;
-    CONFIG_MAP = "", "v1", "configmaps", "ConfigMap", true;
-    SECRET = "", "v1", "secrets", "Secret", true;
-    PERSISTENT_VOLUME_CLAIM = "", "v1", "persistentvolumeclaims", "PersistentVolumeClaim", true;
-    PERSISTENT_VOLUME = "", "v1", "persistentvolumes", "PersistentVolume", false;
-    REPLICATION_CONTROLLER = "", "v1", "replicationcontrollers", "ReplicationController", true;
-    RESOURCE_QUOTA = "", "v1", "resourcequotas", "ResourceQuota", true;
-    DEPLOYMENT = "apps", "v1", "deployments", "Deployment", true;
-    REPLICA_SET = "apps", "v1", "replicasets", "ReplicaSet", true;
-    STATEFUL_SET = "apps", "v1", "statefulsets", "StatefulSet", true;
-    DAEMON_SET = "apps", "v1", "daemonsets", "DaemonSet", true;
-    CONTROLLER_REVISION = "apps", "v1", "controllerrevisions", "ControllerRevision", true;
-    JOB = "batch", "v1", "jobs", "Job", true;
-    CRON_JOB = "batch", "v1", "cronjobs", "CronJob", true;
-    ENDPOINT_SLICE = "discovery.k8s.io", "v1", "endpointslices", "EndpointSlice", true;
-    POD_DISRUPTION_BUDGET = "policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget", true;
-    HORIZONTAL_POD_AUTOSCALER = "autoscaling", "v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler", true;
-    STORAGE_CLASS = "storage.k8s.io", "v1", "storageclasses", "StorageClass", false;
-    CSI_NODE = "storage.k8s.io", "v1", "csinodes", "CSINode", false;
-    VOLUME_ATTACHMENT = "storage.k8s.io", "v1", "volumeattachments", "VolumeAttachment", false;
-    PRIORITY_CLASS = "scheduling.k8s.io", "v1", "priorityclasses", "PriorityClass", false;
-    INGRESS = "networking.k8s.io", "v1", "ingresses", "Ingress", true;
+    POD = "", "v1", "pods", Pod, true;
+    NODE = "", "v1", "nodes", Node, false;
+    EVENT = "", "v1", "events", Event, true;
+    LEASE = "coordination.k8s.io", "v1", "leases", Lease, true;
+    NAMESPACE = "", "v1", "namespaces", Namespace, false;
+    SERVICE = "", "v1", "services", Service, true;
+    ENDPOINTS = "", "v1", "endpoints", Endpoints, true;
+    SERVICE_ACCOUNT = "", "v1", "serviceaccounts", ServiceAccount, true;
+    CONFIG_MAP = "", "v1", "configmaps", ConfigMap, true;
+    SECRET = "", "v1", "secrets", Secret, true;
+    PERSISTENT_VOLUME_CLAIM = "", "v1", "persistentvolumeclaims", PersistentVolumeClaim, true;
+    PERSISTENT_VOLUME = "", "v1", "persistentvolumes", PersistentVolume, false;
+    REPLICATION_CONTROLLER = "", "v1", "replicationcontrollers", ReplicationController, true;
+    RESOURCE_QUOTA = "", "v1", "resourcequotas", ResourceQuota, true;
+    DEPLOYMENT = "apps", "v1", "deployments", Deployment, true;
+    REPLICA_SET = "apps", "v1", "replicasets", ReplicaSet, true;
+    STATEFUL_SET = "apps", "v1", "statefulsets", StatefulSet, true;
+    DAEMON_SET = "apps", "v1", "daemonsets", DaemonSet, true;
+    CONTROLLER_REVISION = "apps", "v1", "controllerrevisions", ControllerRevision, true;
+    JOB = "batch", "v1", "jobs", Job, true;
+    CRON_JOB = "batch", "v1", "cronjobs", CronJob, true;
+    ENDPOINT_SLICE = "discovery.k8s.io", "v1", "endpointslices", EndpointSlice, true;
+    POD_DISRUPTION_BUDGET = "policy", "v1", "poddisruptionbudgets", PodDisruptionBudget, true;
+    HORIZONTAL_POD_AUTOSCALER = "autoscaling", "v2", "horizontalpodautoscalers", HorizontalPodAutoscaler, true;
+    STORAGE_CLASS = "storage.k8s.io", "v1", "storageclasses", StorageClass, false;
+    CSI_NODE = "storage.k8s.io", "v1", "csinodes", CSINode, false;
+    VOLUME_ATTACHMENT = "storage.k8s.io", "v1", "volumeattachments", VolumeAttachment, false;
+    PRIORITY_CLASS = "scheduling.k8s.io", "v1", "priorityclasses", PriorityClass, false;
+    INGRESS = "networking.k8s.io", "v1", "ingresses", Ingress, true;
 }
 
 impl Kind {
@@ -139,7 +182,7 @@ impl Key {
     /// The key of an object of a known kind, read from its tree.
     #[must_use]
     pub fn of(kind: Kind, object: &Value) -> Self {
-        let text = |field: &str| object.pointer(field).and_then(Value::as_str).unwrap_or_default();
+        let text = |field: &str| object.path(field).and_then(Value::as_str).unwrap_or_default();
         Self::new(kind, text("/metadata/namespace"), text("/metadata/name"))
     }
 
@@ -157,5 +200,22 @@ impl fmt::Display for Key {
         } else {
             write!(f, "{}/{}/{}", self.kind.resource, self.namespace, self.name)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_are_found_by_their_names_and_ordered_by_them() {
+        for kind in Kind::all() {
+            assert_eq!(Kind::of(kind.group, kind.resource), Some(kind));
+            assert_eq!(Kind::named(&kind.api_version(), kind.kind), Some(kind));
+        }
+        let mut kinds: Vec<Kind> = Kind::all().collect();
+        kinds.sort();
+        let names: Vec<_> = kinds.iter().map(|kind| (kind.group, kind.resource)).collect();
+        assert!(names.is_sorted() && !names.windows(2).any(|pair| pair[0] == pair[1]));
     }
 }

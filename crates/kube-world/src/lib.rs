@@ -48,6 +48,7 @@ pub mod invariants;
 mod kind;
 mod kubelet;
 mod nodes;
+mod path;
 pub mod scheduler;
 
 pub use cache::{
@@ -58,6 +59,6 @@ pub use engine::{
     Action, Change, Controller, EventLog, EventType, Hold, Scheduler, Shared, SharedWorld, Sink, StepClock, View,
     World, WorldBuilder, controller_manager, kube_scheduler, kubelet_user, seconds,
 };
-pub use kind::{Key, Kind};
+pub use kind::{Key, Kind, KindNames};
 pub use kubelet::{EventDetail, Profile};
 pub use nodes::{Machine, NodeSpec, NodeTimes, Power};

@@ -45,6 +45,20 @@ pub(crate) struct Caches {
     ended: usize,
 }
 
+/// Asks something of pods that their labels alone decide. Pods of one template share their labels, so the answer for one is the
+/// answer for the next.
+pub(crate) fn by_labels<'a>(judge: impl Fn(&PodView) -> bool) -> impl FnMut(&'a Arc<PodView>) -> bool {
+    let mut known = None;
+    move |pod| match known {
+        Some((labels, answer)) if Arc::ptr_eq(labels, &pod.labels) => answer,
+        _ => {
+            let answer = judge(pod);
+            known = Some((&pod.labels, answer));
+            answer
+        }
+    }
+}
+
 /// What stands for a label in the index of claims.
 const CLAIM: &str = "claim";
 
@@ -83,10 +97,10 @@ impl Caches {
 
     /// The pods of a namespace that a selector finds, in order.
     pub(crate) fn selected<'a>(&'a self, namespace: &str, selector: &LabelSelector) -> Vec<&'a Arc<PodView>> {
-        let fits = |pod: &&Arc<PodView>| selector.matches_with(|key| pod.label(key));
+        let mut fits = by_labels(|pod| selector.matches_with(|key| pod.label(key)));
         let mut equal = selector.equalities().peekable();
         if equal.peek().is_none() {
-            return self.pods(namespace).filter(fits).collect();
+            return self.pods(namespace).filter(|pod| fits(pod)).collect();
         }
         // The rarest of the labels has the fewest candidates; where one is on no pod, nothing is found.
         let mut rarest: Option<&BTreeMap<Arc<str>, Arc<PodView>>> = None;
@@ -99,7 +113,7 @@ impl Caches {
             }
         }
         let pods = rarest.into_iter().flat_map(BTreeMap::values);
-        pods.filter(fits).collect()
+        pods.filter(|pod| fits(pod)).collect()
     }
 
     /// The pods that name a claim among their volumes, in order.

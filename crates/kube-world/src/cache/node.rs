@@ -8,6 +8,7 @@ use kube_sim::Stored;
 use serde_json::Value;
 
 use super::resources::{Amounts, List, units};
+use crate::path::Path as _;
 
 /// A taint of a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,16 +64,12 @@ impl NodeView {
     pub(super) fn read(stored: &Stored) -> Self {
         let node = stored.value();
         let text = |value: &Value, path: &str| -> Box<str> {
-            value.pointer(path).and_then(Value::as_str).unwrap_or_default().into()
+            value.path(path).and_then(Value::as_str).unwrap_or_default().into()
         };
-        let list = |path: &str| {
-            node.pointer(path)
-                .and_then(Value::as_array)
-                .map_or(&[][..], Vec::as_slice)
-        };
-        let labels = node.pointer("/metadata/labels").and_then(Value::as_object);
+        let list = |path: &str| node.path(path).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        let labels = node.path("/metadata/labels").and_then(Value::as_object);
         let allocatable: List<'_> = node
-            .pointer("/status/allocatable")
+            .path("/status/allocatable")
             .and_then(Value::as_object)
             .into_iter()
             .flatten()
@@ -100,7 +97,7 @@ impl NodeView {
                 })
                 .collect(),
             unschedulable: node
-                .pointer("/spec/unschedulable")
+                .path("/spec/unschedulable")
                 .and_then(Value::as_bool)
                 .unwrap_or(false),
             ready: ready.map(|condition| text(condition, "/status")).unwrap_or_default(),

@@ -5,6 +5,7 @@ use kube_sim::DeleteOptions;
 use serde_json::Value;
 
 use crate::kind::{Key, Kind};
+use crate::path::Path as _;
 
 /// Whether an event tells of the normal course or of trouble.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -108,9 +109,9 @@ impl Action {
     pub fn subject(&self) -> String {
         match self {
             Self::Create { kind, object } => {
-                let name = object.pointer("/metadata/name").and_then(Value::as_str);
-                let prefix = || object.pointer("/metadata/generateName").and_then(Value::as_str);
-                let namespace = object.pointer("/metadata/namespace").and_then(Value::as_str);
+                let name = object.path("/metadata/name").and_then(Value::as_str);
+                let prefix = || object.path("/metadata/generateName").and_then(Value::as_str);
+                let namespace = object.path("/metadata/namespace").and_then(Value::as_str);
                 let name = name.or_else(prefix).unwrap_or_default();
                 Key::new(*kind, namespace.unwrap_or_default(), name).to_string()
             }

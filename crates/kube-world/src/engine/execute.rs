@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::action::Action;
 use super::recorder::{Happening, Recorder};
 use crate::kind::Kind;
+use crate::path::Path as _;
 
 /// Who acts, and the tools for it.
 #[derive(Debug)]
@@ -57,7 +58,7 @@ impl Executor<'_> {
     }
 
     async fn create(&self, kind: Kind, object: Value) -> Result<Option<u64>, ApiError> {
-        let namespace = object.pointer("/metadata/namespace").and_then(Value::as_str);
+        let namespace = object.path("/metadata/namespace").and_then(Value::as_str);
         let namespace = namespace.unwrap_or_default().to_owned();
         let created = self.local.create(kind.in_namespace(&namespace), object).await?;
         Ok(Some(created.version()))

@@ -1,6 +1,7 @@
 //! Kubernetes Events: equal ones are counted in one object, and all are forgotten after an hour, as on a real server.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use kube_sim::Stored;
@@ -34,10 +35,10 @@ struct Recorded {
 /// Remembers the events of the last hour.
 #[derive(Debug, Default)]
 pub(super) struct Recorder {
-    known: BTreeMap<Same, Recorded>,
-    expiry: BTreeSet<(Timestamp, Same)>,
+    known: BTreeMap<Arc<Same>, Recorded>,
+    expiry: BTreeSet<(Timestamp, Arc<Same>)>,
     /// The events by their objects.
-    objects: BTreeMap<Key, Same>,
+    objects: BTreeMap<Key, Arc<Same>>,
     made: u64,
 }
 
@@ -62,14 +63,14 @@ impl Recorder {
             (None, Kind::NODE) => &event.about.name,
             (None, _) => "",
         };
-        let same = Same {
+        let same = Arc::new(Same {
             about: event.about.clone(),
             uid: uid.into(),
             source: event.source,
             event_type: event.event_type,
             reason: event.reason.into(),
             message: event.message.into(),
-        };
+        });
         let expires = now.saturating_add(KEPT).unwrap_or(now);
         if let Some(known) = self.known.get_mut(&same) {
             self.expiry.remove(&(known.expires, same.clone()));

@@ -9,6 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use crate::engine::seconds;
+use crate::path::Path as _;
 
 /// The first and the longest back-off between restarts, and after how long a run the count begins anew.
 const BACK_OFF: (i64, i64) = (10, 300);
@@ -61,7 +62,7 @@ pub(super) fn after(time: Timestamp, wait: Duration) -> Timestamp {
 }
 
 fn time(value: &Value, path: &str) -> Option<Timestamp> {
-    value.pointer(path).and_then(Value::as_str)?.parse().ok()
+    value.path(path).and_then(Value::as_str)?.parse().ok()
 }
 
 fn ended(terminated: &Value) -> Option<State> {
@@ -86,17 +87,17 @@ impl Container {
                 return Some(State::Running { since });
             }
             // Between two runs a container waits; how the last one ended says since when.
-            let before = status.get("restartCount").is_some() && status.pointer("/state/waiting").is_some();
+            let before = status.get("restartCount").is_some() && status.path("/state/waiting").is_some();
             let terminated = status
-                .pointer("/state/terminated")
-                .or_else(|| status.pointer("/lastState/terminated").filter(|_| before))?;
+                .path("/state/terminated")
+                .or_else(|| status.path("/lastState/terminated").filter(|_| before))?;
             ended(terminated)
         });
         let last = status
-            .and_then(|status| status.pointer("/lastState/terminated"))
+            .and_then(|status| status.path("/lastState/terminated"))
             .filter(|_| {
                 !matches!(state, Some(State::Ended { .. }))
-                    || status.is_some_and(|s| s.pointer("/state/terminated").is_some())
+                    || status.is_some_and(|s| s.path("/state/terminated").is_some())
             });
         Self {
             image: text("image"),

@@ -11,6 +11,7 @@ use super::profile::{Draws, Profile};
 use crate::annotations::Behaviour;
 use crate::engine::seconds;
 use crate::nodes::conditions::{self, Wanted};
+use crate::path::Path as _;
 
 /// A pod with what its kubelet knows about it.
 #[derive(Debug)]
@@ -33,11 +34,11 @@ pub(super) struct Course {
 }
 
 fn list<'v>(value: &'v Value, path: &str) -> &'v [Value] {
-    value.pointer(path).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+    value.path(path).and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
 
 fn text<'v>(value: &'v Value, path: &str) -> &'v str {
-    value.pointer(path).and_then(Value::as_str).unwrap_or_default()
+    value.path(path).and_then(Value::as_str).unwrap_or_default()
 }
 
 fn earlier(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {

@@ -22,6 +22,7 @@ use crate::cache::PodView;
 use crate::engine::{Action, Change, Controller, EventType, View, kubelet_user};
 use crate::kind::{Key, Kind};
 use crate::nodes::{Machine, Power};
+use crate::path::Path as _;
 use life::{Course, Pod};
 use stop::Order;
 
@@ -42,10 +43,10 @@ pub(crate) struct Settled {
 
 /// Gives a pod that is bound to a living machine the status of one that has been there for an hour. None for others.
 pub(crate) fn settle(view: &View<'_>, pod: &mut Value, seed: u64, profile: &Profile) -> Option<Settled> {
-    let node = pod.pointer("/spec/nodeName").and_then(Value::as_str)?;
+    let node = pod.path("/spec/nodeName").and_then(Value::as_str)?;
     let machine = view.machine(node).filter(|machine| machine.is_alive(view.now))?;
     let host = machine.address();
-    let shared = pod.pointer("/spec/hostNetwork").and_then(Value::as_bool) == Some(true);
+    let shared = pod.path("/spec/hostNetwork").and_then(Value::as_bool) == Some(true);
     let address = if shared { host } else { free_address(view, machine) };
     let mut known = Pod::read(pod, seed, profile, view.now);
     known.begun = view
@@ -145,7 +146,7 @@ impl Kubelets {
             });
         let (now, host) = (view.now, machine.address());
         let address = pod.ip.unwrap_or_else(|| {
-            let shared = tree.pointer("/spec/hostNetwork").and_then(Value::as_bool) == Some(true);
+            let shared = tree.path("/spec/hostNetwork").and_then(Value::as_bool) == Some(true);
             if shared { host } else { free_address(view, machine) }
         });
         let course = Pod::read(&tree, self.seed, &self.profile, now);
@@ -157,9 +158,7 @@ impl Kubelets {
         }
         if let Some((from, end)) = machine.shutdown {
             let grace = std::time::Duration::try_from(end.duration_since(from)).unwrap_or_default();
-            let own = tree
-                .pointer("/spec/terminationGracePeriodSeconds")
-                .and_then(Value::as_u64);
+            let own = tree.path("/spec/terminationGracePeriodSeconds").and_then(Value::as_u64);
             let grace = grace.min(std::time::Duration::from_secs(own.unwrap_or(30)));
             return stop::shut_down(&course, key, state, Order { told: from, grace }, now);
         }
@@ -200,13 +199,8 @@ impl Kubelets {
         let mut events = Vec::new();
         for (place, container) in new.into_iter().flatten().enumerate() {
             let was = old.and_then(|old| old.get(place)).unwrap_or(&Value::Null);
-            let text = |value: &Value, path: &str| {
-                value
-                    .pointer(path)
-                    .and_then(Value::as_str)
-                    .unwrap_or_default()
-                    .to_owned()
-            };
+            let text =
+                |value: &Value, path: &str| value.path(path).and_then(Value::as_str).unwrap_or_default().to_owned();
             let event = |event_type, reason: &str, message: String| Action::Event {
                 about: key.clone(),
                 event_type,
@@ -228,7 +222,7 @@ impl Kubelets {
                     _ => {}
                 }
             }
-            let runs = container.pointer("/state/running").is_some();
+            let runs = container.path("/state/running").is_some();
             let since = "/state/running/startedAt";
             if self.profile.events == EventDetail::Everything && runs && text(container, since) != text(was, since) {
                 let message = format!(

@@ -11,6 +11,7 @@ use super::life::{Course, Pod};
 use crate::engine::Action;
 use crate::kind::Key;
 use crate::nodes::conditions::{self, Wanted};
+use crate::path::Path as _;
 
 /// The exit code of a container that was killed because its grace period was over.
 const KILLED: i64 = 137;
@@ -57,10 +58,10 @@ pub(super) fn delete(pod: &Pod<'_>, key: &Key, course: Course, order: Order, now
     if now < end {
         return vec![Action::WakeAt(end)];
     }
-    let text = |path: &str| pod.tree.pointer(path).and_then(Value::as_str).unwrap_or_default();
+    let text = |path: &str| pod.tree.path(path).and_then(Value::as_str).unwrap_or_default();
     let held = pod
         .tree
-        .pointer("/metadata/finalizers")
+        .path("/metadata/finalizers")
         .and_then(Value::as_array)
         .is_some_and(|list| !list.is_empty());
     let ended = matches!(text("/status/phase"), "Succeeded" | "Failed");
@@ -73,7 +74,7 @@ pub(super) fn delete(pod: &Pod<'_>, key: &Key, course: Course, order: Order, now
             patch: json!({"status": ended_status(pod, course, code, now)}),
         });
     }
-    let finished = held && pod.tree.pointer("/metadata/deletionGracePeriodSeconds") == Some(&json!(0));
+    let finished = held && pod.tree.path("/metadata/deletionGracePeriodSeconds") == Some(&json!(0));
     if !finished {
         plan.push(Action::Delete {
             key: key.clone(),
@@ -124,7 +125,7 @@ fn ended_status(pod: &Pod<'_>, mut course: Course, code: i64, now: Timestamp) ->
     }
     let bad = statuses
         .iter()
-        .filter_map(|status| status.pointer("/state/terminated/exitCode").and_then(Value::as_i64))
+        .filter_map(|status| status.path("/state/terminated/exitCode").and_then(Value::as_i64))
         .any(|code| code != 0);
     let mut list = conditions::list(pod.tree).to_vec();
     for r#type in ["ContainersReady", "Ready"] {

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::engine::seconds;
+use crate::path::Path as _;
 
 /// What a condition shall say.
 #[derive(Debug, Clone, Copy)]
@@ -32,7 +33,7 @@ pub(crate) fn status<'v>(conditions: &'v [Value], r#type: &str) -> &'v str {
 /// The list of conditions in an object's status.
 pub(crate) fn list(object: &Value) -> &[Value] {
     object
-        .pointer("/status/conditions")
+        .path("/status/conditions")
         .and_then(Value::as_array)
         .map_or(&[], Vec::as_slice)
 }

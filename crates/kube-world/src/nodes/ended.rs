@@ -8,6 +8,7 @@ use super::lifecycle::next_look;
 use crate::cache::{NodeView, PodView};
 use crate::engine::{Action, Change, Controller, View};
 use crate::kind::{Key, Kind};
+use crate::path::Path as _;
 
 /// The taint by which somebody vouches for it that a node's machine is off.
 const OUT_OF_SERVICE: &str = "node.kubernetes.io/out-of-service";
@@ -73,7 +74,7 @@ impl Controller for EndedPods {
 
 fn was_evicted(view: &View<'_>, pod: &PodView) -> bool {
     let tree = view.get(Kind::POD, &pod.namespace, &pod.name);
-    let reason = tree.as_deref().and_then(|tree| tree.pointer("/status/reason"));
+    let reason = tree.as_deref().and_then(|tree| tree.path("/status/reason"));
     reason.and_then(Value::as_str) == Some("Evicted")
 }
 

@@ -8,6 +8,7 @@ use super::conditions::{self, Wanted};
 use crate::cache::{NodeTaint, NodeView};
 use crate::engine::{Action, Change, Controller, EventType, View};
 use crate::kind::{Key, Kind};
+use crate::path::Path as _;
 use crate::scheduler::taints::{Taint, Toleration};
 
 /// Deletes pods from nodes whose taints they do not tolerate.
@@ -74,7 +75,7 @@ impl Controller for TaintEviction {
 
 /// Until when the taints are tolerated; none for ever.
 fn deadline(pod: &Value, taints: &[NodeTaint], now: Timestamp) -> Option<Timestamp> {
-    let tolerations = pod.pointer("/spec/tolerations").and_then(Value::as_array);
+    let tolerations = pod.path("/spec/tolerations").and_then(Value::as_array);
     let tolerations = tolerations.map_or(&[][..], Vec::as_slice);
     let mut first: Option<Timestamp> = None;
     for taint in taints {

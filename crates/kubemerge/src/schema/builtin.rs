@@ -7,7 +7,8 @@ use super::{Schema, table};
 
 /// All built-in types: the table is read once, on first use.
 struct Builtin {
-    kinds: BTreeMap<(String, String, String), Schema>,
+    /// In order of group, version and kind.
+    kinds: Vec<((String, String, String), Schema)>,
     names: BTreeMap<String, Schema>,
 }
 
@@ -37,17 +38,18 @@ static BUILTIN: LazyLock<Builtin> = LazyLock::new(|| {
 /// ```
 #[must_use]
 pub fn builtin(group: &str, version: &str, kind: &str) -> Option<&'static Schema> {
-    BUILTIN
-        .kinds
-        .get(&(group.to_owned(), version.to_owned(), kind.to_owned()))
+    let kinds = &BUILTIN.kinds;
+    let found =
+        kinds.binary_search_by(|((g, v, k), _)| (g.as_str(), v.as_str(), k.as_str()).cmp(&(group, version, kind)));
+    kinds.get(found.ok()?).map(|(_, schema)| schema)
 }
 
 /// Group, version and kind of all built-in kinds, sorted.
 pub fn builtin_kinds() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
     BUILTIN
         .kinds
-        .keys()
-        .map(|(group, version, kind)| (group.as_str(), version.as_str(), kind.as_str()))
+        .iter()
+        .map(|((group, version, kind), _)| (group.as_str(), version.as_str(), kind.as_str()))
 }
 
 /// The schema of a type by its full name, such as `io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta`.

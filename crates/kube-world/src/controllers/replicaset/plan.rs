@@ -9,7 +9,7 @@ use kube_sim::LabelSelector;
 use serde_json::{Value, json};
 
 use super::rank::{Candidate, victims};
-use crate::cache::PodView;
+use crate::cache::{PodView, by_labels};
 use crate::controllers::support::acts::Acts;
 use crate::controllers::support::conditions::{self, Habit, Says};
 use crate::controllers::support::meta::{controller_ref, generate_name, pod_from_template, set_generated_name};
@@ -27,7 +27,7 @@ pub(crate) struct Input<'a> {
     pub(crate) kind: Kind,
     pub(crate) set: &'a Value,
     /// All pods of the set's namespace that it controls or could adopt.
-    pub(crate) pods: &'a [Pod],
+    pub(crate) pods: &'a [&'a Pod],
     /// All pods of the sets that share this set's own controller, itself included.
     pub(crate) related: &'a [Pod],
     /// How dear a pod is; only asked when some have to go.
@@ -62,9 +62,10 @@ pub(crate) fn plan(input: &Input<'_>) -> Acts {
 fn claim<'a>(input: &Input<'a>, going: bool, acts: &mut Acts) -> Vec<&'a Pod> {
     let selector = selector(input.kind, input.set);
     let owner = uid(input.set);
+    let mut selected = by_labels(|pod| pod.is_selected_by(&selector));
     let mut mine = Vec::new();
-    for pod in input.pods {
-        let fits = pod.is_selected_by(&selector);
+    for &pod in input.pods {
+        let fits = selected(pod);
         match &pod.controller {
             Some(controller) if &*controller.uid == owner => {
                 if fits {
@@ -180,11 +181,15 @@ fn min_ready(set: &Value) -> i64 {
 fn counted(input: &Input<'_>, pods: &[&Pod], active: &[&Pod]) -> Value {
     let min_ready = min_ready(input.set);
     let labels = texts(input.set, &["spec", "template", "metadata", "labels"]);
-    let has_all = |pod: &&&Pod| labels.iter().all(|(key, value)| pod.label(key) == Some(value));
+    let mut has_all = by_labels(|pod| labels.iter().all(|(key, value)| pod.label(key) == Some(value)));
     let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
     let numbers = [
         ("replicas", active.len(), true),
-        ("fullyLabeledReplicas", active.iter().filter(has_all).count(), false),
+        (
+            "fullyLabeledReplicas",
+            active.iter().filter(|pod| has_all(pod)).count(),
+            false,
+        ),
         ("readyReplicas", active.iter().filter(|pod| pod.ready).count(), false),
         (
             "availableReplicas",

@@ -117,11 +117,8 @@ pub(crate) fn adopters(change: &Change, view: &View<'_>, kind: Kind) -> Vec<Key>
 }
 
 /// The pods that an owner controls and those of its namespace that nobody does.
-pub(crate) fn claimable(view: &View<'_>, owner: &Value, namespace: &str) -> Vec<Pod> {
-    view.pods_of(uid(owner))
-        .chain(view.orphans(namespace))
-        .cloned()
-        .collect()
+pub(crate) fn claimable<'a>(view: &View<'a>, owner: &Value, namespace: &str) -> Vec<&'a Pod> {
+    view.pods_of(uid(owner)).chain(view.orphans(namespace)).collect()
 }
 
 /// The objects of a kind that an owner controls, in order of their names.
