@@ -50,14 +50,11 @@ impl Controller for Autoscalers {
                 vec![change.key.clone()]
             }
             Kind::CONFIG_MAP if &*change.key.name == METRICS_CONFIG_MAP => view.keys(KIND, namespace),
-            Kind::POD if objects.has_scalers(namespace) => {
+            Kind::POD if objects.has_scalers(namespace) && is_measured(change) => {
                 let targets = SCALED.into_iter().flat_map(|kind| selecting(change, view, kind));
                 let scalers: BTreeSet<Arc<str>> = targets
                     .flat_map(|target| objects.scalers(&target).cloned().collect::<Vec<_>>())
                     .collect();
-                if scalers.is_empty() || !is_measured(change) {
-                    return Vec::new();
-                }
                 scalers.iter().map(|name| Key::new(KIND, namespace, name)).collect()
             }
             kind if SCALED.contains(&kind) => {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::controllers::support::acts::Acts;
-use crate::controllers::support::interest::{controlled, is_counted, selecting};
+use crate::controllers::support::interest::{controlled, is_numbered, selecting};
 use crate::controllers::support::pods::{Pod, labels_selector};
 use crate::controllers::support::tree::{at, deleting, text, uid};
 use crate::engine::{Action, Change, Controller, View};
@@ -90,8 +90,8 @@ impl Controller for EndpointSlices {
     }
 }
 
-/// Whether a write of a pod can change where it is reached.
+/// Whether a write of a pod can change where it is reached, or whether. Without an address its node does not matter.
 fn is_seen(change: &Change) -> bool {
-    let address = |pod: &Option<Pod>| pod.as_ref().and_then(|pod| pod.ip);
-    is_counted(change) || address(&change.pod_before) != address(&change.pod_after)
+    let reached = |pod: &Option<Pod>| pod.as_ref().and_then(|pod| Some((pod.ip?, pod.node.clone())));
+    is_numbered(change) || reached(&change.pod_before) != reached(&change.pod_after)
 }
