@@ -16,7 +16,7 @@ use std::sync::Arc;
 use kube_sim::LabelSelector;
 use serde_json::Value;
 
-use crate::controllers::support::interest::{is_counted, selecting};
+use crate::controllers::support::interest::{is_numbered, selecting};
 use crate::controllers::support::pods::Pod;
 use crate::controllers::support::scale;
 use crate::controllers::support::tree::{at, int, text};
@@ -109,10 +109,10 @@ fn is_known(change: &Change, view: &View<'_>, key: &Key) -> bool {
     seen == Some(int(target, &["status", "replicas"]).unwrap_or(0))
 }
 
-/// Whether a write of a pod can change what is measured.
+/// Whether a write of a pod can change what is measured; on which node it is does not.
 fn is_measured(change: &Change) -> bool {
-    let measures = |pod: &Option<Pod>| pod.as_ref().map(|pod| pod.measures.clone());
-    is_counted(change) || measures(&change.pod_before) != measures(&change.pod_after)
+    let measured = |pod: &Option<Pod>| pod.as_ref().map(|pod| (pod.phase, pod.measures.clone()));
+    is_numbered(change) || measured(&change.pod_before) != measured(&change.pod_after)
 }
 
 /// The target of an autoscaler and the selector of its pods.
