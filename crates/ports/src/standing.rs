@@ -68,6 +68,20 @@ pub struct Standing {
     pub sentence: String,
 }
 
+impl Standing {
+    /// The same, knowing what a cluster that nobody works on yet waits for, if anything.
+    #[must_use]
+    pub fn that_waits(self, sentence: Option<&str>) -> Self {
+        match (self.state, sentence) {
+            (State::Behind, Some(sentence)) => Self {
+                state: State::Waiting,
+                sentence: sentence.to_owned(),
+            },
+            _ => self,
+        }
+    }
+}
+
 /// Everything that the state follows from.
 #[derive(Debug, Clone, Copy)]
 pub struct Seen<'a> {

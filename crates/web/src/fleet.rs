@@ -15,7 +15,7 @@ use crate::known::Known;
 use crate::movement::Movement;
 use crate::server::Pages;
 use crate::surroundings::ChannelHead;
-use ports::standing::{Seen, Standing, State, standing};
+use ports::standing::{Seen, Standing, standing};
 
 /// Channels in the order in which changes travel; others come after them by name.
 const ORDER: [&str; 4] = ["dev", "alpha", "beta", "stable"];
@@ -97,7 +97,9 @@ impl Fleet {
         names.dedup();
         let mut channels = Vec::new();
         for name in names {
+            // Where nobody reads git here, what managers wrote down last.
             let head = pages.surroundings.channel(&name).await;
+            let head = head.or_else(|| known.heads.get(&name).map(|config| ChannelHead::at(config)));
             channels.push((name, head));
         }
         let ids = clusters.iter().map(|cluster| cluster.id.clone()).collect();
@@ -120,13 +122,8 @@ impl Fleet {
                 head,
                 outdated: outdated(rollouts.as_deref()),
             };
-            let standing = match (standing(&seen), movement.waits.get(&cluster.id)) {
-                (known, Some(wait)) if known.state == State::Behind => Standing {
-                    state: State::Waiting,
-                    sentence: wait.clone(),
-                },
-                (known, _) => known,
-            };
+            let wait = movement.waits.get(&cluster.id).map(String::as_str);
+            let standing = standing(&seen).that_waits(wait);
             let about = |alarm: &&Alarm| alarm.subject == cluster.alias.as_str() || alarm.subject == cluster.channel;
             let owner = known.owners.get(cluster.infrastructure_account.as_str());
             rows.push(ClusterRow {

@@ -29,6 +29,8 @@ pub(crate) struct Known {
     /// The newest open update of each cluster that has one.
     pub(crate) updates: BTreeMap<ClusterId, Arc<KnownUpdate>>,
     pub(crate) alarms: Vec<Alarm>,
+    /// Configurations that channels stand at, as lifecycle managers wrote them down.
+    pub(crate) heads: BTreeMap<String, String>,
     /// What waves are decided from; absent where no change is under way.
     pub(crate) books: Option<Books>,
 }
@@ -55,8 +57,8 @@ impl Known {
 
     async fn read(pages: &Pages, sequence: i64) -> Result<Self, RegistryError> {
         let (registry, ledger) = (&*pages.registry, &*pages.ledger);
-        let moves = runs(ledger).await?.values().any(|run| run.over.is_none());
-        let books = match moves {
+        let runs = runs(ledger).await?;
+        let books = match runs.values().any(|run| run.over.is_none()) {
             true => Some(Books::read(registry, ledger).await?),
             false => None,
         };
@@ -79,6 +81,7 @@ impl Known {
             blocks,
             updates: newest_by_cluster(updates(pages, None, Some(true), None).await?),
             alarms: open_alarms(ledger).await?.into_values().collect(),
+            heads: runs.into_iter().map(|(channel, run)| (channel, run.config)).collect(),
             books,
         })
     }

@@ -21,6 +21,17 @@ pub struct ChannelHead {
     pub committed_at: Option<Timestamp>,
 }
 
+impl ChannelHead {
+    /// A head of which nothing but the configuration is known.
+    pub(crate) fn at(config: &str) -> Self {
+        Self {
+            config: config.to_owned(),
+            summary: None,
+            committed_at: None,
+        }
+    }
+}
+
 /// A config item with the place that its value comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ItemOrigin {

@@ -7,6 +7,8 @@ use std::time::Duration;
 use cli_args::TopArgs;
 use crossterm::event::{Event, EventStream, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use futures::{FutureExt as _, StreamExt as _};
+use jiff::Timestamp;
+use lifecycle::waves::{RunRecord, runs, survey};
 use model::{ClusterId, Update};
 use ports::blocks::{self, Blocked};
 use ports::registry::{ClusterFilter, Detail, PageRequest};
@@ -153,19 +155,25 @@ async fn read(session: &Session, settings: &Settings) -> Result<Picture, Registr
         let known = id.and_then(|id| aliases.get(id)).cloned();
         known.or_else(|| id.map(ToString::to_string)).unwrap_or_default()
     };
+    let runs = runs(client).await?;
+    let waits = waits(session, &runs, now).await?;
     let mut lines = Vec::new();
     let mut blocks = Vec::new();
     for found in clusters {
         let cluster = found.object;
         let held = blocks::holding(&cluster.id, &cluster.config_items, &open, now);
-        let standing = standing(&Seen {
+        // What the cluster follows in single sources is not known here: such a one is never called behind.
+        let whole = !cluster.config_items.contains_key("override_channel");
+        let run = runs.get(&cluster.channel).filter(|_| whole);
+        let seen = Seen {
             cluster: &cluster,
             blocks: &held,
             update: running.get(&cluster.id),
-            head: None,
+            head: run.map(|run| run.config.as_str()),
             // The server does not tell how rollouts go.
             outdated: 0,
-        });
+        };
+        let standing = standing(&seen).that_waits(waits.get(&cluster.id).map(String::as_str));
         blocks.extend(held.into_iter().map(|blocked| (cluster.alias.to_string(), blocked)));
         lines.push(ClusterLine { cluster, standing });
     }
@@ -185,4 +193,22 @@ async fn read(session: &Session, settings: &Settings) -> Result<Picture, Registr
         blocks,
         nodes: None,
     })
+}
+
+/// What clusters wait for while a change is under way.
+async fn waits(
+    session: &Session,
+    runs: &BTreeMap<String, RunRecord>,
+    now: Timestamp,
+) -> Result<BTreeMap<ClusterId, String>, RegistryError> {
+    if runs.values().all(|run| run.over.is_some()) {
+        return Ok(BTreeMap::new());
+    }
+    let survey = survey(&session.client, &session.client, now).await?;
+    let decisions = survey.decide();
+    let said = survey.members.iter().filter_map(|member| {
+        let said = decisions.sentence(&member.cluster, now)?;
+        Some((member.cluster.id.clone(), said))
+    });
+    Ok(said.collect())
 }

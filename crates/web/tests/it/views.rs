@@ -56,6 +56,20 @@ async fn the_pages_show_what_a_channel_waits_for_what_each_cluster_waits_for_and
 }
 
 #[tokio::test]
+async fn where_nobody_reads_git_a_channel_stands_at_what_managers_wrote_down() {
+    let world = world(open()).await;
+    let (_, before) = world.get("/?channel=dev").await;
+    assert!(before.contains("where it stands is not known here"), "{before}");
+    let now = world.now();
+    let run = json!({"channel": "dev", "config": "feed0042cafe", "since": now, "over": now, "commit": true, "phase": "resting"});
+    world.put("run", "dev", &run).await;
+    let (_, after) = world.get("/?channel=dev").await;
+    for wanted in ["title=\"feed0042cafe\"", "0 of 1"] {
+        assert!(after.contains(wanted), "{wanted} is missing in {after}");
+    }
+}
+
+#[tokio::test]
 async fn an_address_narrows_the_fleet() {
     let world = world(open()).await;
     for (address, shown, hidden) in [
