@@ -427,18 +427,23 @@ impl Engine {
     /// Nodes that we selected and that are not outdated any more, because the definition went back, stay.
     async fn take_back_stale(&mut self, pool: &PoolSpec) -> Result<(), RolloutError> {
         let stale = |node: &&NodeSeen| {
-            let machine = node.machine.as_ref().and_then(|id| self.fleet.machines.get(id));
-            // Without the machine nothing is known about its definition; its mark is known.
-            let of_pool = self.picture.view.node(&node.name).and_then(|state| state.pool.as_ref()) == Some(&pool.name);
-            let current = machine.map_or(self.by_marks() && of_pool, |one| one.pool == pool.name && !one.leaving);
-            let outdated = self
+            // The taint comes first: without the label it is a mark that was never completed.
+            let half = node.tainted && !node.is_marked() && !self.by_marks();
+            if (node.selected.is_none() && !half) || node.quarantined.is_some() {
+                return false;
+            }
+            let Some(state) = self
                 .picture
                 .view
                 .node(&node.name)
-                .is_none_or(|state| state.outdated.is_some());
-            // The taint comes first: without the label it is a mark that was never completed.
-            let half = node.tainted && !node.is_marked() && !self.by_marks();
-            current && !outdated && (node.selected.is_some() || half) && node.quarantined.is_none()
+                .filter(|state| state.outdated.is_none())
+            else {
+                return false;
+            };
+            let machine = node.machine.as_ref().and_then(|id| self.fleet.machines.get(id));
+            // Without the machine nothing is known about its definition; its mark is known.
+            let of_pool = state.pool.as_ref() == Some(&pool.name);
+            machine.map_or(self.by_marks() && of_pool, |one| one.pool == pool.name && !one.leaving)
         };
         let nodes: Vec<NodeSeen> = self.picture.nodes.values().filter(stale).cloned().collect();
         for node in nodes {
