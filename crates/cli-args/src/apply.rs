@@ -11,7 +11,8 @@ use crate::SourceAccessArgs;
 /// With PLAN, a file that "plan --live --out FILE" wrote: reads again everything that the plan was made from. When a commit, a
 /// registry entry, a fact or an object in a cluster is not as it was, nothing is done, and what moved is said. Otherwise
 /// exactly these clusters are updated, with a line for each step. It takes clusters of provider "kubeconfig"; others are
-/// updated by the lifecycle manager of a server. Ends with 0 when every cluster is as the plan says, else with 1.
+/// updated by the lifecycle manager of a server. So are all clusters of a server whose manager lets them begin in waves: there
+/// nothing is done. Ends with 0 when every cluster is as the plan says, else with 1.
 ///
 /// With -f, reads the same files as "create". Objects that do not exist are created. Of objects that exist, the members that the
 /// file names are set, "config_items" as a whole map; members that it does not name, such as "status", stay as they

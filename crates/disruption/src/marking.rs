@@ -25,6 +25,10 @@ pub const DECOMMISSION_PRIORITY: &str = "cluster-lifecycle-controller.zalan.do/d
 pub const DRAIN_START: &str = "cluster-lifecycle-manager.zalando.org/drain-start";
 /// Annotation with the last forced termination on the node, RFC 3339.
 pub const LAST_FORCED: &str = "cluster-lifecycle-manager.zalando.org/last-forced-drain";
+/// Tag of a group of the cloud with the number of machines that it is to come down to. A cloud ends the machines beyond a bound without
+/// draining them (facts 4.5 and F12), so who is to lower a bound below what runs puts this there and waits; who drains nodes drains those
+/// above it. It is taken away with the lower bound, or when the bound is not to be lowered any more.
+pub const COMES_DOWN_TAG: &str = "fleetwright.dev/comes-down-to";
 /// Config item; `true` makes the taint of selected nodes keep new pods away altogether.
 pub const NO_SCHEDULE_ITEM: &str = "decommission_node_no_schedule_taint";
 

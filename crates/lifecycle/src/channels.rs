@@ -19,6 +19,7 @@ use ports::RegistryError;
 use ports::registry::{Change, ObjectKind};
 
 use crate::claims::{Claims, alone};
+use crate::guard::Rules;
 use crate::manager::Wake;
 use crate::pass::Reach;
 
@@ -45,11 +46,17 @@ pub(crate) struct Gatekeeper {
     reach: Arc<Reach>,
     claims: Option<Claims>,
     wake: Wake,
+    rules: Rules,
 }
 
 impl Gatekeeper {
-    pub(crate) fn new(reach: Arc<Reach>, claims: Option<Claims>, wake: Wake) -> Self {
-        Self { reach, claims, wake }
+    pub(crate) fn new(reach: Arc<Reach>, claims: Option<Claims>, wake: Wake, rules: Rules) -> Self {
+        Self {
+            reach,
+            claims,
+            wake,
+            rules,
+        }
     }
 
     /// Looks after them for ever. A program that only tries things out writes nothing.

@@ -1,6 +1,7 @@
 //! The concerns of a cluster: stacks, manifests, node pools, decommission. Each looks at the world, takes the next step,
 //! and looks again; each can be stopped at any step and goes on from what it then finds.
 
+mod coming_down;
 mod decommission;
 mod drain;
 mod karpenter;

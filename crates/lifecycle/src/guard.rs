@@ -92,6 +92,10 @@ pub struct Rules {
     pub anew: bool,
     /// Read the configuration anew before going past a version that another replica brought (V8).
     pub newest: bool,
+    /// Lower the bounds of groups only once the machines above them are drained (V1, fault F12).
+    pub drained: bool,
+    /// Move a branch only through a gate that is open (V6).
+    pub gates: bool,
 }
 
 impl Default for Rules {
@@ -109,6 +113,8 @@ impl Default for Rules {
             fence: true,
             anew: true,
             newest: true,
+            drained: true,
+            gates: true,
         }
     }
 }

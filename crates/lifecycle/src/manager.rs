@@ -111,6 +111,8 @@ pub struct Manager {
     sharing: Sharing,
     metrics: Arc<Metrics>,
     waves: Conductor,
+    /// Until when nobody goes through all clusters, and whether something has happened since that was done.
+    rests: Option<(Timestamp, bool)>,
 }
 
 /// How long passes may take to come to their next step when the manager stops.
@@ -165,6 +167,7 @@ impl Manager {
             refreshed: None,
             stopping: Stopping::default(),
             metrics: Arc::default(),
+            rests: None,
         }
     }
 
@@ -188,7 +191,8 @@ impl Manager {
     /// to the others for as long as it runs.
     pub async fn run(self, stop: impl Future<Output = ()>) {
         let watcher = Watcher::new(Arc::clone(&self.reach), self.pace.claims.clone());
-        let gatekeeper = Gatekeeper::new(Arc::clone(&self.reach), self.pace.claims.clone(), self.wake.clone());
+        let (reach, claims) = (Arc::clone(&self.reach), self.pace.claims.clone());
+        let gatekeeper = Gatekeeper::new(reach, claims, self.wake.clone(), self.pace.rules);
         let members = self.sharing.members.clone();
         let work = async {
             tokio::select! {
@@ -213,8 +217,10 @@ impl Manager {
         loop {
             beside!(self, self.conduct());
             self.dispatch();
-            beside!(self, self.watch_settled());
-            self.count();
+            if self.surveys() {
+                beside!(self, self.watch_settled());
+                self.count();
+            }
             match self.next_event(&mut stop, &mut feed, &mut others).await {
                 Event::Stop => return self.stop().await,
                 Event::Ended(ended) => beside!(self, self.ended(*ended)),
@@ -281,9 +287,13 @@ impl Manager {
                 Some(ended) => Some(ended),
                 None => self.passes.next().await,
             };
-            match ended {
-                Some(ended) => beside!(self, self.ended(ended)),
-                None => break,
+            match (ended, self.waves.awaited()) {
+                (Some(ended), _) => beside!(self, self.ended(ended)),
+                (None, Some(due)) => {
+                    let wait = due.duration_since(self.reach.clock.now());
+                    self.reach.clock.sleep(wait.try_into().unwrap_or_default()).await;
+                }
+                (None, None) => break,
             }
         }
         let standing = self
@@ -315,7 +325,8 @@ impl Manager {
             self.queue.next_due(now),
             refresh,
             expiry,
-            self.waves.look,
+            self.waves.wakes(),
+            self.rests.filter(|(_, again)| *again).map(|(until, _)| until),
             self.sharing.anew(),
         ];
         let due = looks.into_iter().flatten().min();

@@ -15,7 +15,7 @@ mod standing;
 mod survey;
 
 pub use alarms::{Alarm, open as open_alarms};
-pub use records::{RunRecord, Turn, policy_in_force, runs, turns};
+pub use records::{RunRecord, Turn, policy_in_force, policy_told, runs, turns};
 pub(crate) use records::{put_alarm, put_policy, put_run};
 pub use standing::{Known, Towards, stands};
 pub use survey::{Books, Survey, survey};

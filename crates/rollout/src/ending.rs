@@ -81,9 +81,7 @@ impl Engine {
         };
         let group = self.fleet.groups.get(name).map(|group| (group.desired, group.min));
         let (desired, min) = group.unwrap_or_default();
-        let size = self.records.get(&pool.name).map(|record| record.size);
-        let wanted = self.fleet.desired(&pool.name);
-        let surplus = wanted.saturating_sub(size.unwrap_or(wanted));
+        let surplus = self.fleet.desired(&pool.name).saturating_sub(self.size(pool));
         let outdated = self.outdated_machines(pool);
         let few = outdated <= usize::try_from(surplus).unwrap_or(usize::MAX);
         if desired > min && (pool.removed || few) {

@@ -19,7 +19,7 @@ use crate::seen::NodeSeen;
 pub(crate) fn limits(engine: &Engine, pool: &PoolSpec) -> PoolLimits {
     let desired = engine.fleet.desired(&pool.name);
     let record = engine.records.get(&pool.name);
-    let size = record.map_or(desired, |record| record.size);
+    let size = engine.size(pool);
     let mut limits = if pool.strategy == Strategy::BlueGreen && !pool.removed {
         PoolLimits::blue_green(pool.name.clone(), size, pool.max_size)
     } else {
@@ -28,6 +28,8 @@ pub(crate) fn limits(engine: &Engine, pool: &PoolSpec) -> PoolLimits {
     if pool.removed {
         (limits.surge, limits.in_flight) = (0, limits.in_flight.max(1));
     }
+    // A pool that comes down to nothing has nodes that go all the same.
+    limits.in_flight = limits.in_flight.max(u32::from(!engine.coming_down(pool).is_empty()));
     limits.desired = desired;
     let lost = engine.picture.nodes.values().filter(|node| !node.ready).filter(|node| {
         let machine = node.machine.as_ref().and_then(|id| engine.fleet.machines.get(id));
@@ -56,13 +58,15 @@ fn generation(engine: &Engine, pool: &PoolName) -> String {
 impl Engine {
     /// Carries out what the contract decides for a pool.
     pub(crate) async fn pool_pass(&mut self, pool: &PoolSpec) -> Result<(), RolloutError> {
-        if self.fleet.broken.contains_key(&pool.name) || (pool.max_size == 0 && !pool.removed) {
+        let passed_over = pool.max_size == 0 && !pool.removed && self.coming_down(pool).is_empty();
+        if self.fleet.broken.contains_key(&pool.name) || passed_over {
             return Ok(());
         }
         self.take_back_stale(pool).await?;
         if pool.removed {
             self.prepare_removal(pool).await?;
         }
+        self.follow_down(pool).await?;
         let now = self.hand.now();
         let decision = decide_pool(&self.picture.view, &pool.policy, &limits(self, pool), now);
         self.wake(decision.changes_at);

@@ -1,14 +1,26 @@
-//! Machines beyond a pool's size that are left when its last outdated one is gone: one was lost and replaced by its group
-//! while new ones were there already. They go as outdated ones do, by the contract.
+//! Machines that are too many and go as outdated ones do, by the contract: those beyond a pool's size that are left when its last
+//! outdated one is gone, because one was lost and replaced by its group while new ones were there already; and those beyond a
+//! bound that came down. The cloud would end the latter without a drain, so the bound waits for them ([`COMES_DOWN_TAG`]).
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
+
+use disruption::marking::COMES_DOWN_TAG;
+use ports::cloud::{GroupName, GroupSize};
 
 use crate::engine::Engine;
-use crate::machines::Machine;
+use crate::error::RolloutError;
+use crate::machines::{Home, Machine};
 use crate::pool::PoolSpec;
 
-/// What such a machine differs by.
+/// What a machine beyond the size before the rollout differs by.
 const WHY: &str = "the pool has more machines than before its rollout";
+/// What one beyond a bound differs by.
+const BEYOND: &str = "the pool has more machines than its max_size";
+
+/// Whether it would be as wanted if there were fewer.
+fn is_too_many(machine: &Machine) -> bool {
+    matches!(machine.outdated.as_deref(), Some(WHY | BEYOND))
+}
 
 impl Engine {
     /// Chooses the machines that are too many, each time the same as long as nothing changes.
@@ -16,10 +28,10 @@ impl Engine {
         let chosen = self.surplus(pool);
         let mut changed = false;
         for machine in self.fleet.machines.values_mut().filter(|one| one.pool == pool.name) {
-            let is = machine.outdated.as_deref() == Some(WHY);
-            let shall = chosen.contains(&*machine.id.0);
-            if is != shall {
-                machine.outdated = shall.then(|| WHY.into());
+            let is = machine.outdated.as_deref().filter(|why| matches!(*why, WHY | BEYOND));
+            let shall = chosen.get(&*machine.id.0).copied();
+            if is != shall && (is.is_some() || machine.outdated.is_none()) {
+                machine.outdated = shall.map(Into::into);
                 changed = true;
             }
         }
@@ -28,9 +40,78 @@ impl Engine {
         }
     }
 
+    /// The sizes that groups of a pool are to come down to, by group; empty when none is.
+    pub(crate) fn coming_down(&self, pool: &PoolSpec) -> BTreeMap<GroupName, u32> {
+        if !pool.strategy.drains() || pool.removed {
+            return BTreeMap::new();
+        }
+        let bound = |group: &ports::cloud::Group| group.tags.get(COMES_DOWN_TAG)?.parse().ok();
+        let groups = self.fleet.groups_of(&pool.name);
+        groups
+            .filter_map(|group| Some((group.name.clone(), bound(group)?)))
+            .collect()
+    }
+
+    /// How many machines a pool is to have when nothing is replaced any more: what it had before, or what its bounds leave of that.
+    pub(crate) fn size(&self, pool: &PoolSpec) -> u32 {
+        let desired = self.fleet.desired(&pool.name);
+        let size = self.records.get(&pool.name).map_or(desired, |record| record.size);
+        let bounds = self.coming_down(pool);
+        if bounds.is_empty() {
+            return size;
+        }
+        let groups = self.fleet.groups_of(&pool.name);
+        let left = groups.map(|group| {
+            bounds
+                .get(&group.name)
+                .map_or(group.desired, |bound| group.desired.min(*bound))
+        });
+        size.min(left.fold(0, u32::saturating_add))
+    }
+
+    /// Keeps groups that come down from growing again, which their autoscaler would ask for, and lets them shrink with each machine
+    /// that is ended. No bound ever comes below what is wanted now.
+    pub(crate) async fn follow_down(&mut self, pool: &PoolSpec) -> Result<(), RolloutError> {
+        for (name, bound) in self.coming_down(pool) {
+            let Some(group) = self.fleet.groups.get(&name) else {
+                continue;
+            };
+            let (min, max) = (group.min.min(bound), group.max.min(group.desired.max(bound)));
+            if (min, max) == (group.min, group.max) {
+                continue;
+            }
+            let size = GroupSize {
+                min: Some(min),
+                max: Some(max),
+                desired: None,
+            };
+            self.hand.may_disrupt().await?;
+            self.hand.cloud.resize_group(&name, size).await?;
+            if let Some(group) = self.fleet.groups.get_mut(&name) {
+                (group.min, group.max) = (min, max);
+            }
+        }
+        Ok(())
+    }
+
+    /// How many machines of a group are beyond what it is to come down to.
+    fn beyond(&self, group: &GroupName, bound: u32) -> u32 {
+        self.fleet
+            .groups
+            .get(group)
+            .map_or(0, |group| group.desired.saturating_sub(bound))
+    }
+
+    /// How many machines of a pool are too many, for either reason.
+    pub(crate) fn too_many(&self, pool: &PoolSpec) -> u32 {
+        let bounds = self.coming_down(pool);
+        let beyond = bounds.iter().map(|(group, bound)| self.beyond(group, *bound));
+        beyond.sum::<u32>().max(self.beyond_size(pool))
+    }
+
     /// How many machines the groups of a pool want beyond its size. They may be on their way still: a rollout is not over
     /// before they came and went again.
-    pub(crate) fn too_many(&self, pool: &PoolSpec) -> u32 {
+    fn beyond_size(&self, pool: &PoolSpec) -> u32 {
         let record = self.records.get(&pool.name);
         let Some(record) = record.filter(|_| pool.strategy.drains() && !pool.removed) else {
             return 0;
@@ -51,12 +132,11 @@ impl Engine {
         many.max(self.fleet.desired(&pool.name).saturating_sub(record.size))
     }
 
-    fn surplus(&self, pool: &PoolSpec) -> BTreeSet<String> {
-        let many = self.too_many(pool);
-        let of_pool = |one: &&Machine| one.outdated.as_deref().is_none_or(|why| why == WHY) && !one.leaving;
+    fn surplus(&self, pool: &PoolSpec) -> BTreeMap<String, &'static str> {
+        let of_pool = |one: &&Machine| (one.outdated.is_none() || is_too_many(one)) && !one.leaving;
         let machines: Vec<&Machine> = self.fleet.machines_of(&pool.name).collect();
         if machines.iter().any(|one| !of_pool(one) && !one.leaving) {
-            return BTreeSet::new();
+            return BTreeMap::new();
         }
         let node = |one: &Machine| {
             self.picture
@@ -79,7 +159,20 @@ impl Engine {
             .collect();
         // Those that were chosen before, then those of no use, then the newest.
         with_nodes.sort_by(|a, b| (a.0, a.1, a.2, &a.3.id).cmp(&(b.0, b.1, b.2, &b.3.id)));
-        let chosen = with_nodes.into_iter().take(usize::try_from(many).unwrap_or(0));
-        chosen.map(|(.., one)| one.id.to_string()).collect()
+        let mut chosen = BTreeMap::new();
+        for (group, bound) in self.coming_down(pool) {
+            let home = Home::Group(group.clone());
+            let own = with_nodes.iter().filter(|(.., one)| one.home == home);
+            let many = usize::try_from(self.beyond(&group, bound)).unwrap_or(0);
+            chosen.extend(own.take(many).map(|(.., one)| (one.id.to_string(), BEYOND)));
+        }
+        let many = usize::try_from(self.beyond_size(pool)).unwrap_or(0);
+        for (.., one) in with_nodes {
+            if chosen.len() >= many {
+                break;
+            }
+            chosen.entry(one.id.to_string()).or_insert(WHY);
+        }
+        chosen
     }
 }

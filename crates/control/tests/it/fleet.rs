@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use control::{Options, Replica, RolloutState};
 use model::{Block, BlockScope, ClusterUpdate, LifecycleStatus};
-use ports::cloud::Stacks;
+use ports::cloud::{GroupSize, Stacks};
 use ports::{Clock, Registry, SeededIds, blocks};
 use rollout::PoolPhase;
 
@@ -117,6 +117,51 @@ async fn a_pool_that_leaves_the_registry_is_drained_and_its_stack_deleted() {
     };
     lab.until(30, "stack deleted", async || left().await == 0).await;
     assert_eq!(lab.open_nodes("kube-2").len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn f12_a_pool_whose_bound_comes_down_is_drained_first_and_its_stack_updated_then() {
+    let lab = ready(Options::default()).await;
+    let cloud = lab.clouds.cloud(&lab.cluster("kube-1").await).await.unwrap().unwrap();
+    let owned = (format!("kubernetes.io/cluster/{}", id("kube-1")), "owned".to_owned());
+    let groups = async || cloud.groups(&[owned.clone()].into()).await.unwrap();
+    let wide = groups().await.remove(0);
+    let three = GroupSize {
+        desired: Some(3),
+        ..GroupSize::default()
+    };
+    cloud.resize_group(&wide.name, three).await.unwrap();
+    lab.until(30, "grown", async || lab.open_nodes("kube-1").len() == 5)
+        .await;
+    let began = lab.clock.now();
+    lab.commit("two", "ami-11111111", "most: \"1\"\n");
+    lab.pass(120).await;
+    let held = groups().await.remove(0);
+    assert_eq!(
+        (
+            held.desired,
+            held.tags.get("fleetwright.dev/comes-down-to").map(String::as_str)
+        ),
+        (3, Some("1"))
+    );
+    assert!(!lab.has("kube-1", "two").await);
+    lab.until(480, "updated", async || lab.has("kube-1", "two").await).await;
+    let after = groups().await.remove(0);
+    assert_eq!((after.desired, after.max, lab.open_nodes("kube-1").len()), (1, 1, 3));
+    assert!(!after.tags.contains_key("fleetwright.dev/comes-down-to"));
+    // Each machine was ended by somebody who had drained it, none by the cloud because of the bound.
+    let causes: Vec<String> = cloud
+        .group_activities(&wide.name, began)
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|activity| activity.cause)
+        .collect();
+    assert!(
+        causes.len() == 2 && !causes.iter().any(|cause| cause.contains("difference between")),
+        "{causes:?}"
+    );
+    assert!(lab.fleet.hold().await.violations().is_empty());
 }
 
 #[tokio::test(start_paused = true)]

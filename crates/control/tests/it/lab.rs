@@ -29,7 +29,7 @@ Resources:
     Type: AWS::AutoScaling::AutoScalingGroup
     Properties:
       MinSize: 1
-      MaxSize: 3
+      MaxSize: '{{ $.Cluster.ConfigItems.most }}'
       VPCZoneIdentifier: ['{{ index $.Values.subnets $az }}']
       LaunchTemplate: {LaunchTemplateId: !Ref LaunchTemplate, Version: !GetAtt LaunchTemplate.LatestVersionNumber}
 {{ end }}{{ end }}
@@ -144,6 +144,12 @@ impl Lab {
     /// The same with further files.
     pub(crate) fn commit_with(&self, commit: &str, image: &str, defaults: &str, more: &[(&str, &str)]) {
         let defaults = format!("image: {image}\n{defaults}");
+        let most = if defaults.contains("most:") {
+            ""
+        } else {
+            "most: \"3\"\n"
+        };
+        let defaults = format!("{most}{defaults}");
         let mut files = vec![
             ("cluster/config-defaults.yaml", defaults.as_str()),
             ("cluster/cluster.yaml", MAIN),

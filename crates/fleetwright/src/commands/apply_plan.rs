@@ -41,9 +41,6 @@ pub(super) async fn run(
     let made = planning::make(&compare, Some(&clusters), settings.clone(), env, console).await?;
     unmoved(&saved, &made, console)?;
     ours(&made)?;
-    if args.dry_run {
-        return console.line(&format!("{} applied{DRY_RUN}", saved.id));
-    }
     let books = match &made.comparison.fleet.document {
         Some(document) => Books::of_document(document.clone()).await?,
         None => {
@@ -54,6 +51,10 @@ pub(super) async fn run(
             Books::of_server(&settings)?
         }
     };
+    at_once(&made, &books).await?;
+    if args.dry_run {
+        return console.line(&format!("{} applied{DRY_RUN}", saved.id));
+    }
     carry_out(&saved, made, books, clusters, console).await
 }
 
@@ -162,6 +163,39 @@ fn ours(made: &Made) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// This command begins with its clusters at once. Where lifecycle managers let clusters begin in waves, that would pass the limits, the
+/// failure budget, freezes and pauses of the fleet, and the managers would count none of it: nothing is done there.
+async fn at_once(made: &Made, books: &Books) -> Result<(), Failure> {
+    let Some((since, _)) = lifecycle::waves::policy_told(&*books.ledger).await? else {
+        return Ok(());
+    };
+    let clusters: BTreeSet<&str> = made
+        .comparison
+        .fleet
+        .subjects
+        .iter()
+        .map(|s| s.cluster.alias.as_str())
+        .collect();
+    let channels: BTreeSet<&str> = made
+        .comparison
+        .fleet
+        .subjects
+        .iter()
+        .map(|s| s.cluster.channel.as_str())
+        .collect();
+    let list = |names: BTreeSet<&str>| names.into_iter().collect::<Vec<_>>().join(", ");
+    let message = format!(
+        "the clusters of this fleet begin in waves (policy in force since {}), and this command would let {} begin at once; nothing was done",
+        model::words::moment(since),
+        list(clusters)
+    );
+    Err(Failure::new(message).hint(format!(
+        "the lifecycle manager brings them to the same version when their turns come (\"fleetwright get waves\"); \"fleetwright fast-lane open {} \
+         --version COMMIT --reason TEXT\" lets it pass waves, windows and freezes, and leaves evidence",
+        list(channels)
+    )))
 }
 
 async fn carry_out(

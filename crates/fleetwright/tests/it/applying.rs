@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use model::FileRegistry;
-use ports::ledger::{EntryFilter, EntryKind};
+use ports::ledger::{EntryDraft, EntryFilter, EntryKind};
 use ports::registry::{Detail, ImportMode, PageRequest};
 use ports::{Registry as _, SystemClock, WriteContext};
 use store::MemoryRegistry;
@@ -311,4 +311,26 @@ async fn with_a_server_the_history_has_the_plan() {
     shell.run(&make);
     shell.run(&["block", "sim-1", "--reason", "canary broken"]);
     has(&shell.run(&["apply", "p.json"]), &["= Some(1)"]);
+    // A manager that lets clusters begin in waves is not passed by.
+    shell.run(&["unblock", "sim-1"]);
+    shell.run(&make);
+    let draft = EntryDraft {
+        kind: "policy".parse().unwrap(),
+        id: "fleet".parse().unwrap(),
+        cluster: None,
+        open: true,
+        body: serde_json::to_value(plan::policy::FleetPolicy::default()).unwrap(),
+        items: Vec::new(),
+    };
+    server.ledger.put_entry(draft, &context).await.unwrap();
+    let refused = shell.run(&["apply", "p.json"]);
+    has(
+        &refused,
+        &[
+            "the clusters of this fleet begin in waves",
+            "would let sim-1 begin at once; nothing was done",
+            "fleetwright fast-lane open beta",
+            "= Some(1)",
+        ],
+    );
 }

@@ -45,11 +45,17 @@ impl Gatekeeper {
             };
             match self.due_back(&seen, gate, known) {
                 Some((last, why)) => self.take_back(last, why).await?,
-                None if gate.promote && status.state == GateState::Open => self.promote(&seen, known, looked).await?,
+                None if gate.promote && self.opens(status) => self.promote(&seen, known, looked).await?,
                 None => {}
             }
         }
         Ok(())
+    }
+
+    /// Whether a commit may go through.
+    fn opens(&self, status: &GateStatus) -> bool {
+        let waits = status.state == GateState::Waiting;
+        status.state == GateState::Open || (waits && !self.rules.gates)
     }
 
     /// The gate in front of a channel; none when one of its channels is not there at all.

@@ -76,7 +76,7 @@ impl StackMemory {
             .cloned()
     }
 
-    async fn set(&self, stack: &str, asked: Option<Asked>) -> Result<(), RegistryError> {
+    pub(super) async fn set(&self, stack: &str, asked: Option<Asked>) -> Result<(), RegistryError> {
         let stacks = {
             let mut known = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
             match asked {
@@ -248,6 +248,7 @@ impl StackRun<'_> {
                     Ok(existing) => existing,
                     Err(error) => return Err(failed("the template of the stack cannot be read", &error)),
                 };
+                self.held(&request.name, &existing, text).await?;
                 let request = self.placed(request, &render::keep_packed(&existing, text)).await?;
                 self.permit().await?;
                 match self.cloud.update_stack(&request).await {

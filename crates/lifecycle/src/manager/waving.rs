@@ -18,6 +18,11 @@ use crate::waves::{LEASE, RunRecord, Towards};
 
 /// When to try again after the store did not answer.
 const SOON: Duration = Duration::from_secs(5);
+/// Between two decisions, for each cluster: a decision looks at all of them, so in a large fleet what happens meanwhile is
+/// gathered, and work per cluster stays the same however many there are. A second for ten thousand.
+const REST: Duration = Duration::from_micros(100);
+/// Fleets with fewer clusters decide at once.
+const FEW: usize = 100;
 
 impl Manager {
     /// Decides who may begin, if anything happened that could change it.
@@ -27,7 +32,7 @@ impl Manager {
             return;
         }
         // What happens meanwhile is a reason for another decision.
-        self.waves.settled();
+        self.waves.settled(self.rest(now));
         let decided = match self.leads(now).await {
             Ok(true) => self.decide(now).await,
             Ok(false) => Ok(()),
@@ -37,6 +42,23 @@ impl Manager {
             tracing::warn!(%error, "waves cannot go on");
             self.waves.look = now.saturating_add(SOON).ok();
         }
+    }
+
+    /// Until when what looks at the whole fleet rests after it has looked now.
+    pub(super) fn rest(&self, now: Timestamp) -> Option<Timestamp> {
+        let clusters = self.cells.len();
+        let rest = REST.saturating_mul(u32::try_from(clusters).unwrap_or(u32::MAX));
+        now.saturating_add(rest).ok().filter(|_| clusters >= FEW)
+    }
+
+    /// Whether it is time to go through all clusters; if not, the loop comes back for it.
+    pub(super) fn surveys(&mut self) -> bool {
+        let now = self.reach.clock.now();
+        match self.rests.filter(|(until, _)| *until > now) {
+            Some((until, _)) => self.rests = Some((until, true)),
+            None => self.rests = self.rest(now).map(|until| (until, false)),
+        }
+        self.rests.is_none_or(|(_, again)| !again)
     }
 
     /// Whether this replica is the one that lets clusters begin. One that becomes it reads everything anew.

@@ -39,6 +39,8 @@ pub(crate) struct Conductor {
     missed: bool,
     /// When to decide again although nothing happens.
     pub(crate) look: Option<Timestamp>,
+    /// Nothing is decided before this: what happens until then is one reason for one decision.
+    rests: Option<Timestamp>,
     /// The lease under which this replica lets clusters begin.
     pub(crate) lease: Option<Lease>,
     /// The policy that was written down last.
@@ -132,12 +134,25 @@ impl Conductor {
 
     /// Whether a decision is due.
     pub(crate) fn is_due(&self, now: Timestamp) -> bool {
-        self.is_on() && (self.dirty || self.look.is_some_and(|look| look <= now))
+        let due = self.dirty || self.look.is_some_and(|look| look <= now);
+        let rests = self.rests.is_some_and(|until| until > now);
+        self.is_on() && due && !rests
     }
 
-    /// A decision was made.
-    pub(crate) fn settled(&mut self) {
-        self.dirty = false;
+    /// When to decide although nothing more happens.
+    pub(crate) fn wakes(&self) -> Option<Timestamp> {
+        let look = self.look.map(|look| self.rests.map_or(look, |until| look.max(until)));
+        [look, self.awaited()].into_iter().flatten().min()
+    }
+
+    /// When a decision is made for which there is a reason already, and which has to rest.
+    pub(crate) fn awaited(&self) -> Option<Timestamp> {
+        self.rests.filter(|_| self.is_on() && self.dirty)
+    }
+
+    /// A decision is made now, and the next one not before `rests`.
+    pub(crate) fn settled(&mut self, rests: Option<Timestamp>) {
+        (self.dirty, self.rests) = (false, rests);
     }
 
     /// Reads everything that was written down.

@@ -181,9 +181,17 @@ pub async fn runs(ledger: &dyn Ledger) -> Result<BTreeMap<String, RunRecord>, Re
 /// # Errors
 /// Those of the ledger.
 pub async fn policy_in_force(ledger: &dyn Ledger) -> Result<FleetPolicy, RegistryError> {
+    Ok(policy_told(ledger).await?.map(|(_, policy)| policy).unwrap_or_default())
+}
+
+/// The policy that managers wrote down, and when; `None` where no manager has let clusters begin in waves yet.
+///
+/// # Errors
+/// Those of the ledger.
+pub async fn policy_told(ledger: &dyn Ledger) -> Result<Option<(Timestamp, FleetPolicy)>, RegistryError> {
     match ledger.get_entry(&kind(POLICY), &FLEET.parse()?).await {
-        Ok(entry) => body(entry.body),
-        Err(RegistryError::NotFound { .. }) => Ok(FleetPolicy::default()),
+        Ok(entry) => Ok(Some((entry.updated_at, body(entry.body)?))),
+        Err(RegistryError::NotFound { .. }) => Ok(None),
         Err(error) => Err(error),
     }
 }

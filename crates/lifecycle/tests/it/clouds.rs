@@ -7,7 +7,7 @@ use lifecycle::guard::Rules;
 use lifecycle::{Manager, Pace, Settings, Standing};
 use model::config_tree::ConfigTree;
 use model::{ClusterUpdate, LifecycleStatus, NodePool, Progress};
-use ports::cloud::{Stacks, Tags};
+use ports::cloud::{Group, GroupSize, NodeGroups, Stacks, Tags};
 use ports::{Clock, Registry};
 
 use crate::bench::{Bench, cluster, context};
@@ -468,4 +468,105 @@ async fn without_the_guard_of_what_is_ours_v11_is_breached() {
         ..Rules::default()
     };
     assert!(takes_what_is_not_ours(off).await);
+}
+
+/// A cluster with three machines in its pool; then its pool is to have one at most. Answers what is left of them after an hour.
+async fn max_size_comes_down(rules: Rules) -> (Bench, CloudSim) {
+    let (bench, sim) = bench(Settings::default()).await;
+    bench.source.commit("dev", clouded("one", "1", MAIN));
+    let pace = Pace {
+        rules,
+        ..Pace::default()
+    };
+    let manager = Manager::new(bench.reach.clone(), pace);
+    tokio::spawn(manager.run(std::future::pending()));
+    bench.pass_time(1_800).await;
+    let group = sim.groups(&Tags::new()).await.unwrap().remove(0);
+    let three = GroupSize {
+        desired: Some(3),
+        ..GroupSize::default()
+    };
+    sim.resize_group(&group.name, three).await.unwrap();
+    bench.pass_time(600).await;
+    bound(&bench, 1).await;
+    bench.pass_time(3_600).await;
+    (bench, sim)
+}
+
+async fn bound(bench: &Bench, max: i64) {
+    let id = cluster("kube-1").id;
+    let lower = NodePool {
+        max_size: max,
+        ..pool("worker")
+    };
+    bench
+        .registry
+        .put_node_pool(&id, lower, &context("alice"))
+        .await
+        .unwrap();
+}
+
+async fn only_group(sim: &CloudSim) -> Group {
+    sim.groups(&Tags::new()).await.unwrap().remove(0)
+}
+
+#[tokio::test(start_paused = true)]
+async fn f12_a_bound_below_what_runs_waits_until_the_machines_above_it_are_drained() {
+    let (bench, sim) = max_size_comes_down(Rules::default()).await;
+    let group = only_group(&sim).await;
+    assert_eq!(
+        (group.desired, group.max, group.instances.len()),
+        (3, 3, 3),
+        "nothing was ended"
+    );
+    assert_eq!(group.tags["fleetwright.dev/comes-down-to"], "1");
+    let newest = bench.updates("kube-1").await.remove(0);
+    let said = &newest.steps;
+    assert!(
+        said.iter().any(|step| step.message.starts_with(
+            "node pool worker waits: 3 machines run and max_size comes down to 1; the 2 nodes above it are drained first"
+        )),
+        "{said:#?}"
+    );
+    // Whoever drains nodes has drained two of them and ended their machines.
+    let one = GroupSize {
+        desired: Some(1),
+        ..GroupSize::default()
+    };
+    sim.resize_group(&group.name, one).await.unwrap();
+    bench.pass_time(600).await;
+    let group = only_group(&sim).await;
+    assert_eq!((group.desired, group.max), (1, 1));
+    assert!(!group.tags.contains_key("fleetwright.dev/comes-down-to"));
+    let status = bench.cluster("kube-1").await.status;
+    assert_eq!((status.next_version.as_str(), status.problems.len()), ("", 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn f12_a_bound_that_goes_up_again_lets_the_group_go() {
+    let (bench, sim) = max_size_comes_down(Rules::default()).await;
+    // One is gone, and the bounds of the group followed.
+    let two = GroupSize {
+        min: Some(1),
+        max: Some(2),
+        desired: Some(2),
+    };
+    sim.resize_group(&only_group(&sim).await.name, two).await.unwrap();
+    bench.pass_time(600).await;
+    bound(&bench, 3).await;
+    bench.pass_time(600).await;
+    let group = only_group(&sim).await;
+    assert_eq!((group.desired, group.max), (2, 3));
+    assert!(!group.tags.contains_key("fleetwright.dev/comes-down-to"));
+    assert_eq!(bench.cluster("kube-1").await.status.next_version, "");
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_the_wait_f12_the_cloud_ends_machines_that_nobody_drained() {
+    let rules = Rules {
+        drained: false,
+        ..Rules::default()
+    };
+    let (_bench, sim) = max_size_comes_down(rules).await;
+    assert_eq!(only_group(&sim).await.instances.len(), 1);
 }

@@ -15,6 +15,7 @@ mod world;
 
 use lifecycle::guard::Rules;
 
+use story::Goes;
 use witness::Seen;
 
 /// The clusters of the fleet; every third seed lets the last one be dead for most of the time.
@@ -51,11 +52,15 @@ fn on_paused_time<T>(work: impl Future<Output = T>) -> T {
 }
 
 fn run(seed: u64, rules: Rules) -> Seen {
-    on_paused_time(story::live(seed, rules, false))
+    on_paused_time(story::live(seed, rules, Goes::Free))
 }
 
 fn run_in_waves(seed: u64, rules: Rules) -> Seen {
-    on_paused_time(story::live(seed, rules, true))
+    on_paused_time(story::live(seed, rules, Goes::InWaves))
+}
+
+fn run_through_a_gate(seed: u64, rules: Rules) -> Seen {
+    on_paused_time(story::live(seed, rules, Goes::ThroughAGate))
 }
 
 fn command(seed: u64, replay: &str) -> String {
@@ -136,6 +141,29 @@ fn v5_no_seed_of_replicas_that_go_in_waves_has_more_in_flight_than_the_limit() {
 }
 
 #[test]
+fn v6_no_seed_of_replicas_brings_a_commit_through_a_gate_before_it_soaked() {
+    let asked = std::env::var("FLEETWRIGHT_SEEDS");
+    let count = asked.ok().and_then(|text| text.parse().ok()).unwrap_or(40);
+    let seen = run_all(count, "replay_through_a_gate", run_through_a_gate);
+    println!(
+        "{count} seeds through a gate: {:?}; checks: {:?}",
+        seen.events, seen.checks
+    );
+    let shown: Vec<&String> = seen.breaches.iter().take(5).collect();
+    assert!(
+        seen.breaches.is_empty(),
+        "{} breaches, such as {shown:#?}",
+        seen.breaches.len()
+    );
+    for promise in ["V4", "V6", "V7", "V8", "V10", "V15", "W1", "W4", "W6"] {
+        assert!(
+            count < 10 || seen.checks.contains_key(promise),
+            "{promise} was never checked"
+        );
+    }
+}
+
+#[test]
 fn the_same_seed_of_replicas_gives_the_same_run_and_another_seed_another() {
     for seed in [12, 13] {
         let (one, again) = (run(seed, Rules::default()), run(seed, Rules::default()));
@@ -152,6 +180,11 @@ fn replay() {
 #[test]
 fn replay_in_waves() {
     replayed(run_in_waves);
+}
+
+#[test]
+fn replay_through_a_gate() {
+    replayed(run_through_a_gate);
 }
 
 fn replayed(run: fn(u64, Rules) -> Seen) {

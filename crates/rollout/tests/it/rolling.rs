@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use disruption::{Cause, Environment};
 use jiff::SignedDuration;
+use ports::cloud::{GroupName, NodeGroups, Tags};
 use rollout::{Outcome, PoolPhase, Strategy};
 
 use crate::lab::{Lab, Options, is_marked};
@@ -160,6 +161,29 @@ async fn a_removed_pool_is_drained_away_without_replacement() {
         end,
         "desired 0 max 3 instances 0 nodes 3 ready 3 held 0 open 0 suspended {AzRebalance} workload {\"\\\"cart\\\"\": Number(6)}"
     );
+}
+
+/// Fault F12: the group is to come down, and is drained to that first; an autoscaler cannot let it grow again meanwhile.
+#[tokio::test(start_paused = true)]
+async fn f12_a_group_that_is_to_come_down_is_drained_to_that_under_its_budget() {
+    let mut lab = Lab::new(&Options::new(5, 5)).await;
+    lab.deployment("cart", 10).await;
+    lab.budget("cart", 1).await;
+    lab.pass(120).await;
+    lab.start_engine(None);
+    lab.pass(60).await;
+    let workers = GroupName::from("workers");
+    let tag = |bound: &str| Tags::from([("fleetwright.dev/comes-down-to".to_owned(), bound.to_owned())]);
+    lab.cloud.tag_group(&workers, &tag("2")).await.unwrap();
+    lab.pass(3600 * 6).await;
+    let end = lab.end_state("workers").await;
+    assert_eq!(
+        end,
+        "desired 2 max 2 instances 2 nodes 2 ready 2 held 0 open 0 suspended {} workload {\"\\\"cart\\\"\": Number(10)}"
+    );
+    let counts = lab.handle().counts().await.unwrap();
+    assert_eq!((counts.terminated, counts.forced), (3, 0), "{counts:?}");
+    assert!(counts.evicted >= 4, "the pods of three nodes moved: {counts:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,9 +3,9 @@
 use lifecycle::guard::Rules;
 use lifecycle::queue::Limits;
 
-use super::on_paused_time;
 use super::witness::Seen;
 use super::world::World;
+use super::{CLUSTERS, on_paused_time};
 
 const ONE: [&str; 1] = ["kube-1"];
 
@@ -181,6 +181,43 @@ fn without_reading_git_anew_v8_is_breached() {
     };
     let seen = on_paused_time(reads_old_git(rules));
     assert!(breached(&seen, "V8 "), "{:#?}", seen.log);
+}
+
+/// Two replicas, a commit, and all the time that it needs to come through the gate.
+async fn comes_through(rules: Rules) -> Seen {
+    let world = World::new(&CLUSTERS, 9, rules, 0).await.behind_a_gate().await;
+    world.commit(1);
+    let (first, second) = (world.start(1), world.start(2));
+    world.settled(&CLUSTERS, 120).await;
+    world.watch(60).await;
+    world.commit(2);
+    first.life.wake.configuration_moved();
+    second.life.wake.configuration_moved();
+    world.settled(&CLUSTERS, 400).await;
+    first.life.end().await;
+    second.life.end().await;
+    world.witness.state().seen.clone()
+}
+
+#[test]
+fn v6_a_commit_comes_through_the_gate_when_it_has_soaked() {
+    let seen = on_paused_time(comes_through(Rules::default()));
+    assert!(
+        seen.checks["V6"] > 0 && seen.breaches.is_empty(),
+        "{:#?}\n{:#?}",
+        seen.breaches,
+        seen.log
+    );
+}
+
+#[test]
+fn without_the_gate_v6_is_breached() {
+    let rules = Rules {
+        gates: false,
+        ..Rules::default()
+    };
+    let seen = on_paused_time(comes_through(rules));
+    assert!(breached(&seen, "V6 "), "{:#?}", seen.log);
 }
 
 /// Between two looks of one replica another one changed an object, and git took the change back: what the first remembers of

@@ -26,8 +26,21 @@ const TROUBLE: u64 = 90;
 /// How long a cluster that nothing stands in the way of may take in the end, in minutes.
 const BOUND: u64 = 20;
 
+/// How the fleet goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Goes {
+    /// Every cluster for itself.
+    Free,
+    /// In waves, one cluster at a time. A cluster that is dead keeps its place then, and so the others: that it does not when nobody goes
+    /// in waves is what the dead one shows.
+    InWaves,
+    /// The second cluster comes through a gate. The time that a commit soaks is counted by clocks, so none is wrong.
+    ThroughAGate,
+}
+
 struct Story {
     world: World,
+    goes: Goes,
     random: StdRng,
     replicas: Vec<Replica>,
     actors: u64,
@@ -36,19 +49,23 @@ struct Story {
     dead: Option<&'static str>,
 }
 
-/// One seed from beginning to end, with two replicas or three; with waves, one cluster at a time. A cluster that is dead keeps its place
-/// then, and so the others: that it does not when nobody goes in waves is what the dead one shows.
-pub(super) async fn live(seed: u64, rules: Rules, waves: bool) -> Seen {
+/// One seed from beginning to end, with two replicas or three.
+pub(super) async fn live(seed: u64, rules: Rules, goes: Goes) -> Seen {
     let world = World::new(&CLUSTERS, seed, rules, 10).await;
-    let world = if waves { world.in_waves() } else { world };
+    let world = match goes {
+        Goes::Free => world,
+        Goes::InWaves => world.in_waves(),
+        Goes::ThroughAGate => world.behind_a_gate().await,
+    };
     let count = if seed.is_multiple_of(2) { 2 } else { 3 };
     let mut story = Story {
         world,
+        goes,
         random: StdRng::seed_from_u64(seed),
         replicas: Vec::new(),
         actors: 0,
         commits: 0,
-        dead: (seed.is_multiple_of(3) && !waves).then_some(CLUSTERS[1]),
+        dead: (seed.is_multiple_of(3) && goes == Goes::Free).then_some(CLUSTERS[1]),
     };
     story.weather(seed);
     story.commit(1);
@@ -164,8 +181,15 @@ impl Story {
             let writes = self.random.random_range(1..150);
             self.world.witness.sentence(self.actors, writes, fate);
             let replica = self.world.start(self.actors);
-            replica.machine.jump(self.random.random_range(-15_000..15_000));
+            let off = self.random.random_range(-15_000..15_000);
+            self.jump(&replica, off);
             self.replicas.push(replica);
+        }
+    }
+
+    fn jump(&self, replica: &Replica, millis: i64) {
+        if self.goes != Goes::ThroughAGate {
+            replica.machine.jump(millis);
         }
     }
 
@@ -229,7 +253,7 @@ impl Story {
             _ => {
                 self.happened("a clock jumped");
                 let to = self.random.random_range(-60_000..60_000);
-                self.replicas[one].machine.jump(to);
+                self.jump(&self.replicas[one], to);
             }
         }
     }

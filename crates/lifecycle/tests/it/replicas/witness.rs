@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use futures::FutureExt;
 use jiff::Timestamp;
@@ -12,8 +13,8 @@ use ports::registry::{Detail, PageRequest};
 use ports::{Clock, Leases, Ledger, Registry};
 use store::MemoryRegistry;
 
-use super::FEW;
-use super::world::TERM;
+use super::world::{SOAK, TERM};
+use super::{CLUSTERS, FEW};
 use crate::bench::cluster;
 use crate::faulty::Written;
 use crate::life::Fate;
@@ -78,6 +79,36 @@ pub(super) struct State {
     largest: BTreeMap<String, i64>,
     /// The largest token that was ever given for a cluster.
     given: BTreeMap<String, i64>,
+    /// The second cluster is in a channel behind a gate, and the first one is all of the channel in front of it.
+    pub(super) gated: bool,
+    /// Since when the first cluster has its commit, with nothing under way.
+    has: Option<(u32, Timestamp)>,
+    /// For how long it had each commit at most.
+    held: BTreeMap<u32, Duration>,
+}
+
+/// The number of the commit of a version.
+fn number(version: &str) -> Option<u32> {
+    ClusterVersion::parse(version)
+        .config
+        .strip_prefix("commit-")?
+        .parse()
+        .ok()
+}
+
+impl State {
+    /// Notes what the first cluster has now.
+    fn soaks(&mut self, entry: &Cluster, at: Timestamp) {
+        let status = &entry.status;
+        let quiet = status.next_version.is_empty() || status.next_version == status.current_version;
+        let now = number(&status.current_version).filter(|_| quiet);
+        if let Some((commit, since)) = self.has {
+            let held = self.held.entry(commit).or_default();
+            *held = (*held).max(at.duration_since(since).unsigned_abs());
+        }
+        let same = self.has.filter(|(commit, _)| Some(*commit) == now);
+        self.has = same.or_else(|| now.map(|commit| (commit, at)));
+    }
 }
 
 pub(super) struct Witness {
@@ -168,6 +199,9 @@ impl Witness {
             return;
         }
         let entry = self.entry(&alias);
+        if alias == CLUSTERS[0] {
+            state.soaks(&entry, self.clock.now());
+        }
         let now = (
             entry.status.current_version.as_str(),
             entry.status.next_version.as_str(),
@@ -204,6 +238,7 @@ impl Witness {
                 format!("{alias}: {line} at {at} without an open update")
             });
             self.bound(state, alias, line, open.as_ref());
+            self.soaked(state, alias, line, open.as_ref());
             let mine = state
                 .tokens
                 .get(&(alias.to_owned(), actor))
@@ -297,6 +332,23 @@ impl Witness {
         (own && state != "healthy").then(|| format!("has {version} and is {state}"))
     }
 
+    /// V6: behind the gate comes only what every cluster in front of it had for the soak time. The first commit is where all channels
+    /// began.
+    fn soaked(&self, state: &mut State, alias: &str, line: &str, open: Option<&Update>) {
+        let commit = open.and_then(|update| number(&update.to)).unwrap_or_default();
+        if !state.gated || alias != CLUSTERS[1] || commit <= 1 {
+            return;
+        }
+        state.soaks(&self.entry(CLUSTERS[0]), self.clock.now());
+        let held = state.held.get(&commit).copied().unwrap_or_default();
+        state.seen.check("V6", held >= SOAK, || {
+            format!(
+                "{alias}: {line} of commit {commit}, which {} had for {held:?}",
+                CLUSTERS[0]
+            )
+        });
+    }
+
     /// V7: the plan was made from the entry as it is.
     fn bound(&self, state: &mut State, alias: &str, line: &str, open: Option<&Update>) {
         let Some(update) = open else { return };
@@ -331,7 +383,7 @@ impl Witness {
     }
 
     /// Looks at what nobody may have touched, and at leases of the dead.
-    pub(super) fn look(&self, alive: &BTreeSet<String>, term: std::time::Duration) {
+    pub(super) fn look(&self, alive: &BTreeSet<String>, term: Duration) {
         let mut state = self.state();
         for alias in self.servers.keys() {
             let there = self.servers[alias].read("", "namespaces", "", "kube-public").is_some();

@@ -16,7 +16,7 @@ use lifecycle::guard::Rules;
 use lifecycle::queue::Limits;
 use lifecycle::{Backoff, Claims, Configuration, Manager, Pace, Policies, Reach, Settings};
 use model::config_tree::ConfigTree;
-use model::{Cluster, Update};
+use model::{Cluster, ClusterUpdate, Lineage, Update};
 use plan::policy::FleetPolicy;
 use ports::cloud::Cloud;
 use ports::config_source::{
@@ -24,6 +24,7 @@ use ports::config_source::{
     SourceName,
 };
 use ports::ledger::{EntryFilter, EntryKind};
+use ports::promote::{Promote, PromoteError, Way};
 use ports::registry::PageRequest;
 use ports::{Clock, Ledger, Registry, SeededIds, SimClock};
 use render::Facts;
@@ -43,6 +44,12 @@ const HEALTH: &str =
 /// One cluster of the fleet at a time, and each is checked before the next one begins.
 const WAVES: &str = "kind: FleetPolicy\nlimits: {wave: 1, account: 1, fleet: 1, urgent: 1}\nwaves: {settle: 1s}\n\
     health: {checkTime: 30s, checkTimes: [], settle: 30s, interval: 30s, watch: 30s}\n";
+/// The second cluster is in a channel of its own, behind a gate that moves its branch.
+const GATES: &str = "kind: FleetPolicy\nchannels: [{name: dev}, {name: beta}]\n\
+    gates: [{channel: beta, soak: 40s, promote: true, takeBack: false}]\n\
+    health: {checkTime: 30s, checkTimes: [], settle: 30s, interval: 30s, watch: 30s}\n";
+/// How long a commit soaks in front of that gate.
+pub(super) const SOAK: Duration = Duration::from_secs(40);
 /// How long a claim holds.
 pub(super) const TERM: Duration = Duration::from_secs(12);
 
@@ -119,6 +126,59 @@ impl ConfigSource for Mirror {
     }
 }
 
+/// Moves branches of git, where each commit has the one before it as its parent.
+#[derive(Debug)]
+struct Branches {
+    git: Arc<TestSource>,
+    chance: Chance,
+}
+
+impl Branches {
+    fn of(world: &World, chance: &Chance) -> Self {
+        Self {
+            git: Arc::clone(&world.source),
+            chance: chance.clone(),
+        }
+    }
+}
+
+fn number(commit: &str) -> Result<u32, PromoteError> {
+    let number = commit.strip_prefix("commit-").and_then(|n| n.parse().ok());
+    number.ok_or_else(|| PromoteError::UnknownCommit {
+        commit: commit.to_owned(),
+    })
+}
+
+#[async_trait]
+impl Promote for Branches {
+    async fn lineage(&self, old: &str, new: &str) -> Result<Lineage, PromoteError> {
+        Ok(match number(new)? > number(old)? {
+            true => Lineage::Ahead,
+            false => Lineage::Behind,
+        })
+    }
+
+    async fn move_branch(&self, channel: &Channel, from: &str, to: &str, _: Way) -> Result<(), PromoteError> {
+        if self.chance.strikes() {
+            return Err(PromoteError::Unavailable(Box::new(Injected)));
+        }
+        let found = self.git.heads().remove(channel.as_str()).unwrap_or_default();
+        if found != from {
+            return Err(PromoteError::Elsewhere {
+                channel: channel.to_string(),
+                expected: from.to_owned(),
+                found,
+            });
+        }
+        self.git.commit(channel.as_str(), super::numbered(number(to)?));
+        // The answer is lost now and then.
+        match self.chance.strikes() {
+            true => Err(PromoteError::Unavailable(Box::new(Injected))),
+            false => Ok(()),
+        }
+    }
+}
+
 /// The clusters as one replica reaches them; they have no cloud.
 struct Ways(BTreeMap<String, Access>);
 
@@ -176,6 +236,8 @@ pub(super) struct World {
     per_mille: u32,
     /// How long news take to a replica, where that is not a moment.
     pub(super) late: BTreeMap<u64, Duration>,
+    /// The second cluster is behind a gate.
+    gated: bool,
 }
 
 impl World {
@@ -225,6 +287,7 @@ impl World {
             rules,
             per_mille,
             late: BTreeMap::new(),
+            gated: false,
         }
     }
 
@@ -235,10 +298,30 @@ impl World {
         self
     }
 
-    /// Another commit.
+    /// From now on the second cluster is behind a gate.
+    pub(super) async fn behind_a_gate(mut self) -> Self {
+        self.gated = true;
+        self.settings.policies = Policies::new(FleetPolicy::parse(GATES).unwrap());
+        let update = ClusterUpdate {
+            channel: Some("beta".to_owned()),
+            ..ClusterUpdate::default()
+        };
+        let id = cluster(super::CLUSTERS[1]).id;
+        self.registry
+            .update_cluster(&id, update, &context("setup"))
+            .await
+            .unwrap();
+        self.witness.state().gated = true;
+        self
+    }
+
+    /// Another commit; the first one is in all channels.
     pub(super) fn commit(&self, n: u32) {
-        self.witness.state().commits = n;
+        let first = std::mem::replace(&mut self.witness.state().commits, n) == 0;
         self.source.commit("dev", super::numbered(n));
+        if first && self.gated {
+            self.source.commit("beta", super::numbered(n));
+        }
     }
 
     /// A replica that has no memory of earlier ones begins to work.
@@ -290,7 +373,12 @@ impl World {
             facts: ways,
             clock: machine.clone(),
             ids: Arc::new(SeededIds::new(seed ^ 2)),
-            settings: self.settings.clone(),
+            settings: Settings {
+                promote: self
+                    .gated
+                    .then(|| Arc::new(Branches::of(self, &git)) as Arc<dyn Promote>),
+                ..self.settings.clone()
+            },
         };
         let claims = Claims {
             leases: registry,
