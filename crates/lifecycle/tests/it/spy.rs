@@ -2,12 +2,16 @@
 
 use std::fmt::{Debug, Write as _};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::subscriber::DefaultGuard;
-use tracing::{Event, Metadata, Subscriber};
+use tracing::{Dispatch, Event, Metadata, Subscriber};
+
+/// Listeners that nobody speaks to. Beside a single one `tracing` asks only the thread that reaches a line of code first whether somebody
+/// listens there: the thread of another test, where nobody does, silences it for all.
+static STAY: OnceLock<[Dispatch; 2]> = OnceLock::new();
 
 /// What was logged on this thread while it listened.
 #[derive(Debug, Clone, Default)]
@@ -26,6 +30,7 @@ impl Visit for Line<'_> {
 
 impl Spy {
     pub(crate) fn listen(&self) -> DefaultGuard {
+        STAY.get_or_init(|| [Dispatch::new(Self::default()), Dispatch::new(Self::default())]);
         tracing::subscriber::set_default(self.clone())
     }
 
