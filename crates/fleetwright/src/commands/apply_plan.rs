@@ -171,30 +171,28 @@ async fn at_once(made: &Made, books: &Books) -> Result<(), Failure> {
     let Some((since, _)) = lifecycle::waves::policy_told(&*books.ledger).await? else {
         return Ok(());
     };
-    let clusters: BTreeSet<&str> = made
-        .comparison
-        .fleet
-        .subjects
-        .iter()
-        .map(|s| s.cluster.alias.as_str())
-        .collect();
-    let channels: BTreeSet<&str> = made
-        .comparison
-        .fleet
-        .subjects
-        .iter()
-        .map(|s| s.cluster.channel.as_str())
-        .collect();
-    let list = |names: BTreeSet<&str>| names.into_iter().collect::<Vec<_>>().join(", ");
+    let list = |name: fn(&Cluster) -> &str| {
+        let names = made
+            .comparison
+            .fleet
+            .subjects
+            .iter()
+            .map(|subject| name(&subject.cluster));
+        names
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
     let message = format!(
         "the clusters of this fleet begin in waves (policy in force since {}), and this command would let {} begin at once; nothing was done",
         model::words::moment(since),
-        list(clusters)
+        list(|cluster| cluster.alias.as_str())
     );
     Err(Failure::new(message).hint(format!(
         "the lifecycle manager brings them to the same version when their turns come (\"fleetwright get waves\"); \"fleetwright fast-lane open {} \
          --version COMMIT --reason TEXT\" lets it pass waves, windows and freezes, and leaves evidence",
-        list(channels)
+        list(|cluster| cluster.channel.as_str())
     )))
 }
 
