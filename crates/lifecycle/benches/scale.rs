@@ -40,6 +40,10 @@ use store::MemoryRegistry;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
+/// The allocator that the binary has.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() {
     // A run of the tests builds and starts benchmarks as well; figures are for those who ask for them.
     if !std::env::args().any(|argument| argument == "--bench") {

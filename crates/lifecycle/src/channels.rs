@@ -9,12 +9,14 @@
 
 mod holding;
 mod moving;
+mod notes;
 mod seen;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt as _;
+use futures::{FutureExt as _, StreamExt as _};
+use jiff::Timestamp;
 use ports::RegistryError;
 use ports::registry::{Change, ObjectKind};
 
@@ -22,11 +24,14 @@ use crate::claims::{Claims, alone};
 use crate::guard::Rules;
 use crate::manager::Wake;
 use crate::pass::Reach;
+use notes::Notes;
 
 /// Between two looks when nothing happens: soak times pass, and sources move without telling.
 const CALM: Duration = Duration::from_secs(30);
 /// How long changes are gathered before a look.
 const GATHER: Duration = Duration::from_secs(5);
+/// The same for each cluster of a large fleet, so that work per cluster stays the same however many there are.
+const EACH: Duration = Duration::from_millis(1);
 /// The pause before something that did not work is tried again.
 const PAUSE: Duration = Duration::from_secs(15);
 /// Name of the lease of the one that does it.
@@ -79,16 +84,28 @@ impl Gatekeeper {
     async fn follow(&self) -> Result<(), RegistryError> {
         let (registry, clock) = (&self.reach.registry, &self.reach.clock);
         let mut feed = registry.watch(registry.last_change().await?).await?;
+        let mut notes = Notes::default();
         loop {
-            self.look().await?;
+            // What has been told by now counts.
+            while let Some(change) = feed.next().now_or_never() {
+                let Some(change) = change else { return Ok(()) };
+                notes.hear(&change?);
+            }
+            notes.bring_up_to_date(&self.reach).await?;
+            self.look(&notes).await?;
             // Whatever happens soon after something happened is one look.
-            let mut wait = CALM;
+            let mut due = later(clock.now(), CALM);
             loop {
+                let now = clock.now();
+                let wait = due.duration_since(now).try_into().unwrap_or_default();
                 tokio::select! {
                     biased;
                     () = clock.sleep(wait) => break,
                     change = feed.next() => match change {
-                        Some(Ok(change)) if telling(&change) => wait = wait.min(GATHER),
+                        Some(Ok(change)) if telling(&change) => {
+                            notes.hear(&change);
+                            due = due.min(later(now, gathers(notes.clusters.len())));
+                        }
                         Some(Ok(_)) => {}
                         Some(Err(error)) => return Err(error),
                         None => return Ok(()),
@@ -97,6 +114,16 @@ impl Gatekeeper {
             }
         }
     }
+}
+
+fn later(at: Timestamp, by: Duration) -> Timestamp {
+    at.saturating_add(by).unwrap_or(Timestamp::MAX)
+}
+
+/// How long changes are gathered before a look, which goes through all clusters.
+fn gathers(clusters: usize) -> Duration {
+    let each = EACH.saturating_mul(u32::try_from(clusters).unwrap_or(u32::MAX));
+    each.clamp(GATHER, CALM)
 }
 
 fn telling(change: &Change) -> bool {

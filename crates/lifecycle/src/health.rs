@@ -14,7 +14,7 @@ mod observe;
 mod record;
 mod watcher;
 
-pub(crate) use record::{Record, Workload, all_judged, judged};
+pub(crate) use record::{Record, Workload, all_judged, fares, judged};
 pub(crate) use watcher::Watcher;
 
 pub use record::{Fared, Judged, KIND, fared};

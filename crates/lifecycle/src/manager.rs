@@ -17,7 +17,7 @@ use futures::future::{Aborted, BoxFuture};
 use futures::stream::{BoxStream, FuturesUnordered};
 use futures::{FutureExt, StreamExt};
 use jiff::Timestamp;
-use model::{AccountLifecycle, Cluster, ClusterId, InfrastructureAccount};
+use model::{AccountId, AccountLifecycle, Cluster, ClusterId, InfrastructureAccount};
 use ports::RegistryError;
 use ports::blocks::{self, Blocked};
 use ports::registry::{AccountFilter, Change, ClusterFilter, Detail, PageRequest};
@@ -37,7 +37,6 @@ use crate::need::Cause;
 use crate::pass::{Aim, ClusterMemory, PassEnd, Reach};
 use crate::queue::{Limits, Queue};
 use crate::state::{Cell, Standing};
-use crate::turns::Turns;
 use crate::waves::conductor::Conductor;
 pub(crate) use sharing::Seen;
 use sharing::Sharing;
@@ -99,6 +98,8 @@ pub struct Manager {
     wake: Wake,
     cells: BTreeMap<ClusterId, Cell>,
     accounts: BTreeMap<String, InfrastructureAccount>,
+    /// The clusters of each account.
+    of_account: BTreeMap<AccountId, BTreeSet<ClusterId>>,
     open_blocks: Vec<Blocked>,
     queue: Queue,
     passes: FuturesUnordered<BoxFuture<'static, Ended>>,
@@ -159,6 +160,7 @@ impl Manager {
             wake: Wake::default(),
             cells: BTreeMap::new(),
             accounts: BTreeMap::new(),
+            of_account: BTreeMap::new(),
             open_blocks: Vec::new(),
             queue: Queue::default(),
             passes: FuturesUnordered::new(),
@@ -296,10 +298,17 @@ impl Manager {
                 (None, None) => break,
             }
         }
-        let standing = self
-            .cells
-            .values()
-            .map(|cell| (cell.subject.cluster.alias.to_string(), cell.standing.clone()));
+        let now = self.reach.clock.now();
+        let standing = self.cells.values().map(|cell| {
+            let cluster = &cell.subject.cluster;
+            let standing = match &cell.standing {
+                Standing::Waiting(said) => {
+                    Standing::Waiting(self.waves.sentence(cluster, now).unwrap_or_else(|| said.clone()))
+                }
+                other => other.clone(),
+            };
+            (cluster.alias.to_string(), standing)
+        });
         Ok(standing.collect())
     }
 
@@ -370,6 +379,7 @@ impl Manager {
             .await?;
         let known: BTreeSet<ClusterId> = clusters.items.iter().map(|cluster| cluster.object.id.clone()).collect();
         self.cells.retain(|id, _| known.contains(id));
+        self.of_account.clear();
         let mut applied = inputs::recall(&*self.reach.ledger).await?;
         for cluster in clusters.items {
             let id = cluster.object.id.clone();
@@ -398,45 +408,6 @@ impl Manager {
                 }
             }
         }
-    }
-
-    /// Puts an entry of the registry in its cell, and tells clusters of the account that a sibling changed.
-    fn know(&mut self, cluster: Arc<Cluster>) {
-        if !self.pace.only.is_empty() && !self.pace.only.contains(&cluster.id) {
-            return;
-        }
-        let account = self.accounts.get(cluster.infrastructure_account.as_str());
-        let subject = Subject {
-            owner: account.map(|a| a.owner.clone()).unwrap_or_default(),
-            account_name: account.map(|a| a.name.clone()).unwrap_or_default(),
-            siblings: Vec::new(),
-            cluster: Arc::clone(&cluster),
-        };
-        match self.cells.get_mut(&cluster.id) {
-            Some(cell) => {
-                if cell.seen.entry(&cluster, &self.sharing) && self.sharing.members.is_some() {
-                    // What is remembered was another one's work before.
-                    cell.unwatch();
-                    cell.memory.manifests.forget();
-                }
-                cell.subject = subject;
-            }
-            None => {
-                let (clock, ids) = (Arc::clone(&self.reach.clock), Arc::clone(&self.reach.ids));
-                let turns = Turns::new(self.pace.backoff, clock, ids, Arc::clone(&self.metrics));
-                let mut cell = Cell::new(subject, turns);
-                cell.drifted = self.pace.anew;
-                cell.seen.entry(&cluster, &self.sharing);
-                self.cells.insert(cluster.id.clone(), cell);
-            }
-        }
-    }
-
-    fn siblings(&self, cluster: &Cluster) -> Vec<Arc<Cluster>> {
-        let all = self.cells.values().map(|cell| &cell.subject.cluster);
-        all.filter(|other| other.infrastructure_account == cluster.infrastructure_account)
-            .cloned()
-            .collect()
     }
 
     async fn refresh_sources(&mut self) {

@@ -1,5 +1,7 @@
 //! What the manager keeps in mind of each cluster. All of it can be lost: the registry has what counts.
 
+use std::sync::Arc;
+
 use futures::future::AbortHandle;
 use jiff::Timestamp;
 use ports::config_source::CombinedVersion;
@@ -59,7 +61,7 @@ pub(crate) struct Cell {
     /// The version that is being brought about, or `decommissioned`.
     pub(crate) target: Option<String>,
     /// What waves let it begin, or not.
-    pub(crate) towards: Towards,
+    pub(crate) towards: Arc<Towards>,
     /// Where that version is read from.
     pub(crate) version: Option<CombinedVersion>,
     pub(crate) generation: Generation,
@@ -84,7 +86,7 @@ impl Cell {
             subject,
             standing: Standing::New,
             target: None,
-            towards: Towards::Apart,
+            towards: Arc::default(),
             version: None,
             generation: Generation::default(),
             failures: 0,

@@ -10,6 +10,7 @@
 
 pub(crate) mod alarms;
 pub(crate) mod conductor;
+pub(crate) mod fleet;
 mod records;
 mod standing;
 mod survey;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +19,7 @@ fn name_like(text: &str, extra: &[u8]) -> bool {
         if first.is_ascii_lowercase() && plain(last) && middle.iter().all(|b| plain(b) || extra.contains(b)))
 }
 
+// Names are shared, not copied: fleets are gone through all the time, and each name is in several maps.
 macro_rules! name_type {
     ($(#[$doc:meta])* $name:ident, $field:literal, $pattern:literal, $extra:literal) => {
         $(#[$doc])*
@@ -25,7 +27,7 @@ macro_rules! name_type {
         #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
         #[serde(try_from = "String", into = "String")]
         #[cfg_attr(feature = "openapi", schema(value_type = String, pattern = $pattern, max_length = 253))]
-        pub struct $name(String);
+        pub struct $name(Arc<str>);
 
         impl $name {
             /// The pattern that every value matches.
@@ -48,7 +50,7 @@ macro_rules! name_type {
                 if text.len() > MAX_NAME {
                     return Err(Invalid::new($field, format!("must have at most {MAX_NAME} characters"), text));
                 }
-                Ok(Self(text.to_owned()))
+                Ok(Self(text.into()))
             }
         }
 
@@ -62,7 +64,7 @@ macro_rules! name_type {
 
         impl From<$name> for String {
             fn from(name: $name) -> String {
-                name.0
+                name.0.as_ref().to_owned()
             }
         }
 

@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use model::acts::{FastLane, FreezeAct, Pause};
-use model::{Cluster, ClusterId};
+use model::{Alias, Cluster, ClusterId};
 use serde::{Deserialize, Serialize};
 
 pub use calendar::{Closed, Opening, opening};
@@ -78,7 +78,7 @@ impl State {
 }
 
 /// A cluster with how it stands.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
     /// The registry entry.
     pub cluster: Arc<Cluster>,
@@ -298,7 +298,7 @@ pub struct WaveState {
     /// Whether it is one of canaries.
     pub canaries: bool,
     /// Its clusters by alias, in the order of their seats.
-    pub clusters: Vec<String>,
+    pub clusters: Vec<Alias>,
     /// Those that are done.
     pub done: usize,
     /// Those that are being updated or checked.

@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -22,12 +23,12 @@ pub const MAX_ENTRY: usize = 1 << 20;
 /// Kind of an entry: lower-case letters, digits and dashes, such as `block` or `update`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct EntryKind(String);
+pub struct EntryKind(Arc<str>);
 
 /// Id of an entry within its kind: 1 to 200 printable ASCII characters without spaces and slashes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct EntryId(String);
+pub struct EntryId(Arc<str>);
 
 macro_rules! name_type {
     ($name:ident, $field:literal, $rule:literal, $good:expr) => {
@@ -45,7 +46,7 @@ macro_rules! name_type {
             fn from_str(text: &str) -> Result<Self, Invalid> {
                 let good: fn(&str) -> bool = $good;
                 if good(text) {
-                    Ok(Self(text.to_owned()))
+                    Ok(Self(text.into()))
                 } else {
                     Err(Invalid::new($field, $rule, text))
                 }
@@ -62,7 +63,7 @@ macro_rules! name_type {
 
         impl From<$name> for String {
             fn from(name: $name) -> Self {
-                name.0
+                name.0.as_ref().to_owned()
             }
         }
 
@@ -91,31 +92,31 @@ impl EntryKind {
     /// A block.
     #[must_use]
     pub fn block() -> Self {
-        Self("block".to_owned())
+        Self("block".into())
     }
 
     /// An update: what the lifecycle manager did to a cluster, step by step.
     #[must_use]
     pub fn update() -> Self {
-        Self("update".to_owned())
+        Self("update".into())
     }
 
     /// A request or agreement to take a cluster down.
     #[must_use]
     pub fn decommission() -> Self {
-        Self("decommission".to_owned())
+        Self("decommission".into())
     }
 
     /// A cluster's request for agreement to a prune.
     #[must_use]
     pub fn prune_request() -> Self {
-        Self("prune-request".to_owned())
+        Self("prune-request".into())
     }
 
     /// An agreement to a prune.
     #[must_use]
     pub fn prune_consent() -> Self {
-        Self("prune-consent".to_owned())
+        Self("prune-consent".into())
     }
 }
 

@@ -392,8 +392,8 @@ impl Batch {
 impl Batch {
     async fn flush_entries(&self, conn: &mut Conn) -> Result<(), sqlx::Error> {
         let mut changed: Vec<Vec<Arg>> = Vec::new();
-        for (key, before) in &self.entries {
-            let after = self.state.entries().get(key);
+        for ((kind, id), before) in &self.entries {
+            let after = self.state.entry(kind, id);
             if let Some(after) = after.filter(|after| before.as_ref() != Some(*after)) {
                 changed.push(rows::entry_args(after)?);
             }

@@ -99,7 +99,7 @@ impl Ledger for MemoryRegistry {
     }
 
     async fn get_entry(&self, kind: &EntryKind, id: &EntryId) -> Result<Entry> {
-        let found = self.with_state(|state| state.entries().get(&(kind.clone(), id.clone())).cloned());
+        let found = self.with_state(|state| state.entry(kind, id).cloned());
         backend::found(found.map(|entry| (*entry).clone()), "entry", &format!("{kind}/{id}"))
     }
 

@@ -13,6 +13,7 @@ use ports::promote::{Promote, PromoteError, Way};
 
 use super::Gatekeeper;
 use super::holding;
+use super::notes::Notes;
 use super::seen::{Known, Seen};
 
 /// How long a refused move is not tried again with the same commit.
@@ -30,9 +31,9 @@ struct Looked {
 
 impl Gatekeeper {
     /// Looks once, writes down what there is, and moves what is to be moved.
-    pub(super) async fn look(&self) -> Result<(), RegistryError> {
-        let mut seen = self.reach.see_channels().await?;
-        self.finish_moves(&mut seen).await?;
+    pub(super) async fn look(&self, notes: &Notes) -> Result<(), RegistryError> {
+        let mut seen = self.reach.see_channels(notes).await?;
+        self.finish_moves(&mut seen, notes).await?;
         let mut gates: Vec<Looked> = Vec::new();
         for gate in seen.policy.gates() {
             gates.extend(self.gate(&seen, gate).await);
@@ -269,7 +270,7 @@ impl Gatekeeper {
     }
 
     /// Moves that were begun and not ended: done or not, as the branch says.
-    async fn finish_moves(&self, seen: &mut Seen) -> Result<(), RegistryError> {
+    async fn finish_moves(&self, seen: &mut Seen, notes: &Notes) -> Result<(), RegistryError> {
         let Some(promote) = &self.reach.settings.promote else {
             return Ok(());
         };
@@ -302,7 +303,7 @@ impl Gatekeeper {
                 self.note(moved, false).await?;
             }
         }
-        *seen = self.reach.see_channels().await?;
+        *seen = self.reach.see_channels(notes).await?;
         Ok(())
     }
 

@@ -1,12 +1,12 @@
 //! What is known about all channels at one moment.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use model::{
-    BlockScope, ChannelMember, ChannelStatus, Cluster, ClusterId, ClusterVersion, GateAgreement, HealthState,
-    LifecycleStatus, MemberState, Progress, Update,
+    BlockScope, ChannelMember, ChannelStatus, Cluster, ClusterVersion, GateAgreement, HealthState, LifecycleStatus,
+    MemberState, Progress,
 };
 use plan::policy::FleetPolicy;
 use plan::promotion::Channel;
@@ -14,11 +14,10 @@ use plan::waves::Acts;
 use ports::blocks::{self, Blocked};
 use ports::channels::{self, Moved};
 use ports::config_source::CombinedVersion;
-use ports::ledger::{EntryFilter, EntryKind};
-use ports::registry::{ClusterFilter, Detail, PageRequest};
 use ports::{RegistryError, standing};
 
-use crate::health::{Fared, fared};
+use super::notes::Notes;
+use crate::health::Fared;
 use crate::need::{EXISTING, MANAGE};
 use crate::pass::Reach;
 
@@ -26,7 +25,7 @@ use crate::pass::Reach;
 pub(super) struct Known {
     pub(super) channel: Channel,
     /// Its clusters.
-    pub(super) clusters: Vec<Cluster>,
+    pub(super) clusters: Vec<Arc<Cluster>>,
     /// What it stands at, or why nobody knows.
     pub(super) head: Result<CombinedVersion, String>,
     /// Since when it has been seen there.
@@ -48,8 +47,8 @@ pub(super) struct Seen {
 }
 
 impl Reach {
-    /// Reads it all.
-    pub(super) async fn see_channels(&self) -> Result<Seen, RegistryError> {
+    /// Puts it all together.
+    pub(super) async fn see_channels(&self, notes: &Notes) -> Result<Seen, RegistryError> {
         let ledger = &*self.ledger;
         let policy = self.settings.policies.now();
         let listed = channels::list(ledger).await?;
@@ -57,29 +56,25 @@ impl Reach {
             .into_iter()
             .map(|status| (status.channel.clone(), status))
             .collect();
-        let clusters = self
-            .registry
-            .list_clusters(&ClusterFilter::default(), Detail::Full, &PageRequest::all())
-            .await?;
-        let clusters = clusters.items.into_iter().map(|found| found.object).filter(counts);
-        let mut by_channel: BTreeMap<String, Vec<Cluster>> = BTreeMap::new();
-        for cluster in clusters {
-            by_channel.entry(cluster.channel.clone()).or_default().push(cluster);
+        let mut by_channel: BTreeMap<&str, Vec<Arc<Cluster>>> = BTreeMap::new();
+        for cluster in notes.clusters.values().filter(|cluster| counts(cluster)) {
+            by_channel
+                .entry(&cluster.channel)
+                .or_default()
+                .push(Arc::clone(cluster));
         }
-        let named: BTreeSet<String> = policy.channels.iter().map(|channel| channel.name.clone()).collect();
-        for name in named {
-            by_channel.entry(name).or_default();
+        for channel in &policy.channels {
+            by_channel.entry(&channel.name).or_default();
         }
         let about = About {
             blocks: blocks::open(ledger, None).await?,
-            updates: self.open_updates().await?,
-            fared: fared(ledger).await?,
+            notes,
             now: self.clock.now(),
         };
         let mut known = BTreeMap::new();
         for (name, clusters) in by_channel {
-            let one = self.see_channel(&name, clusters, before.get(&name), &about).await;
-            known.insert(name, one);
+            let one = self.see_channel(name, clusters, before.get(name), &about).await;
+            known.insert(name.to_owned(), one);
         }
         Ok(Seen {
             now: about.now,
@@ -95,9 +90,9 @@ impl Reach {
     async fn see_channel(
         &self,
         name: &str,
-        clusters: Vec<Cluster>,
+        clusters: Vec<Arc<Cluster>>,
         before: Option<&ChannelStatus>,
-        about: &About,
+        about: &About<'_>,
     ) -> Known {
         let head = self.configuration.head(name).await;
         let commit = head.as_ref().ok().map(CombinedVersion::id);
@@ -108,11 +103,17 @@ impl Reach {
         let mut members = Vec::new();
         for cluster in &clusters {
             // A cluster may follow another channel in single sources.
-            let wanted = match cluster.config_items.get("override_channel") {
-                Some(_) => self.configuration.version(cluster).await.map(|version| version.id()),
-                None => head.as_ref().map(CombinedVersion::id).map_err(Clone::clone),
+            let other = match cluster.config_items.get("override_channel") {
+                Some(_) => Some(
+                    self.configuration
+                        .version(cluster)
+                        .await
+                        .map(|version| version.id())
+                        .ok(),
+                ),
+                None => None,
             };
-            members.push(about.member(cluster, wanted.as_deref().ok(), since));
+            members.push(about.member(cluster, other.as_ref().unwrap_or(&commit).as_deref(), since));
         }
         members.sort_by(|one, other| (one.state, &one.cluster).cmp(&(other.state, &other.cluster)));
         Known {
@@ -125,20 +126,6 @@ impl Reach {
             head,
             since,
         }
-    }
-
-    /// The updates that go on, by cluster.
-    async fn open_updates(&self) -> Result<BTreeMap<ClusterId, Update>, RegistryError> {
-        let filter = EntryFilter {
-            open: Some(true),
-            ..EntryFilter::of(EntryKind::update())
-        };
-        let entries = self.ledger.list_entries(&filter, &PageRequest::all()).await?;
-        let read = entries.items.into_iter().filter_map(|entry| {
-            let update = serde_json::from_value(entry.body).ok()?;
-            Some((entry.cluster?, update))
-        });
-        Ok(read.collect())
     }
 }
 
@@ -153,14 +140,13 @@ fn counts(cluster: &Cluster) -> bool {
 }
 
 /// What the members of all channels are judged by.
-struct About {
+struct About<'n> {
     blocks: Vec<Blocked>,
-    updates: BTreeMap<ClusterId, Update>,
-    fared: BTreeMap<ClusterId, Fared>,
+    notes: &'n Notes,
     now: Timestamp,
 }
 
-impl About {
+impl About<'_> {
     fn member(&self, cluster: &Cluster, config: Option<&str>, channel_since: Timestamp) -> ChannelMember {
         let member = |state, sentence: &str, since| ChannelMember {
             cluster: cluster.alias.to_string(),
@@ -173,8 +159,8 @@ impl About {
         let status = &cluster.status;
         let begun = !status.next_version.is_empty() && status.next_version != status.current_version;
         if wanted.as_deref() == Some(status.current_version.as_str()) && !begun {
-            let known = self
-                .fared
+            let fared = &self.notes.fared;
+            let known = fared
                 .get(&cluster.id)
                 .filter(|fared| fared.version == status.current_version);
             return match known {
@@ -184,8 +170,8 @@ impl About {
             };
         }
         let update = self
-            .updates
-            .get(&cluster.id)
+            .notes
+            .update(&cluster.id)
             .filter(|update| Some(&update.to) == wanted.as_ref());
         if let Some(failing) = update.filter(|update| update.progress == Progress::Failing) {
             return ChannelMember {

@@ -57,6 +57,18 @@ pub(crate) struct Workload {
     pub(crate) component: String,
 }
 
+impl Record {
+    fn fared(self) -> Option<Fared> {
+        let check = self.check?;
+        Some(Fared {
+            from: self.from,
+            version: self.to,
+            done_at: check.began,
+            verdict: check.verdict,
+        })
+    }
+}
+
 impl Workload {
     /// As verdicts name it.
     pub(crate) fn subject(&self) -> String {
@@ -166,17 +178,16 @@ pub async fn fared(ledger: &dyn Ledger) -> Result<BTreeMap<ClusterId, Fared>, Re
         .list_entries(&EntryFilter::of(kind()), &PageRequest::all())
         .await?;
     let known = entries.items.into_iter().filter_map(|entry| {
-        let record = read(&entry)?;
-        let check = record.check?;
-        let fared = Fared {
-            from: record.from,
-            version: record.to,
-            done_at: check.began,
-            verdict: check.verdict,
-        };
+        let fared = read(&entry)?.fared()?;
         Some((entry.cluster?, fared))
     });
     Ok(known.collect())
+}
+
+/// How one cluster fares.
+pub(crate) async fn fares(ledger: &dyn Ledger, cluster: &ClusterId) -> Result<Option<Fared>, RegistryError> {
+    let known = load(ledger, cluster).await?;
+    Ok(known.and_then(|(_, record)| record.fared()))
 }
 
 /// What the verdict on a cluster is, as waves see it.

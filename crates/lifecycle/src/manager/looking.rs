@@ -11,17 +11,63 @@ use ports::{RegistryError, blocks};
 
 use super::Manager;
 use crate::concern::Failure;
+use crate::desired::Subject;
 use crate::inputs;
 use crate::need::{Cause, Need, Situation, need};
 use crate::pass::Reach;
 use crate::queue::Waiting;
-use crate::state::Standing;
+use crate::state::{Cell, Standing};
+use crate::turns::Turns;
 use crate::waves::Towards;
 
 /// What problems about a configuration that cannot be found are about.
 const CONFIGURATION: &str = "configuration";
 
 impl Manager {
+    /// Puts an entry of the registry in its cell.
+    pub(super) fn know(&mut self, cluster: Arc<Cluster>) {
+        if !self.pace.only.is_empty() && !self.pace.only.contains(&cluster.id) {
+            return;
+        }
+        let of_account = self.of_account.entry(cluster.infrastructure_account.clone());
+        of_account.or_default().insert(cluster.id.clone());
+        let account = self.accounts.get(cluster.infrastructure_account.as_str());
+        let subject = Subject {
+            owner: account.map(|a| a.owner.clone()).unwrap_or_default(),
+            account_name: account.map(|a| a.name.clone()).unwrap_or_default(),
+            siblings: Vec::new(),
+            cluster: Arc::clone(&cluster),
+        };
+        match self.cells.get_mut(&cluster.id) {
+            Some(cell) => {
+                if cell.seen.entry(&cluster, &self.sharing) && self.sharing.members.is_some() {
+                    // What is remembered was another one's work before.
+                    cell.unwatch();
+                    cell.memory.manifests.forget();
+                }
+                cell.subject = subject;
+            }
+            None => {
+                let (clock, ids) = (Arc::clone(&self.reach.clock), Arc::clone(&self.reach.ids));
+                let turns = Turns::new(self.pace.backoff, clock, ids, Arc::clone(&self.metrics));
+                let mut cell = Cell::new(subject, turns);
+                cell.drifted = self.pace.anew;
+                cell.seen.entry(&cluster, &self.sharing);
+                self.cells.insert(cluster.id.clone(), cell);
+            }
+        }
+    }
+
+    /// The clusters of its account.
+    pub(super) fn siblings(&self, cluster: &Cluster) -> Vec<Arc<Cluster>> {
+        let ids = self.of_account.get(&cluster.infrastructure_account);
+        let cells = ids.into_iter().flatten().filter_map(|id| self.cells.get(id));
+        let all = cells.map(|cell| &cell.subject.cluster);
+        all.filter(|other| other.infrastructure_account == cluster.infrastructure_account)
+            .cloned()
+            .collect()
+    }
+
     pub(super) async fn look_at_all(&mut self) {
         let ids: Vec<ClusterId> = self.cells.keys().cloned().collect();
         // Clusters of one channel stand at one version: it is asked for once.
@@ -69,8 +115,8 @@ impl Manager {
         });
         let blocked = matches!(decided, Need::Blocked(_));
         let towards = Towards::of(&cluster, config.as_deref().ok(), &digest, other_entry, blocked);
-        if cell.towards != towards {
-            cell.towards = towards;
+        if *cell.towards != towards {
+            cell.towards = Arc::new(towards);
             self.waves.touch();
         }
         self.decided(id, decided, version.ok(), now).await;
@@ -155,9 +201,8 @@ impl Manager {
             return;
         };
         self.queue.drop(id);
-        // What it waits on is said with the next decision.
+        // What it waits on is known with the next decision, and said when somebody asks.
         if cell.target.as_ref() != Some(&target) || !matches!(cell.standing, Standing::Waiting(_)) {
-            self.waves.waits.remove(id);
             let sentence = format!("cluster {} waits for its wave", cell.subject.cluster.alias);
             cell.settle(Standing::Waiting(sentence), Some(target));
             cell.generation.advance();

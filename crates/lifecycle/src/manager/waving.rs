@@ -5,16 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use model::{Cluster, ClusterId};
-use plan::waves::{Decisions, Wait};
+use model::ClusterId;
 use ports::registry::Change;
 use ports::{LeaseError, LeaseName, RegistryError, WriteContext};
 
 use super::Manager;
-use crate::state::Standing;
+use crate::queue::Queue;
+use crate::state::Cell;
 use crate::waves::alarms::{self, Causes};
-use crate::waves::conductor::Seen;
-use crate::waves::{LEASE, RunRecord, Towards};
+use crate::waves::fleet::Seen;
+use crate::waves::{LEASE, RunRecord};
 
 /// When to try again after the store did not answer.
 const SOON: Duration = Duration::from_secs(5);
@@ -105,42 +105,26 @@ impl Manager {
         let ledger = Arc::clone(&self.reach.ledger);
         self.tell_policy(&context).await?;
         self.waves.sweep(&*ledger, &*self.reach.clock, &context).await?;
-        let fleet: Vec<(Arc<Cluster>, Towards, bool)> = self
-            .cells
-            .iter()
-            .map(|(id, cell)| {
-                (
-                    Arc::clone(&cell.subject.cluster),
-                    cell.towards.clone(),
-                    self.queue.is_running(id),
-                )
-            })
-            .collect();
-        let views: Vec<Seen<'_>> = fleet
-            .iter()
-            .map(|(cluster, towards, running)| Seen {
-                cluster,
-                towards,
-                running: *running,
-            })
-            .collect();
-        self.waves.catch_up(&*ledger, &views).await?;
-        let (decisions, changed) = self.waves.decide(&views, now);
+        let (go, changed) = {
+            let views = views(&self.cells, &self.queue);
+            self.waves.catch_up(&*ledger, &views).await?;
+            self.waves.decide(&views, now)
+        };
         // The change comes first: who is let begin belongs to it.
         for run in &changed {
             crate::waves::put_run(&*ledger, run, &context).await?;
         }
         self.say_halts(&changed);
-        for go in &decisions.go {
-            let Some(view) = views.iter().find(|view| view.cluster.id == go.cluster) else {
+        for go in &go {
+            let Some(cell) = self.cells.get(&go.cluster) else {
                 continue;
             };
-            self.waves.let_begin(&*ledger, go, view, now, &context).await?;
+            let view = view(cell, &self.queue);
+            self.waves.let_begin(&*ledger, go, &view, now, &context).await?;
         }
-        self.tell_waits(&decisions, now);
         let alarm = self.tell_alarms(now, &context).await?;
-        self.waves.look = [decisions.look, alarm].into_iter().flatten().min();
-        for go in decisions.go {
+        self.waves.look = [self.waves.next_look(), alarm].into_iter().flatten().min();
+        for go in go {
             self.look(&go.cluster, &mut BTreeMap::new()).await;
         }
         Ok(())
@@ -173,22 +157,6 @@ impl Manager {
         }
     }
 
-    /// Gives each cluster that may not begin its sentence. One that waits on the same as before keeps what it has.
-    fn tell_waits(&mut self, decisions: &Decisions, now: Timestamp) {
-        for (id, wait) in &decisions.waits {
-            let same = |known: &Wait| known.on == wait.on && known.until == wait.until;
-            if self.waves.waits.get(id).is_some_and(same) {
-                continue;
-            }
-            let Some(cell) = self.cells.get_mut(id) else { continue };
-            let Some(said) = decisions.sentence(&cell.subject.cluster, now) else {
-                continue;
-            };
-            cell.standing = Standing::Waiting(said);
-        }
-        self.waves.waits.clone_from(&decisions.waits);
-    }
-
     /// Raises alarms and ends those whose cause is gone (W6); answers when the next one begins.
     async fn tell_alarms(
         &mut self,
@@ -198,17 +166,13 @@ impl Manager {
         let Some(policy) = self.waves.policy() else {
             return Ok(None);
         };
-        let aliases = self
-            .cells
-            .iter()
-            .map(|(id, cell)| (id.clone(), cell.subject.cluster.alias.to_string()));
-        let aliases: BTreeMap<ClusterId, String> = aliases.collect();
+        let alias = |id: &ClusterId| Some(self.cells.get(id)?.subject.cluster.alias.to_string());
         let causes = Causes {
             blocks: &self.open_blocks,
             behind: &self.waves.behind,
             runs: &self.waves.runs,
             pauses: self.waves.pauses(),
-            aliases: &aliases,
+            alias: &alias,
         };
         let (on, next) = alarms::due(&policy.alarms, &causes, now);
         let ledger = Arc::clone(&self.reach.ledger);
@@ -245,5 +209,19 @@ impl Manager {
                 self.waves.miss();
             }
         }
+    }
+}
+
+/// All clusters as waves see them, in the order of their ids.
+fn views<'a>(cells: &'a BTreeMap<ClusterId, Cell>, queue: &Queue) -> Vec<Seen<'a>> {
+    cells.values().map(|cell| view(cell, queue)).collect()
+}
+
+fn view<'a>(cell: &'a Cell, queue: &Queue) -> Seen<'a> {
+    let cluster = &cell.subject.cluster;
+    Seen {
+        cluster,
+        towards: &cell.towards,
+        running: queue.is_running(&cluster.id),
     }
 }

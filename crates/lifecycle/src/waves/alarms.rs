@@ -36,8 +36,8 @@ pub(crate) struct Causes<'a> {
     pub(crate) behind: &'a BTreeMap<ClusterId, Timestamp>,
     pub(crate) runs: &'a BTreeMap<String, RunRecord>,
     pub(crate) pauses: &'a [(Timestamp, Pause)],
-    /// Aliases of clusters.
-    pub(crate) aliases: &'a BTreeMap<ClusterId, String>,
+    /// The alias of a cluster.
+    pub(crate) alias: &'a (dyn Fn(&ClusterId) -> Option<String> + Sync),
 }
 
 /// The alarms that should be on now, by the id of their entries, and when the next one begins.
@@ -46,69 +46,87 @@ pub(crate) fn due(
     causes: &Causes<'_>,
     now: Timestamp,
 ) -> (BTreeMap<EntryId, Alarm>, Option<Timestamp>) {
-    let alias = |id: &ClusterId| causes.aliases.get(id).cloned().unwrap_or_else(|| id.to_string());
-    let mut all: Vec<(SignedDuration, Alarm, String)> = Vec::new();
+    let alias = |id: &ClusterId| (causes.alias)(id).unwrap_or_else(|| id.to_string());
+    let mut due = Due {
+        now,
+        on: BTreeMap::new(),
+        next: None,
+    };
     for blocked in causes.blocks {
         let (Some(since), Some(id)) = (blocked.since, &blocked.id) else {
             continue;
         };
-        let block = &blocked.block;
-        let end = block
-            .expires_at
-            .map_or_else(|| "has no end".to_owned(), |end| format!("ends {}", moment(end)));
-        let says = format!(
-            "blocked by {:?} for {}; it {end}; {} can lift it",
-            block.reason,
-            ago(since, now),
-            block.owner
-        );
-        all.push((
-            rules.block.get(),
-            alarm("stale-block", &alias(&blocked.cluster), since, says),
-            id.to_string(),
-        ));
+        due.add("stale-block", since, rules.block.get(), id.as_str(), || {
+            let block = &blocked.block;
+            let end = block
+                .expires_at
+                .map_or_else(|| "has no end".to_owned(), |end| format!("ends {}", moment(end)));
+            let says = format!(
+                "blocked by {:?} for {}; it {end}; {} can lift it",
+                block.reason,
+                ago(since, now),
+                block.owner
+            );
+            (alias(&blocked.cluster), says)
+        });
     }
     for (id, since) in causes.behind {
-        let says = format!("has been behind its channel for {}", ago(*since, now));
-        all.push((
-            rules.debt.get(),
-            alarm("version-debt", &alias(id), *since, says),
-            id.to_string(),
-        ));
+        due.add("version-debt", *since, rules.debt.get(), id.as_str(), || {
+            let says = format!("has been behind its channel for {}", ago(*since, now));
+            (alias(id), says)
+        });
     }
     for (channel, run) in causes.runs {
         if let Some(halt) = &run.halt {
-            let says = plan::waves::halt_sentence(halt, now);
-            all.push((
-                rules.halt.get(),
-                alarm("halt", channel, halt.since, says),
-                ports::acts::channel_id(channel),
-            ));
+            let id = ports::acts::channel_id(channel);
+            due.add("halt", halt.since, rules.halt.get(), &id, || {
+                (channel.clone(), plan::waves::halt_sentence(halt, now))
+            });
         }
     }
     for (since, pause) in causes.pauses {
-        let says = format!("paused by {} ({:?}) for {}", pause.by, pause.reason, ago(*since, now));
         let id = ports::acts::channel_id(&pause.channel);
-        all.push((rules.halt.get(), alarm("pause", &pause.channel, *since, says), id));
+        due.add("pause", *since, rules.halt.get(), &id, || {
+            let says = format!("paused by {} ({:?}) for {}", pause.by, pause.reason, ago(*since, now));
+            (pause.channel.clone(), says)
+        });
     }
-    let (mut on, mut next) = (BTreeMap::new(), None::<Timestamp>);
-    for (after, alarm, id) in all {
-        let begins = alarm.since.saturating_add(after).unwrap_or(Timestamp::MAX);
-        if begins > now {
-            next = Some(next.map_or(begins, |next| next.min(begins)));
-        } else if let Ok(id) = format!("{}:{id}", alarm.kind).parse() {
-            on.insert(id, alarm);
-        }
-    }
-    (on, next)
+    (due.on, due.next)
 }
 
-fn alarm(kind: &str, subject: &str, since: Timestamp, says: String) -> Alarm {
-    Alarm {
-        kind: kind.to_owned(),
-        subject: subject.to_owned(),
-        since,
-        says,
+/// What was found so far.
+struct Due {
+    now: Timestamp,
+    on: BTreeMap<EntryId, Alarm>,
+    next: Option<Timestamp>,
+}
+
+impl Due {
+    /// Something that has been so since a moment; subject and words are asked for only when that is too long.
+    fn add(
+        &mut self,
+        kind: &str,
+        since: Timestamp,
+        after: SignedDuration,
+        id: &str,
+        told: impl FnOnce() -> (String, String),
+    ) {
+        let begins = since.saturating_add(after).unwrap_or(Timestamp::MAX);
+        if begins > self.now {
+            self.next = Some(self.next.map_or(begins, |next| next.min(begins)));
+        } else if let Ok(id) = format!("{kind}:{id}").parse() {
+            let (subject, says) = told();
+            let kind = kind.to_owned();
+            self.on.insert(
+                id,
+                Alarm {
+                    kind,
+                    subject,
+                    since,
+                    says,
+                },
+            );
+        }
     }
 }
 
@@ -153,7 +171,7 @@ mod tests {
             behind: &behind,
             runs: &BTreeMap::new(),
             pauses: &pauses,
-            aliases: &BTreeMap::from([(id, "kube-1".to_owned())]),
+            alias: &|other| (*other == id).then(|| "kube-1".to_owned()),
         };
         let rules = Alarms::default();
         let told = |now| {

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use model::{Cluster, ClusterId, Update};
 use plan::policy::FleetPolicy;
-use plan::waves::{Acts, Decisions, Member, Phase, Question, Run, State, Wait, decide};
+use plan::waves::{Acts, Decisions, Go, Member, Phase, Question, Run, State, decide};
 use ports::acts;
 use ports::ledger::EntryId;
 use ports::{Clock, Lease, Ledger, RegistryError, WriteContext};
 use tokio::sync::watch;
 
+use super::fleet::{Fleet, Seen};
 use super::records::{self, About, RunRecord, Turn};
 use super::standing::{Known, Towards, may_begin, stands};
 use super::survey::open_updates;
@@ -29,8 +30,10 @@ pub(crate) struct Conductor {
     updates: BTreeMap<ClusterId, (Timestamp, Update)>,
     judged: BTreeMap<ClusterId, Judged>,
     acts: Acts,
-    /// What each cluster that may not begin waits on.
-    pub(crate) waits: BTreeMap<ClusterId, Wait>,
+    /// What was decided last.
+    decided: Decisions,
+    /// How clusters stood then.
+    fleet: Fleet,
     /// Something happened since the last decision.
     dirty: bool,
     /// Nothing was decided since everything was read.
@@ -47,13 +50,6 @@ pub(crate) struct Conductor {
     pub(crate) told: Option<Arc<FleetPolicy>>,
     /// Alarms that are on.
     pub(crate) alarms: BTreeMap<EntryId, super::alarms::Alarm>,
-}
-
-/// How a cluster stands for the manager: what it is to have, and whether a pass runs.
-pub(crate) struct Seen<'a> {
-    pub(crate) cluster: &'a Arc<Cluster>,
-    pub(crate) towards: &'a Towards,
-    pub(crate) running: bool,
 }
 
 /// What the decision looks at of one cluster.
@@ -166,6 +162,7 @@ impl Conductor {
         self.updates = open_updates(ledger).await?;
         self.judged = health::all_judged(ledger).await?;
         self.alarms = super::alarms::open(ledger).await?;
+        self.fleet.forget();
         (self.dirty, self.anew, self.missed) = (true, true, false);
         Ok(())
     }
@@ -181,9 +178,10 @@ impl Conductor {
         if self.missed {
             self.reload(ledger).await?;
         }
-        for seen in fleet {
+        for at in self.fleet.touched(fleet, &self.runs) {
+            let Some(seen) = fleet.get(at) else { continue };
             let (id, version) = (&seen.cluster.id, &seen.cluster.status.current_version);
-            let Towards::There { target, .. } = seen.towards else {
+            let Towards::There { target, .. } = &**seen.towards else {
                 continue;
             };
             let begun = self.turns.get(id).is_some_and(|turn| turn.target == *target);
@@ -199,9 +197,19 @@ impl Conductor {
             let found = found.filter(|judged| judged.version == *version);
             // It was updated before there were verdicts, and is not asked about again.
             let judged = found.unwrap_or_else(|| Judged::well(version));
-            self.judged.insert(id.clone(), judged);
+            self.judge(id.clone(), judged);
         }
         Ok(())
+    }
+
+    fn judge(&mut self, cluster: ClusterId, judged: Judged) {
+        self.fleet.touch(&cluster);
+        self.judged.insert(cluster, judged);
+    }
+
+    fn turned(&mut self, cluster: ClusterId, turn: Turn) {
+        self.fleet.touch(&cluster);
+        self.turns.insert(cluster, turn);
     }
 
     /// Whether a cluster may work on this version.
@@ -233,7 +241,7 @@ impl Conductor {
                 if let Some((cluster, turn)) = records::turn(ledger, &id).await?
                     && self.turns.get(&cluster) != Some(&turn)
                 {
-                    self.turns.insert(cluster.clone(), turn);
+                    self.turned(cluster.clone(), turn);
                     self.dirty = true;
                     return Ok(Some(cluster));
                 }
@@ -259,7 +267,7 @@ impl Conductor {
                 if let Some((cluster, judged)) = health::judged(ledger, &id).await?
                     && self.judged.get(&cluster) != Some(&judged)
                 {
-                    self.judged.insert(cluster, judged);
+                    self.judge(cluster, judged);
                     self.dirty = true;
                 }
             }
@@ -275,110 +283,91 @@ impl Conductor {
         let same = known.filter(|(_, known)| known.to == update.to && known.progress == update.progress);
         self.dirty |= same.is_none();
         let at = same.map_or(at, |(at, _)| *at);
+        self.fleet.touch(&cluster);
         self.updates.insert(cluster, (at, update));
     }
 
     /// Notes that a cluster is gone from the registry.
     pub(crate) fn forget(&mut self, cluster: &ClusterId) {
         self.behind.remove(cluster);
-        self.waits.remove(cluster);
         self.judged.remove(cluster);
+        self.fleet.touch(cluster);
         self.dirty = true;
     }
 
     /// Opens and ends the changes of channels by what their clusters are to have.
-    fn keep_runs(&mut self, fleet: &[Seen<'_>], now: Timestamp) {
-        let mut channels: BTreeMap<&str, Vec<&Seen<'_>>> = BTreeMap::new();
-        for seen in fleet.iter().filter(|seen| *seen.towards != Towards::Apart) {
-            channels.entry(seen.cluster.channel.as_str()).or_default().push(seen);
+    fn keep_runs(&mut self, fleet: &[Seen<'_>], touched: &[usize], now: Timestamp) {
+        let mut channels: BTreeMap<&str, Vec<(&Seen<'_>, &Member)>> = BTreeMap::new();
+        let both = fleet.iter().zip(self.fleet.members());
+        for (seen, member) in both.filter(|(seen, _)| **seen.towards != Towards::Apart) {
+            let channel = channels.entry(seen.cluster.channel.as_str());
+            channel.or_default().push((seen, member));
         }
+        let mut written = BTreeMap::new();
+        let mut next = Vec::new();
         for (name, clusters) in channels {
             let Some(head) = head(&clusters) else { continue };
-            let wants = |seen: &&&Seen<'_>| matches!(seen.towards, Towards::Wants { blocked: false, .. });
-            let wanting = clusters.iter().any(|seen| wants(&seen));
             let known = self.runs.get(name);
-            // Done is what was found healthy; a verdict that turns later opens the change again.
-            let unsettled = known.is_some() && clusters.iter().any(|seen| self.flies(seen, now));
-            let begins = |commit: bool| RunRecord {
-                channel: name.to_owned(),
-                config: head.to_owned(),
-                since: now,
-                commit,
-                over: (!wanting).then_some(now),
-                phase: Phase::Resting,
-                wave: None,
-                halt: None,
-                behind: BTreeMap::new(),
-            };
-            let next = match known {
-                Some(run) if run.config == head => match (run.over, wanting) {
-                    (Some(_), true) => Some(begins(false)),
-                    (None, false) if !unsettled => Some(RunRecord {
-                        over: Some(now),
-                        ..run.clone()
-                    }),
-                    (Some(_), false) if unsettled => Some(RunRecord {
-                        over: None,
-                        ..run.clone()
-                    }),
-                    (Some(_), false) | (None, _) => None,
-                },
-                _ => Some(begins(true)),
-            };
-            let known_since = known.filter(|_| self.anew).map(|run| (run.since, run.behind.clone()));
-            if let Some(run) = next {
-                self.runs.insert(name.to_owned(), run);
+            if let Some(known) = known.filter(|_| self.anew) {
+                written.insert(name, (known.since, known.behind.clone()));
             }
-            self.keep_behind(&clusters, known_since, now);
+            next.extend(next_run(name, head, known, &clusters, now));
+        }
+        let changed: &[usize] = touched;
+        let seen = || changed.iter().filter_map(|at| fleet.get(*at));
+        for seen in seen().filter(|seen| **seen.towards != Towards::Apart) {
+            keep_behind(&mut self.behind, seen, written.get(seen.cluster.channel.as_str()), now);
+        }
+        for seen in seen() {
+            self.fleet.touch(&seen.cluster.id);
+        }
+        for run in next {
+            self.runs.insert(run.channel.clone(), run);
         }
         self.anew = false;
     }
 
-    /// Notes since when clusters are behind. After a start that is what was written down about them.
-    fn keep_behind(
-        &mut self,
-        clusters: &[&Seen<'_>],
-        known: Option<(Timestamp, BTreeMap<ClusterId, Timestamp>)>,
-        now: Timestamp,
-    ) {
-        for seen in clusters {
-            let id = &seen.cluster.id;
-            match seen.towards {
-                Towards::Wants { .. } => {
-                    let written = known
-                        .as_ref()
-                        .map(|(since, behind)| behind.get(id).copied().unwrap_or(*since));
-                    self.behind.entry(id.clone()).or_insert(written.unwrap_or(now));
-                }
-                Towards::There { .. } | Towards::Apart => {
-                    self.behind.remove(id);
-                }
-            }
-        }
+    /// Finds out anew how those stand who may stand elsewhere than at the last look; answers their positions.
+    fn look(&mut self, fleet: &[Seen<'_>], now: Timestamp) -> Vec<usize> {
+        let touched = self.fleet.touched(fleet, &self.runs);
+        let mut kept = std::mem::take(&mut self.fleet);
+        kept.renew(fleet, &touched, &self.runs, |seen| self.member(seen, now));
+        self.fleet = kept;
+        touched
     }
 
-    /// Decides about the fleet. Answers what may begin and what waits, and the records of changes that are to be written.
-    pub(crate) fn decide(&mut self, fleet: &[Seen<'_>], now: Timestamp) -> (Decisions, Vec<RunRecord>) {
+    /// Decides about the fleet, which is in the order of ids. Answers what may begin, and the records of changes that are to be
+    /// written.
+    pub(crate) fn decide(&mut self, fleet: &[Seen<'_>], now: Timestamp) -> (Vec<Go>, Vec<RunRecord>) {
         let Some(policy) = self.policy() else {
-            return (Decisions::default(), Vec::new());
+            return (Vec::new(), Vec::new());
         };
         let before = self.runs.clone();
-        self.keep_runs(fleet, now);
-        let members: Vec<Member> = fleet.iter().map(|seen| self.member(seen, now)).collect();
+        let touched = self.look(fleet, now);
+        self.keep_runs(fleet, &touched, now);
+        self.look(fleet, now);
+        debug_assert!(
+            fleet
+                .iter()
+                .map(|seen| self.member(seen, now))
+                .eq(self.fleet.members().iter().cloned()),
+            "what is kept of the fleet is what would be found out anew"
+        );
         let under_way = self.runs.iter().filter(|(_, run)| run.over.is_none());
         let runs = under_way.map(|(name, run)| {
             let (since, commit) = (run.since, run.commit);
             (name.clone(), Run { since, commit })
         });
         let runs = runs.collect();
-        let decisions = decide(&Question {
+        self.decided = decide(&Question {
             policy: &policy,
-            members: &members,
+            members: self.fleet.members(),
             runs: &runs,
             acts: &self.acts,
             now,
         });
-        for (name, state) in &decisions.channels {
+        let mut behind = self.behind_otherwise();
+        for (name, state) in &self.decided.channels {
             let Some(run) = self.runs.get_mut(name) else { continue };
             run.phase = state.phase;
             run.wave = state
@@ -386,46 +375,63 @@ impl Conductor {
                 .and_then(|open| state.waves.get(open))
                 .map(|wave| wave.name.clone());
             run.halt = state.halt.as_deref().cloned();
-            let own = fleet.iter().filter(|seen| seen.cluster.channel == *name);
-            let moments = own.filter_map(|seen| Some((seen.cluster.id.clone(), *self.behind.get(&seen.cluster.id)?)));
-            run.behind = moments.filter(|(_, since)| *since != run.since).collect();
+            run.behind = behind.remove(name).unwrap_or_default();
         }
         let changed = self.runs.iter().filter(|(name, run)| before.get(*name) != Some(*run));
         let changed = changed.map(|(_, run)| run.clone()).collect();
-        (decisions, changed)
+        (self.decided.go.clone(), changed)
+    }
+
+    /// By channel, the clusters that are behind since another moment than the change of their channel.
+    fn behind_otherwise(&self) -> BTreeMap<String, BTreeMap<ClusterId, Timestamp>> {
+        let mut otherwise: BTreeMap<String, BTreeMap<ClusterId, Timestamp>> = BTreeMap::new();
+        let mut behind = self.behind.iter().peekable();
+        for member in self.fleet.members() {
+            let (id, channel) = (&member.cluster.id, &member.cluster.channel);
+            while behind.next_if(|(other, _)| *other < id).is_some() {}
+            let Some((_, since)) = behind.next_if(|(other, _)| *other == id) else {
+                continue;
+            };
+            if self.runs.get(channel).is_some_and(|run| run.since != *since) {
+                let of_channel = otherwise.entry(channel.clone()).or_default();
+                of_channel.insert(id.clone(), *since);
+            }
+        }
+        otherwise
+    }
+
+    /// When to look again although nothing happens, by the last decision.
+    pub(crate) fn next_look(&self) -> Option<Timestamp> {
+        self.decided.look
+    }
+
+    /// What a cluster waits for, in one sentence, if it is held by the last decision.
+    pub(crate) fn sentence(&self, cluster: &Cluster, now: Timestamp) -> Option<String> {
+        self.decided.sentence(cluster, now)
     }
 
     fn member(&self, seen: &Seen<'_>, now: Timestamp) -> Member {
-        let since = self.behind.get(&seen.cluster.id).copied().unwrap_or(now);
-        let known = self.known(&seen.cluster.id, &seen.cluster.channel);
-        member(seen.cluster, seen.towards, known, (seen.running, since))
-    }
-
-    /// Whether a cluster is neither what it was nor surely what it is to be.
-    fn flies(&self, seen: &Seen<'_>, now: Timestamp) -> bool {
-        let known = self.known(&seen.cluster.id, &seen.cluster.channel);
-        stands(seen.cluster, seen.towards, known, (seen.running, now)).in_flight()
-    }
-
-    fn known(&self, id: &ClusterId, channel: &str) -> Known<'_> {
-        Known {
+        let id = &seen.cluster.id;
+        let since = self.behind.get(id).copied().unwrap_or(now);
+        let known = Known {
             turn: self.turns.get(id),
-            run: self.runs.get(channel),
+            run: self.runs.get(&seen.cluster.channel),
             update: self.updates.get(id).map(|(at, update)| (*at, update)),
             judged: self.judged.get(id),
-        }
+        };
+        member(seen.cluster, seen.towards, known, (seen.running, since))
     }
 
     /// Writes down that a cluster may begin.
     pub(crate) async fn let_begin(
         &mut self,
         ledger: &dyn Ledger,
-        go: &plan::waves::Go,
+        go: &Go,
         seen: &Seen<'_>,
         now: Timestamp,
         context: &WriteContext,
     ) -> Result<(), RegistryError> {
-        let Towards::Wants { to, target, .. } = seen.towards else {
+        let Towards::Wants { to, target, .. } = &**seen.towards else {
             return Ok(());
         };
         let run = self.runs.get(&seen.cluster.channel);
@@ -439,7 +445,7 @@ impl Conductor {
             passed: go.passed.clone(),
         };
         records::put_turn(ledger, &go.cluster, &turn, context).await?;
-        self.turns.insert(go.cluster.clone(), turn);
+        self.turned(go.cluster.clone(), turn);
         Ok(())
     }
 
@@ -472,14 +478,74 @@ impl Conductor {
     }
 }
 
+/// The change of a channel, if it is another one than is known, begins, ends or goes on.
+fn next_run(
+    name: &str,
+    head: &str,
+    known: Option<&RunRecord>,
+    clusters: &[(&Seen<'_>, &Member)],
+    now: Timestamp,
+) -> Option<RunRecord> {
+    let wants = |(seen, _): &(&Seen<'_>, &Member)| matches!(**seen.towards, Towards::Wants { blocked: false, .. });
+    let wanting = clusters.iter().any(wants);
+    // Done is what was found healthy; a verdict that turns later opens the change again.
+    let unsettled = known.is_some() && clusters.iter().any(|(_, member)| member.state.in_flight());
+    let begins = |commit: bool| RunRecord {
+        channel: name.to_owned(),
+        config: head.to_owned(),
+        since: now,
+        commit,
+        over: (!wanting).then_some(now),
+        phase: Phase::Resting,
+        wave: None,
+        halt: None,
+        behind: BTreeMap::new(),
+    };
+    match known {
+        Some(run) if run.config == head => match (run.over, wanting) {
+            (Some(_), true) => Some(begins(false)),
+            (None, false) if !unsettled => Some(RunRecord {
+                over: Some(now),
+                ..run.clone()
+            }),
+            (Some(_), false) if unsettled => Some(RunRecord {
+                over: None,
+                ..run.clone()
+            }),
+            (Some(_), false) | (None, _) => None,
+        },
+        _ => Some(begins(true)),
+    }
+}
+
+/// Notes since when a cluster is behind. After a start that is what was written down about it: since another moment than the
+/// change, or since that.
+fn keep_behind(
+    behind: &mut BTreeMap<ClusterId, Timestamp>,
+    seen: &Seen<'_>,
+    written: Option<&(Timestamp, BTreeMap<ClusterId, Timestamp>)>,
+    now: Timestamp,
+) {
+    let id = &seen.cluster.id;
+    match **seen.towards {
+        Towards::Wants { .. } => {
+            let since = written.map(|(since, behind)| behind.get(id).copied().unwrap_or(*since));
+            behind.entry(id.clone()).or_insert(since.unwrap_or(now));
+        }
+        Towards::There { .. } | Towards::Apart => {
+            behind.remove(id);
+        }
+    }
+}
+
 /// What a channel stands at: the configuration of its clusters that follow no other channel for a single source, else of most.
-fn head<'a>(clusters: &[&'a Seen<'_>]) -> Option<&'a str> {
-    let plain = |seen: &&&Seen<'_>| !seen.cluster.config_items.contains_key("override_channel");
-    if let Some(seen) = clusters.iter().find(plain) {
+fn head<'a>(clusters: &[(&'a Seen<'_>, &Member)]) -> Option<&'a str> {
+    let plain = |(seen, _): &&(&Seen<'_>, &Member)| !seen.cluster.config_items.contains_key("override_channel");
+    if let Some((seen, _)) = clusters.iter().find(plain) {
         return Some(seen.towards.config());
     }
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    for seen in clusters {
+    for (seen, _) in clusters {
         *counts.entry(seen.towards.config()).or_default() += 1;
     }
     counts

@@ -298,6 +298,8 @@ async fn w4_a_move_that_was_cut_is_ended_by_the_next_start() {
     };
     let two = story.push("two");
     story.roll(&["kube-1"], 2).await;
+    // Between two looks: the one who looks is not the one who moves.
+    story.bench.clock.sleep(std::time::Duration::from_secs(3)).await;
     // Written down and done, and nobody lived to write that.
     let mut cut = Moved {
         id: channels::move_id("alpha", story.bench.clock.now()).unwrap(),

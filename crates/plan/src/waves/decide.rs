@@ -1,10 +1,12 @@
 //! The decision: what holds each cluster, and who of those that nothing holds gets the places that are free.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use model::acts::FastLane;
+use model::{AccountId, Alias};
 
 use super::calendar::{Calendar, Opening};
 use super::holds::{self, LOOK};
@@ -33,11 +35,13 @@ pub fn decide(question: &Question<'_>) -> Decisions {
         failed.keys().copied(),
         question.members,
     );
+    let of_fleet = of_fleet.map(Arc::new);
     let mut calendar = Calendar::new(question.policy, &question.acts.freezes, question.now);
     let mut decisions = Decisions::default();
     let (mut ready, mut channels) = (Vec::new(), BTreeMap::new());
-    for (order, name) in in_order(question).into_iter().enumerate() {
-        let channel = Channel::look(question, &name, &failed, of_fleet.clone().map(Arc::new), &mut calendar);
+    for (order, (name, own)) in in_order(question).into_iter().enumerate() {
+        let channel = Channel::look(question, (name, &own), &failed, of_fleet.clone(), &mut calendar);
+        let name = name.to_owned();
         for (at, held) in channel.candidates(question) {
             match held {
                 Held::On(wait) => keep(&mut decisions, question, at, wait),
@@ -79,16 +83,15 @@ pub fn decide(question: &Question<'_>) -> Decisions {
     conclude(decisions, question, channels)
 }
 
-/// Channels in the order of the policy, then those that it does not name.
-fn in_order(question: &Question<'_>) -> Vec<String> {
-    let mut there: BTreeSet<&str> = question
-        .members
-        .iter()
-        .map(|member| member.cluster.channel.as_str())
-        .collect();
+/// Channels in the order of the policy, then those that it does not name; each with the positions of its members.
+fn in_order<'a>(question: &Question<'a>) -> Vec<(&'a str, Vec<usize>)> {
+    let mut there: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for (at, member) in question.members.iter().enumerate() {
+        there.entry(member.cluster.channel.as_str()).or_default().push(at);
+    }
     let named = question.policy.channels.iter().map(|channel| channel.name.as_str());
-    let mut order: Vec<String> = named.filter(|name| there.remove(name)).map(str::to_owned).collect();
-    order.extend(there.into_iter().map(str::to_owned));
+    let mut order: Vec<(&str, Vec<usize>)> = named.filter_map(|name| there.remove_entry(name)).collect();
+    order.extend(there);
     order
 }
 
@@ -133,13 +136,16 @@ struct Channel<'a> {
     seat: BTreeMap<usize, (usize, usize)>,
     states: Vec<WaveState>,
     open: Option<usize>,
+    /// When the open wave is over at the latest.
+    over: Option<Timestamp>,
+    /// Clusters that fast lanes let begin and that are still checked.
+    unchecked: Vec<String>,
     halt: Option<Arc<Halt>>,
     of_fleet: bool,
     pause: Option<Arc<model::acts::Pause>>,
     openings: BTreeMap<usize, Opening>,
     lanes: Vec<&'a (String, FastLane)>,
     limits: Limits,
-    budget: FailureBudget,
     run: Option<&'a Run>,
     settle: SignedDuration,
     blocked: usize,
@@ -148,18 +154,12 @@ struct Channel<'a> {
 impl<'a> Channel<'a> {
     fn look(
         question: &Question<'a>,
-        name: &str,
+        (name, own): (&str, &[usize]),
         failed: &Failures,
         of_fleet: Option<Arc<Halt>>,
         calendar: &mut Calendar<'_>,
     ) -> Self {
-        let own = || {
-            question
-                .members
-                .iter()
-                .enumerate()
-                .filter(|(_, member)| member.cluster.channel == name)
-        };
+        let own = || own.iter().filter_map(|at| Some((*at, question.members.get(*at)?)));
         let (mut openings, mut guests) = (BTreeMap::new(), Vec::new());
         for (at, member) in own() {
             if matches!(member.state, State::Rests | State::Blocked | State::Gone) {
@@ -200,7 +200,12 @@ impl<'a> Channel<'a> {
             .map(|(seat, (at, wave))| (at, (wave, seat)))
             .collect();
         let lanes = question.acts.fast_lanes.iter();
+        let urgent = |(_, member): &(usize, &Member)| member.urgent && matches!(member.state, State::Checking { .. });
+        let unchecked = own().filter(urgent).map(|(_, member)| member.cluster.alias.to_string());
+        let ahead = open.and_then(|open| waves.get(open));
         Self {
+            over: ahead.and_then(|wave| over(wave, question, &budget)),
+            unchecked: unchecked.collect(),
             name: name.to_owned(),
             of_fleet: halt.is_none() && of_fleet.is_some(),
             halt: halt.or(of_fleet),
@@ -213,7 +218,6 @@ impl<'a> Channel<'a> {
                 .filter(|(_, lane)| lane.channel == name && lane.lifted.is_none())
                 .collect(),
             limits,
-            budget,
             run: question.runs.get(name),
             settle: grouping.settle.get(),
             blocked: own().filter(|(_, member)| member.state == State::Blocked).count(),
@@ -269,20 +273,11 @@ impl<'a> Channel<'a> {
                 return Held::Free(Some(Passed {
                     fast_lane: id.clone(),
                     instead_of,
-                    unchecked: self.unchecked(question),
+                    unchecked: self.unchecked.clone(),
                 }));
             }
         };
         Held::On(self.wait(question, member, on, until))
-    }
-
-    /// Clusters that fast lanes let begin and that are still checked.
-    fn unchecked(&self, question: &Question<'_>) -> Vec<String> {
-        let seated = self.seat.keys().filter_map(|at| question.members.get(*at));
-        seated
-            .filter(|member| member.urgent && matches!(member.state, State::Checking { .. }))
-            .map(|member| member.cluster.alias.to_string())
-            .collect()
     }
 
     /// What also holds in a fast lane. Clusters that are broken get their repair, and fast lanes go on, although others fail
@@ -302,28 +297,11 @@ impl<'a> Channel<'a> {
         }
         let own = self.wave_of(at);
         if let Some(ahead) = self.open.filter(|open| *open < own) {
-            return Some((On::Wave { own, ahead }, self.over(question, ahead)));
+            return Some((On::Wave { own, ahead }, self.over));
         }
         let run = self.run.filter(|run| !run.commit)?;
         let settled = run.since.saturating_add(self.settle).unwrap_or(Timestamp::MAX);
         (settled > question.now).then_some((On::Settle, Some(settled)))
-    }
-
-    /// When a wave all of whose clusters have begun is over at the latest: done, or failed by its deadline.
-    fn over(&self, question: &Question<'_>, wave: usize) -> Option<Timestamp> {
-        let seats = self.waves.get(wave)?.seats.iter();
-        let ends = seats
-            .filter_map(|at| question.members.get(*at))
-            .map(|member| match member.state {
-                State::Updating => member.begun.map(|begun| holds::ends(begun, &self.budget)),
-                State::Checking { until, .. } => {
-                    until.or_else(|| member.begun.map(|begun| holds::ends(begun, &self.budget)))
-                }
-                State::Done | State::Failed { .. } => Some(question.now),
-                _ => None,
-            });
-        let ends: Option<Vec<Timestamp>> = ends.collect();
-        ends?.into_iter().max().filter(|end| *end > question.now)
     }
 
     fn wait(&self, question: &Question<'_>, member: &Member, on: On, until: Option<Timestamp>) -> Wait {
@@ -356,6 +334,19 @@ impl<'a> Channel<'a> {
     }
 }
 
+/// When a wave all of whose clusters have begun is over at the latest: done, or failed by its deadline.
+fn over(wave: &Wave, question: &Question<'_>, budget: &FailureBudget) -> Option<Timestamp> {
+    let members = wave.seats.iter().filter_map(|at| question.members.get(*at));
+    let ends = members.map(|member| match member.state {
+        State::Updating => member.begun.map(|begun| holds::ends(begun, budget)),
+        State::Checking { until, .. } => until.or_else(|| member.begun.map(|begun| holds::ends(begun, budget))),
+        State::Done | State::Failed { .. } => Some(question.now),
+        _ => None,
+    });
+    let ends: Option<Vec<Timestamp>> = ends.collect();
+    ends?.into_iter().max().filter(|end| *end > question.now)
+}
+
 fn state_of(wave: &Wave, members: &[Member], failed: &Failures) -> WaveState {
     let mut state = WaveState {
         name: wave.name.clone(),
@@ -367,7 +358,7 @@ fn state_of(wave: &Wave, members: &[Member], failed: &Failures) -> WaveState {
     };
     for at in &wave.seats {
         let Some(member) = members.get(*at) else { continue };
-        state.clusters.push(member.cluster.alias.to_string());
+        state.clusters.push(member.cluster.alias.clone());
         match member.state {
             _ if failed.contains_key(at) => state.failed += 1,
             State::Done => state.done += 1,
@@ -378,28 +369,55 @@ fn state_of(wave: &Wave, members: &[Member], failed: &Failures) -> WaveState {
     state
 }
 
+/// Clusters in flight, as sentences name them.
+#[derive(Default)]
+struct Busy {
+    aliases: Vec<Alias>,
+    /// Some of them, as long as nobody joins.
+    named: OnceCell<Arc<Vec<String>>>,
+}
+
+impl Busy {
+    fn push(&mut self, alias: &Alias) {
+        self.aliases.push(alias.clone());
+        self.named = OnceCell::new();
+    }
+
+    fn named(&self) -> Arc<Vec<String>> {
+        let some = || Arc::new(self.aliases.iter().take(NAMED).map(Alias::to_string).collect());
+        Arc::clone(self.named.get_or_init(some))
+    }
+
+    fn is_full(&self, most: u32) -> bool {
+        self.aliases.len() >= usize::try_from(most).unwrap_or(usize::MAX)
+    }
+}
+
 /// Places in flight that are taken (V5).
 struct Places {
-    fleet: usize,
-    urgent: usize,
-    accounts: BTreeMap<String, Vec<String>>,
-    waves: BTreeMap<(String, usize), Vec<String>>,
-    busy: Vec<String>,
+    urgent: Busy,
+    accounts: BTreeMap<AccountId, Busy>,
+    waves: BTreeMap<String, BTreeMap<usize, Busy>>,
+    fleet: Busy,
     limits: Limits,
 }
 
 impl Places {
     fn taken(question: &Question<'_>, channels: &BTreeMap<String, Channel<'_>>) -> Self {
         let mut places = Self {
-            fleet: 0,
-            urgent: 0,
+            urgent: Busy::default(),
             accounts: BTreeMap::new(),
             waves: BTreeMap::new(),
-            busy: Vec::new(),
+            fleet: Busy::default(),
             limits: question.policy.limits,
         };
-        for (at, member) in question.members.iter().enumerate() {
-            if let Some(channel) = channels.get(&member.cluster.channel).filter(|_| member.takes_place()) {
+        for (at, member) in question
+            .members
+            .iter()
+            .enumerate()
+            .filter(|(_, member)| member.takes_place())
+        {
+            if let Some(channel) = channels.get(&member.cluster.channel) {
                 places.take(member, &member.cluster.channel, channel.wave_of(at), member.urgent);
             }
         }
@@ -407,56 +425,46 @@ impl Places {
     }
 
     fn take(&mut self, member: &Member, channel: &str, wave: usize, urgent: bool) {
-        let alias = member.cluster.alias.to_string();
-        let account = member.cluster.infrastructure_account.to_string();
-        self.accounts.entry(account).or_default().push(alias.clone());
+        let (alias, account) = (&member.cluster.alias, &member.cluster.infrastructure_account);
+        self.accounts.entry(account.clone()).or_default().push(alias);
         if urgent {
             // Those have places of their own: they neither fill a wave nor keep others from beginning.
-            self.urgent += 1;
+            self.urgent.push(alias);
             return;
         }
-        self.fleet += 1;
-        self.waves
-            .entry((channel.to_owned(), wave))
-            .or_default()
-            .push(alias.clone());
-        self.busy.push(alias);
+        let of_channel = self.waves.entry(channel.to_owned()).or_default();
+        of_channel.entry(wave).or_default().push(alias);
+        self.fleet.push(alias);
     }
 
     /// The limit that keeps a candidate from beginning.
     fn full(&self, member: &Member, candidate: &Candidate, wave: usize, limits: Limits) -> Option<Limit> {
-        let many = |most: u32| usize::try_from(most).unwrap_or(usize::MAX);
-        let limit = |of: LimitOf, most: u32, busy: &[String]| {
-            let busy = busy.iter().take(NAMED).cloned().collect();
-            Some(Limit {
-                of,
-                most,
-                busy: Arc::new(busy),
-            })
-        };
-        let account = member.cluster.infrastructure_account.to_string();
-        let in_account = self.accounts.get(&account).map(Vec::as_slice).unwrap_or_default();
-        if in_account.len() >= many(self.limits.account) {
-            return limit(LimitOf::Account(account), self.limits.account, in_account);
+        let limit = |of: LimitOf, most: u32, busy: Arc<Vec<String>>| Some(Limit { of, most, busy });
+        let (of_fleet, account) = (self.limits, &member.cluster.infrastructure_account);
+        let nobody = Busy::default();
+        let in_account = self.accounts.get(account).unwrap_or(&nobody);
+        if in_account.is_full(of_fleet.account) {
+            return limit(
+                LimitOf::Account(account.to_string()),
+                of_fleet.account,
+                in_account.named(),
+            );
         }
         if candidate.passed.is_some() {
-            let full = self.urgent >= many(self.limits.urgent);
-            return if full {
-                limit(LimitOf::Urgent, self.limits.urgent, &[])
-            } else {
-                None
-            };
+            let full = self.urgent.is_full(of_fleet.urgent);
+            return full.then(|| Limit {
+                of: LimitOf::Urgent,
+                most: of_fleet.urgent,
+                busy: Arc::default(),
+            });
         }
-        let in_wave = self
-            .waves
-            .get(&(candidate.channel.clone(), wave))
-            .map(Vec::as_slice)
-            .unwrap_or_default();
-        if in_wave.len() >= many(limits.wave) {
-            return limit(LimitOf::Wave, limits.wave, in_wave);
+        let of_channel = self.waves.get(&candidate.channel);
+        let in_wave = of_channel.and_then(|waves| waves.get(&wave)).unwrap_or(&nobody);
+        if in_wave.is_full(limits.wave) {
+            return limit(LimitOf::Wave, limits.wave, in_wave.named());
         }
-        if self.fleet >= many(self.limits.fleet) {
-            return limit(LimitOf::Fleet, self.limits.fleet, &self.busy);
+        if self.fleet.is_full(of_fleet.fleet) {
+            return limit(LimitOf::Fleet, of_fleet.fleet, self.fleet.named());
         }
         None
     }

@@ -1,6 +1,6 @@
 //! Who sits in which wave.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use model::ClusterId;
@@ -60,10 +60,7 @@ pub(super) fn waves(grouping: &Grouping, guests: &[Guest<'_>]) -> Vec<Wave> {
     for guest in guests {
         stages.entry(stage_of(grouping, guest.member)).or_default().push(*guest);
     }
-    let levels = stages
-        .keys()
-        .map(|(_, level)| *level)
-        .collect::<std::collections::BTreeSet<_>>();
+    let levels = stages.keys().map(|(_, level)| *level).collect::<BTreeSet<_>>();
     let mut waves = Vec::new();
     for ((_, level), mut guests) in stages {
         guests.sort_by(|a, b| turn(a).cmp(&turn(b)));
@@ -75,12 +72,8 @@ pub(super) fn waves(grouping: &Grouping, guests: &[Guest<'_>]) -> Vec<Wave> {
 
 /// The environments of a stage and its criticality where that tells it from others.
 fn label(guests: &[Guest<'_>], level: Option<i32>) -> String {
-    let mut names: Vec<&str> = guests
-        .iter()
-        .map(|guest| guest.member.cluster.environment.as_str())
-        .collect();
-    names.sort_unstable();
-    names.dedup();
+    let environments = guests.iter().map(|guest| guest.member.cluster.environment.as_str());
+    let names: Vec<&str> = environments.collect::<BTreeSet<_>>().into_iter().collect();
     match level {
         Some(level) => format!("{} criticality {level}", names.join("+")),
         None => names.join("+"),
@@ -90,10 +83,15 @@ fn label(guests: &[Guest<'_>], level: Option<i32>) -> String {
 /// Canaries, steps, the rest.
 fn of_stage(grouping: &Grouping, label: &str, guests: &[Guest<'_>]) -> Vec<Wave> {
     let per_type = usize::try_from(grouping.canary.per_type).unwrap_or(usize::MAX);
+    let paths = grouping
+        .kind
+        .iter()
+        .map(|path| path.split('.').map(str::to_owned).collect());
+    let paths: Vec<Vec<String>> = paths.collect();
     let mut of_type: BTreeMap<Vec<String>, usize> = BTreeMap::new();
     let (mut canaries, mut others) = (Vec::new(), Vec::new());
     for guest in guests {
-        let seated = of_type.entry(kind_of(grouping, guest.member)).or_default();
+        let seated = of_type.entry(kind_of(&paths, guest.member)).or_default();
         if *seated < per_type {
             *seated += 1;
             canaries.push(guest.at);
@@ -120,11 +118,7 @@ fn of_stage(grouping: &Grouping, label: &str, guests: &[Guest<'_>]) -> Vec<Wave>
     waves
 }
 
-/// The type of a cluster: its fields that the policy names.
-fn kind_of(grouping: &Grouping, member: &Member) -> Vec<String> {
-    let field = |path: &String| {
-        let path: Vec<String> = path.split('.').map(str::to_owned).collect();
-        cluster_field(&member.cluster, &path)
-    };
-    grouping.kind.iter().map(field).collect()
+/// The type of a cluster: its fields that the policy names by their paths.
+fn kind_of(paths: &[Vec<String>], member: &Member) -> Vec<String> {
+    paths.iter().map(|path| cluster_field(&member.cluster, path)).collect()
 }

@@ -497,7 +497,7 @@ fn incident_4_a_pet_of_its_own_type_is_a_canary_of_its_own() {
     let case = case(members);
     let waves = &case.decide().channels["beta"].waves;
     assert!(
-        waves[0].canaries && waves[0].clusters.contains(&"pet".to_owned()),
+        waves[0].canaries && waves[0].clusters.contains(&"pet".parse().unwrap()),
         "{waves:?}"
     );
     assert_eq!(case.go(), ["pet"]);

@@ -32,7 +32,7 @@ pub(super) fn put_entry(
     records: &mut Vec<Record>,
 ) -> Result<Entry, RegistryError> {
     let body = body(draft)?;
-    let present = state.entries().get(&(draft.kind.clone(), draft.id.clone())).cloned();
+    let present = state.entry(&draft.kind, &draft.id).cloned();
     check_revision(
         context,
         present.as_ref().map_or(ports::registry::Revision(0), |p| p.revision),

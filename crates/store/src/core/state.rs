@@ -91,7 +91,7 @@ pub(crate) struct State {
     aliases: BTreeMap<Alias, ClusterId>,
     locals: BTreeMap<LocalKey, ClusterId>,
     leases: BTreeMap<LeaseName, LeaseRow>,
-    entries: BTreeMap<EntryKey, Arc<Entry>>,
+    entries: BTreeMap<EntryKind, BTreeMap<EntryId, Arc<Entry>>>,
     /// Entries by the cluster that they are about, and those that are open: the two questions that are asked all the time.
     of_cluster: BTreeMap<(EntryKind, ClusterId), BTreeSet<EntryId>>,
     open: BTreeMap<EntryKind, BTreeSet<EntryId>>,
@@ -110,29 +110,24 @@ impl State {
         &self.leases
     }
 
-    pub(crate) fn entries(&self) -> &BTreeMap<EntryKey, Arc<Entry>> {
-        &self.entries
+    pub(crate) fn entry(&self, kind: &EntryKind, id: &EntryId) -> Option<&Arc<Entry>> {
+        self.entries.get(kind)?.get(id)
     }
 
     /// The entries that fit, in the order of their ids.
     pub(crate) fn entries_that_fit<'a>(&'a self, filter: &'a EntryFilter) -> impl Iterator<Item = &'a Arc<Entry>> {
         let kind = &filter.kind;
-        let listed = |ids: Option<&'a BTreeSet<EntryId>>| {
-            let ids = ids.into_iter().flatten();
-            ids.filter_map(move |id| self.entries.get(&(kind.clone(), id.clone())))
+        let of_kind = self.entries.get(kind);
+        let ids = match (&filter.cluster, filter.open) {
+            (Some(cluster), _) => Some(self.of_cluster.get(&(kind.clone(), cluster.clone()))),
+            (None, Some(true)) => Some(self.open.get(kind)),
+            (None, _) => None,
         };
-        let (of_cluster, open, all) = match (&filter.cluster, filter.open) {
-            (Some(cluster), _) => {
-                let ids = self.of_cluster.get(&(kind.clone(), cluster.clone()));
-                (Some(listed(ids)), None, None)
-            }
-            (None, Some(true)) => (None, Some(listed(self.open.get(kind))), None),
-            (None, _) => (None, None, Some(self.entries.values())),
-        };
-        let found = of_cluster.into_iter().flatten();
-        let found = found.chain(open.into_iter().flatten());
-        let found = found.chain(all.into_iter().flatten());
-        found.filter(move |entry| entry.kind == *kind && filter.open.is_none_or(|open| entry.open == open))
+        let all = of_kind.filter(|_| ids.is_none()).into_iter().flat_map(BTreeMap::values);
+        let listed = ids.flatten().into_iter().flatten();
+        let listed = listed.filter_map(move |id| of_kind?.get(id));
+        let fits = move |entry: &&Arc<Entry>| filter.open.is_none_or(|open| entry.open == open);
+        listed.chain(all).filter(fits)
     }
 
     pub(crate) fn alias_holder(&self, alias: &Alias) -> Option<&ClusterId> {
@@ -179,8 +174,8 @@ impl State {
     }
 
     pub(crate) fn set_entry(&mut self, entry: Arc<Entry>) {
-        let key = (entry.kind.clone(), entry.id.clone());
-        if let Some(old) = self.entries.remove(&key) {
+        let of_kind = self.entries.entry(entry.kind.clone()).or_default();
+        if let Some(old) = of_kind.insert(entry.id.clone(), Arc::clone(&entry)) {
             if let Some(cluster) = &old.cluster {
                 let of = self.of_cluster.get_mut(&(old.kind.clone(), cluster.clone()));
                 of.map(|ids| ids.remove(&old.id));
@@ -195,7 +190,6 @@ impl State {
             let open = self.open.entry(entry.kind.clone());
             open.or_default().insert(entry.id.clone());
         }
-        self.entries.insert(key, entry);
     }
 
     pub(crate) fn set_lease(&mut self, name: &LeaseName, row: LeaseRow) {
