@@ -70,6 +70,17 @@ impl LabelSelector {
         })
     }
 
+    /// Key and value of a label without which nothing is selected, if there is one.
+    pub(crate) fn anchor(&self) -> Option<(&str, &str)> {
+        self.requirements.iter().find_map(|one| match &one.operator {
+            Operator::In(values) => match values.as_slice() {
+                [only] => Some((one.key.as_str(), only.as_str())),
+                _ => None,
+            },
+            _ => None,
+        })
+    }
+
     /// Reads a `LabelSelector` object; an absent one selects nothing, an empty one everything.
     #[must_use]
     pub fn from_object(selector: Option<&Value>) -> Self {
@@ -294,6 +305,14 @@ impl FieldSelector {
         self.terms
             .iter()
             .find(|(field, equal, _)| *field == Field::Name && *equal)
+            .map(|(_, _, value)| value.as_str())
+    }
+
+    /// The one value that a field of the resource's list can have, if the selector fixes it.
+    pub(crate) fn fixed(&self, place: usize) -> Option<&str> {
+        self.terms
+            .iter()
+            .find(|(field, equal, _)| *field == Field::Listed(place) && *equal)
             .map(|(_, _, value)| value.as_str())
     }
 

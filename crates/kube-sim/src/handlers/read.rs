@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Answer, Target};
 use crate::body::ReplyBody;
+use crate::registry::Resource;
 use crate::selector::{FieldSelector, LabelSelector};
 use crate::server::{AsOf, Context, json_response};
 use crate::status::{ApiError, FieldError};
@@ -86,6 +87,27 @@ pub(super) fn select<'c>(
         .range::<Key, _>((from, Bound::Unbounded))
         .take_while(|(key, _)| filter.namespace.is_empty() || *key.namespace == *filter.namespace)
         .filter(|(key, object)| filter.matches(key, object))
+}
+
+/// Objects with their keys, in order of the keys.
+type Selected<'c> = Box<dyn Iterator<Item = (&'c Arc<Key>, &'c Arc<Object>)> + 'c>;
+
+/// The same of what a collection has now, by its index where the filter fixes the indexed field.
+fn select_now<'c>(
+    collection: &'c Collection,
+    resource: &Resource,
+    filter: &'c Filter,
+    after: Option<&'c Key>,
+) -> Selected<'c> {
+    let fixed = resource.indexed_field().and_then(|place| filter.fields.fixed(place));
+    match fixed.filter(|value| !value.is_empty()) {
+        Some(value) => Box::new(
+            collection
+                .with_field(value)
+                .filter(move |(key, object)| after.is_none_or(|after| ***key > *after) && filter.matches(key, object)),
+        ),
+        None => Box::new(select(&collection.objects, filter, after)),
+    }
 }
 
 /// Where a paged list stands.
@@ -209,14 +231,17 @@ pub(super) fn list(context: &Context, target: &Target) -> Answer {
         let empty = Collection::default();
         let collection = state.collection(&target.resource.stored_as).unwrap_or(&empty);
         let past;
-        let (version, objects) = match at {
-            At::Now => (state.version(), &collection.objects),
+        let after = token.as_ref().map(|token| &token.after);
+        let (version, mut selected): (u64, Selected<'_>) = match at {
+            At::Now => (
+                state.version(),
+                select_now(collection, &target.resource, &filter, after),
+            ),
             At::Exactly(version) => {
                 past = collection.at(version);
-                (version, &past)
+                (version, Box::new(select(&past, &filter, after)))
             }
         };
-        let mut selected = select(objects, &filter, token.as_ref().map(|token| &token.after));
         let page: Vec<_> = selected
             .by_ref()
             .take(limit)

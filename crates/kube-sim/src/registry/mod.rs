@@ -83,6 +83,13 @@ impl Resource {
         &self.id.resource
     }
 
+    /// The place of the selectable field by which the collection is indexed: the node of pods, as real API servers have it.
+    pub(crate) fn indexed_field(&self) -> Option<usize> {
+        let pods = self.is() == ("", "pods");
+        pods.then(|| self.fields.iter().position(|field| field.name == "spec.nodeName"))
+            .flatten()
+    }
+
     /// Group and plural, for matching.
     pub(crate) fn is(&self) -> (&str, &str) {
         (&self.id.group, &self.id.resource)

@@ -3,7 +3,7 @@
 //! Every eviction asks which budgets its pod has. A namespace may hold hundreds of them, and reading them all each time
 //! would cost more than the eviction itself; so their selectors are kept as parsed as the budgets were last written.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::Deserialize;
@@ -12,9 +12,19 @@ use serde_json::Value;
 use super::{Key, Object, Reference};
 use crate::selector::LabelSelector;
 
-/// The selectors of all budgets of a server, by namespace and name.
+/// Budgets by the value of a label.
+type ByValue = BTreeMap<Box<str>, BTreeSet<Arc<Key>>>;
+
+/// The selectors of all budgets of a server.
 #[derive(Debug, Default)]
-pub(super) struct Budgets(BTreeMap<Arc<Key>, LabelSelector>);
+pub(super) struct Budgets {
+    /// By namespace and name.
+    all: BTreeMap<Arc<Key>, LabelSelector>,
+    /// By a label that the selector needs, key and value, where it needs one.
+    anchored: BTreeMap<Box<str>, ByValue>,
+    /// Those that need none.
+    others: BTreeSet<Arc<Key>>,
+}
 
 /// As much of a budget as is read here.
 #[derive(Deserialize)]
@@ -35,29 +45,70 @@ impl Budgets {
             return;
         }
         let Some(object) = after else {
-            self.0.remove(key);
+            self.remove(key);
             return;
         };
         // Controllers tell the status all the time; it leaves the selector alone.
-        if object.status_only && self.0.contains_key(key) {
+        if object.status_only && self.all.contains_key(key) {
             return;
         }
         let read = serde_json::from_slice::<Budget>(&object.bytes);
         let selector = read.ok().and_then(|budget| budget.spec.selector);
-        self.0
-            .insert(key.clone(), LabelSelector::from_object(selector.as_ref()));
+        self.remove(key);
+        self.add(key, LabelSelector::from_object(selector.as_ref()));
+    }
+
+    fn add(&mut self, key: &Arc<Key>, selector: LabelSelector) {
+        match selector.anchor() {
+            Some((label, value)) => {
+                let values = self.anchored.entry(label.into()).or_default();
+                values.entry(value.into()).or_default().insert(key.clone());
+            }
+            None => {
+                self.others.insert(key.clone());
+            }
+        }
+        self.all.insert(key.clone(), selector);
+    }
+
+    fn remove(&mut self, key: &Key) {
+        let Some(selector) = self.all.remove(key) else { return };
+        let Some((label, value)) = selector.anchor() else {
+            self.others.remove(key);
+            return;
+        };
+        let Some(values) = self.anchored.get_mut(label) else {
+            return;
+        };
+        if let Some(keys) = values.get_mut(value) {
+            keys.remove(key);
+            if keys.is_empty() {
+                values.remove(value);
+            }
+        }
+        if values.is_empty() {
+            self.anchored.remove(label);
+        }
     }
 
     /// The budgets of a namespace that find a pod with these labels, in order of their names.
-    pub(super) fn finding<'a>(
-        &'a self,
-        namespace: &'a str,
-        labels: &'a BTreeMap<String, String>,
-    ) -> impl Iterator<Item = &'a Arc<Key>> {
-        let all = self.0.range::<Key, _>(&Key::new(namespace, "")..);
-        all.take_while(move |(key, _)| *key.namespace == *namespace)
-            .filter(|(_, selector)| selector.matches_with(|key| labels.get(key).map(String::as_str)))
-            .map(|(key, _)| key)
+    pub(super) fn finding(&self, namespace: &str, labels: &BTreeMap<String, String>) -> Vec<Arc<Key>> {
+        let anchored = self.anchored.iter().filter_map(|(label, values)| {
+            let value = labels.get(&**label)?;
+            values.get(value.as_str())
+        });
+        let first = Key::new(namespace, "");
+        let candidates = anchored.chain([&self.others]).flat_map(|keys| {
+            keys.range::<Key, _>(&first..)
+                .take_while(|key| *key.namespace == *namespace)
+        });
+        let matches = |key: &&Arc<Key>| {
+            let selector = self.all.get(*key);
+            selector.is_some_and(|selector| selector.matches_with(|key| labels.get(key).map(String::as_str)))
+        };
+        let mut found: Vec<Arc<Key>> = candidates.filter(matches).cloned().collect();
+        found.sort_unstable();
+        found
     }
 }
 
@@ -81,8 +132,8 @@ mod tests {
         };
         let found = |budgets: &Budgets, namespace: &str, app: &str| {
             let labels = [("app".to_owned(), app.to_owned())].into();
-            let names = budgets.finding(namespace, &labels);
-            names.map(|key| key.name.to_string()).collect::<Vec<_>>()
+            let found = budgets.finding(namespace, &labels);
+            found.iter().map(|key| key.name.to_string()).collect::<Vec<_>>()
         };
         let budget = |namespace: &str, name: &str| (id("poddisruptionbudgets"), place(namespace, name));
         budgets.note(&budget("x", "b"), Some(&object("web")));
@@ -101,5 +152,12 @@ mod tests {
         budgets.note(&budget("y", "null"), Some(&bare(json!({"selector": null}))));
         budgets.note(&budget("y", "all"), Some(&bare(json!({"selector": {}}))));
         assert_eq!(found(&budgets, "y", "web"), ["all"]);
+        // One of several values is no label that is needed; those come in order beside the others.
+        let among =
+            json!({"selector": {"matchExpressions": [{"key": "app", "operator": "In", "values": ["web", "api"]}]}});
+        budgets.note(&budget("y", "among"), Some(&bare(among)));
+        budgets.note(&budget("y", "bud"), Some(&object("web")));
+        assert_eq!(found(&budgets, "y", "web"), ["all", "among", "bud"]);
+        assert_eq!(found(&budgets, "y", "other"), ["all"]);
     }
 }

@@ -6,6 +6,7 @@
 //! told to list again.
 
 mod budgets;
+mod by_field;
 mod object;
 mod tap;
 mod trees;
@@ -15,6 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
 use budgets::Budgets;
+use by_field::ByField;
 use futures::task::AtomicWaker;
 use serde_json::Value;
 
@@ -71,9 +73,20 @@ pub(crate) struct Collection {
     /// Events up to this version are forgotten.
     pub(crate) compacted: u64,
     watchers: BTreeMap<u64, Arc<Slot>>,
+    /// The objects by the field that is indexed, where the resource has one.
+    by_field: ByField,
 }
 
 impl Collection {
+    /// The objects whose indexed field has this value, in order of their keys.
+    pub(crate) fn with_field<'c>(
+        &'c self,
+        value: &str,
+    ) -> impl Iterator<Item = (&'c Arc<Key>, &'c Arc<Object>)> + use<'c> {
+        let keys = self.by_field.keys(value);
+        keys.filter_map(|key| self.objects.get_key_value(key))
+    }
+
     /// The events after a version, oldest first.
     pub(crate) fn events_after(&self, version: u64) -> impl Iterator<Item = &Event> {
         let from = self.log.partition_point(|event| event.version <= version);
@@ -264,6 +277,9 @@ impl State {
             .get_key_value(key)
             .map_or_else(|| Arc::new(key.clone()), |(key, _)| key.clone());
         let before = collection.objects.insert(key.clone(), object.clone());
+        if let Some(place) = resource.indexed_field() {
+            collection.by_field.note(place, &key, before.as_deref(), Some(&object));
+        }
         let replaced = before.as_ref().map_or(0, |before| before.bytes.len());
         self.stored_bytes = (self.stored_bytes + object.bytes.len()).saturating_sub(replaced);
         let reference = (resource.stored_as.clone(), key.clone());
@@ -289,6 +305,9 @@ impl State {
     pub(crate) fn remove_as(&mut self, resource: &Resource, key: &Key, last: Option<Value>) -> Option<Arc<Object>> {
         let collection = self.collections.get_mut(&resource.stored_as)?;
         let (key, before) = collection.objects.remove_entry(key)?;
+        if let Some(place) = resource.indexed_field() {
+            collection.by_field.note(place, &key, Some(&before), None);
+        }
         self.version += 1;
         self.stored_bytes = self.stored_bytes.saturating_sub(before.bytes.len());
         let same = last.is_none().then(|| before.with_version(self.version)).flatten();
@@ -375,7 +394,7 @@ impl State {
 
     /// The disruption budgets of a namespace that find a pod with these labels, in order of their names.
     pub(crate) fn budgets_of(&self, namespace: &str, labels: &BTreeMap<String, String>) -> Vec<Arc<Key>> {
-        self.budgets.finding(namespace, labels).cloned().collect()
+        self.budgets.finding(namespace, labels)
     }
 
     /// Registers a watcher; [`State::unwatch`] must follow.
