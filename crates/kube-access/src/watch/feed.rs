@@ -1,6 +1,7 @@
 //! One kind: list, watch, continue, list again.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::io::BufRead;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,9 +9,9 @@ use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use http_body_util::BodyExt;
-use serde::Deserialize;
 use serde_json::Value;
 
+use super::lean::read_line;
 use crate::access::{Access, lost};
 use crate::call::{Call, Depth};
 use crate::error::AccessError;
@@ -27,6 +28,9 @@ pub struct WatchOptions {
     pub selection: Selection,
     /// How much of each is transferred.
     pub depth: Depth,
+    /// Members of objects that the projection does not read, such as `metadata.managedFields`: two names with a dot between
+    /// them. Changes come without them, which is much cheaper where they are most of an object; lists may still have them.
+    pub skip: &'static [&'static str],
     /// After which time a watch is opened anew; the server ends it then.
     pub session: Duration,
 }
@@ -36,6 +40,7 @@ impl Default for WatchOptions {
         Self {
             selection: Selection::default(),
             depth: Depth::Metadata,
+            skip: &[],
             session: Duration::from_secs(290),
         }
     }
@@ -81,13 +86,6 @@ struct Open {
     call: Call,
     chunks: BoxStream<'static, Result<Bytes, String>>,
     buffer: BytesMut,
-}
-
-#[derive(Deserialize)]
-struct Line<'l> {
-    #[serde(rename = "type")]
-    kind: &'l str,
-    object: Value,
 }
 
 /// How much longer than its session a watch may be silent before it counts as broken.
@@ -226,10 +224,9 @@ impl<T: Send + 'static> Feed<T> {
     /// Reads one line, or more bytes of it.
     async fn read(&mut self) -> Result<(), AccessError> {
         let Some(open) = &mut self.open else { return Ok(()) };
-        if let Some(end) = open.buffer.iter().position(|byte| *byte == b'\n') {
-            let line = open.buffer.split_to(end + 1);
-            let call = open.call.clone();
-            return self.line(&call, &line);
+        if let Some(length) = first_line(&open.buffer) {
+            let line = open.buffer.split_to(length);
+            return self.line(&line);
         }
         let limit = self.access.clock().sleep(self.options.session + GRACE);
         let chunk = tokio::select! {
@@ -253,8 +250,11 @@ impl<T: Send + 'static> Feed<T> {
         }
     }
 
-    fn line(&mut self, call: &Call, line: &[u8]) -> Result<(), AccessError> {
-        let parsed: Line<'_> = serde_json::from_slice(line).map_err(|error| AccessError::Unreadable {
+    fn line(&mut self, line: &[u8]) -> Result<(), AccessError> {
+        let Some(Open { call, .. }) = &self.open else {
+            return Ok(());
+        };
+        let parsed = read_line(line, self.options.skip).map_err(|error| AccessError::Unreadable {
             subject: call.subject.clone(),
             why: format!("line {} column {}", error.line(), error.column()),
         })?;
@@ -275,7 +275,7 @@ impl<T: Send + 'static> Feed<T> {
             meta(&parsed.object, "name").to_owned(),
         );
         let key = self.kind.key(&name.0, &name.1);
-        match parsed.kind {
+        match parsed.kind.as_str() {
             "ADDED" | "MODIFIED" if self.known.get(&name) != Some(&version) => {
                 self.known.insert(name, version);
                 let value = (self.project)(&parsed.object);
@@ -287,6 +287,14 @@ impl<T: Send + 'static> Feed<T> {
         }
         Ok(())
     }
+}
+
+/// How long the first line is that is there completely, its end counted.
+fn first_line(mut bytes: &[u8]) -> Option<usize> {
+    let all = bytes;
+    // Reading from memory never fails.
+    let length = bytes.skip_until(b'\n').ok()?;
+    (all.get(length.checked_sub(1)?) == Some(&b'\n')).then_some(length)
 }
 
 /// The objects of a list, projected one by one.

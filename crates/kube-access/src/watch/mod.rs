@@ -8,6 +8,7 @@
 //! reflector and controller are not used for that reason.
 
 mod feed;
+mod lean;
 mod members;
 mod merge;
 
