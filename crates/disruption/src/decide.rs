@@ -124,25 +124,19 @@ pub fn decide_node(
 /// carried out together, since each takes those before it as carried out.
 #[must_use]
 pub fn decide_cluster(view: &ClusterView, policy: &Policy, now: Timestamp) -> Vec<NodeDecision> {
-    decide_where(view, policy, now, |node| node.mark.is_some())
+    let marked = view.nodes().filter(|node| node.mark.is_some());
+    decide_all(view, policy, now, marked.collect())
 }
 
 /// The same for those nodes only whose drain has begun or whose machine goes away: on all others nothing happens to a pod,
 /// so executors of large pools need not look at them in every round.
 #[must_use]
 pub fn decide_going(view: &ClusterView, policy: &Policy, now: Timestamp) -> Vec<NodeDecision> {
-    let going = |mark: &NodeMark| mark.draining.is_some() || mark.machine_ends.is_some();
-    decide_where(view, policy, now, |node| node.mark.as_ref().is_some_and(going))
+    decide_all(view, policy, now, view.going().collect())
 }
 
-fn decide_where(
-    view: &ClusterView,
-    policy: &Policy,
-    now: Timestamp,
-    wanted: impl Fn(&NodeState) -> bool,
-) -> Vec<NodeDecision> {
+fn decide_all(view: &ClusterView, policy: &Policy, now: Timestamp, mut marked: Vec<&NodeState>) -> Vec<NodeDecision> {
     let mut ledger = Ledger::default();
-    let mut marked: Vec<&NodeState> = view.nodes().filter(|node| wanted(node)).collect();
     marked.sort_by(|a, b| order::by_turn(a, b));
     marked
         .into_iter()

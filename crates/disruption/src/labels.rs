@@ -116,6 +116,18 @@ impl Selector {
         }
     }
 
+    /// Key and value of a label without which nothing is selected, if there is one.
+    pub(crate) fn anchor(&self) -> Option<(&str, &str)> {
+        let Self::All(all) = self else { return None };
+        all.iter().find_map(|one| match one {
+            Requirement::In(key, values) => match values.as_slice() {
+                [only] => Some((&**key, &**only)),
+                _ => None,
+            },
+            _ => None,
+        })
+    }
+
     /// Whether an object with these labels is selected.
     #[must_use]
     pub fn matches(&self, labels: &Labels) -> bool {

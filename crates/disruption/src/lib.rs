@@ -41,6 +41,7 @@ mod decision;
 mod evidence;
 mod force;
 mod forecast;
+mod guards;
 mod labels;
 pub mod marking;
 mod names;

@@ -193,8 +193,8 @@ pub fn decide_pool(view: &ClusterView, policy: &Policy, limits: &PoolLimits, now
         decision.done = true;
         return decision;
     }
-    let left = pool.not_drained();
-    if limits.together && left > 0 && policy.rules.on(Rule::AllDrainedFirst) {
+    let left = if limits.together { pool.not_drained() } else { 0 };
+    if left > 0 && policy.rules.on(Rule::AllDrainedFirst) {
         decision.keep_drained = true;
         decision.waits.push(PoolWait::NotAllDrained { left });
     }
@@ -456,13 +456,13 @@ impl<'a> Pool<'a> {
             *supply.entry(node.zone.as_ref()).or_default() += 1;
         }
         // A node on its way out has used its new node up already.
-        for node in self.going.iter().filter(|node| self.has_volumes(node)) {
+        for node in self.going.iter().filter(|node| self.view.has_volumes(&node.name)) {
             let left = supply.entry(node.zone.as_ref()).or_default();
             *left = left.saturating_sub(1);
         }
         let (mut matched, mut others, mut unmatched) = (Vec::new(), Vec::new(), Vec::new());
         for node in nodes.iter().copied() {
-            if !self.on(Rule::ZoneMatch) || !self.has_volumes(node) || !node.replace_first {
+            if !self.on(Rule::ZoneMatch) || !self.view.has_volumes(&node.name) || !node.replace_first {
                 others.push(node);
                 continue;
             }
@@ -475,11 +475,5 @@ impl<'a> Pool<'a> {
             }
         }
         (matched, others, unmatched)
-    }
-
-    fn has_volumes(&self, node: &NodeState) -> bool {
-        self.view
-            .pods_on(&node.name)
-            .any(|pod| !pod.stays() && !pod.volume_zones.is_empty())
     }
 }

@@ -6,8 +6,9 @@ use std::ops::Bound;
 use jiff::Timestamp;
 
 use crate::budget::Budget;
-use crate::names::{BudgetKey, NodeName, PodKey};
-use crate::node::{Block, NodeState};
+use crate::guards::Guards;
+use crate::names::{BudgetKey, NodeName, PodKey, PoolName};
+use crate::node::{Block, NodeMark, NodeState};
 use crate::pod::{PodKind, PodState, Termination};
 
 /// Place of a pod in the view; valid until the pod is removed.
@@ -80,12 +81,20 @@ pub struct ClusterView {
     pod_slots: BTreeMap<PodKey, PodSlot>,
     budgets: Slab<BudgetEntry>,
     budget_slots: BTreeMap<BudgetKey, BudgetSlot>,
-    budgets_of_namespace: BTreeMap<Box<str>, BTreeSet<BudgetSlot>>,
+    budgets_of_namespace: BTreeMap<Box<str>, Guards>,
     nodes: BTreeMap<NodeName, NodeState>,
     pods_of_node: BTreeMap<NodeName, BTreeSet<PodSlot>>,
     /// Members of each StatefulSet, by namespace and name of the set.
     pods_of_set: BTreeMap<(Box<str>, Box<str>), BTreeSet<PodSlot>>,
     block: Option<Block>,
+    /// Marked nodes whose drain has begun or whose machine goes away.
+    going: BTreeSet<NodeName>,
+    /// How many nodes each pool has.
+    pools: BTreeMap<PoolName, usize>,
+    /// How many pods of each node have to move and are bound to a zone by their volumes.
+    bound: BTreeMap<NodeName, usize>,
+    pool_changes: u64,
+    place_changes: u64,
 }
 
 static EMPTY: BTreeSet<PodSlot> = BTreeSet::new();
@@ -106,12 +115,28 @@ impl ClusterView {
 
     /// Adds or replaces a node.
     pub fn set_node(&mut self, node: NodeState) {
+        if self.nodes.get(&node.name) == Some(&node) {
+            return;
+        }
+        self.remove_node(&node.name);
+        if node.mark.as_ref().is_some_and(goes) {
+            self.going.insert(node.name.clone());
+        }
+        if let Some(pool) = &node.pool {
+            *self.pools.entry(pool.clone()).or_default() += 1;
+        }
         self.nodes.insert(node.name.clone(), node);
     }
 
     /// Removes a node; its pods stay known until they are removed.
     pub fn remove_node(&mut self, name: &NodeName) -> Option<NodeState> {
-        self.nodes.remove(name)
+        self.pool_changes += 1;
+        let node = self.nodes.remove(name)?;
+        self.going.remove(name);
+        if let Some(pool) = &node.pool {
+            count_down(&mut self.pools, pool);
+        }
+        Some(node)
     }
 
     /// Sets or lifts the cluster's update block.
@@ -127,9 +152,20 @@ impl ClusterView {
             });
             // Most changes are of status only: the indices hold.
             if same_place {
-                if let Some(entry) = self.pods.get_mut(slot) {
-                    entry.pod = pod;
+                let Some(entry) = self.pods.get_mut(slot) else { return };
+                let bound = entry.pod.stays() != pod.stays() || entry.pod.volume_zones != pod.volume_zones;
+                self.pool_changes += u64::from(bound && (holds(&entry.pod) || holds(&pod)));
+                self.place_changes += u64::from(bound);
+                let (before, after) = (bound_node(&entry.pod), bound_node(&pod));
+                if before != after {
+                    if let Some(node) = before {
+                        count_down(&mut self.bound, node);
+                    }
+                    if let Some(node) = after {
+                        *self.bound.entry(node.clone()).or_default() += 1;
+                    }
                 }
+                entry.pod = pod;
                 return;
             }
             self.remove_pod(&pod.key);
@@ -138,14 +174,18 @@ impl ClusterView {
             .budgets_of_namespace
             .get(&pod.key.namespace)
             .into_iter()
-            .flatten()
-            .copied()
+            .flat_map(|guards| guards.of(&pod.labels))
             .filter(|b| {
                 self.budgets
                     .get(*b)
                     .is_some_and(|e| e.budget.selector.matches(&pod.labels))
             })
             .collect();
+        self.place_changes += 1;
+        self.pool_changes += u64::from(holds(&pod));
+        if let Some(node) = bound_node(&pod) {
+            *self.bound.entry(node.clone()).or_default() += 1;
+        }
         let (key, node, set) = (pod.key.clone(), pod.node.clone(), set_of(&pod));
         let slot = self.pods.insert(PodEntry {
             pod,
@@ -169,6 +209,11 @@ impl ClusterView {
     pub fn remove_pod(&mut self, key: &PodKey) -> Option<PodState> {
         let slot = self.pod_slots.remove(key)?;
         let entry = self.pods.remove(slot)?;
+        self.place_changes += 1;
+        self.pool_changes += u64::from(holds(&entry.pod));
+        if let Some(node) = bound_node(&entry.pod) {
+            count_down(&mut self.bound, node);
+        }
         for budget in &entry.budgets {
             if let Some(budget) = self.budgets.get_mut(*budget) {
                 budget.pods.remove(&slot);
@@ -199,7 +244,7 @@ impl ClusterView {
             .filter(|(_, entry)| budget.selector.matches(&entry.pod.labels))
             .map(|(slot, _)| slot)
             .collect();
-        let key = budget.key.clone();
+        let (key, selector) = (budget.key.clone(), budget.selector.clone());
         let slot = self.budgets.insert(BudgetEntry {
             budget,
             pods: pods.clone(),
@@ -212,7 +257,7 @@ impl ClusterView {
         self.budgets_of_namespace
             .entry(key.namespace.clone())
             .or_default()
-            .insert(slot);
+            .add(&selector, slot);
         self.budget_slots.insert(key, slot);
     }
 
@@ -225,7 +270,12 @@ impl ClusterView {
                 pod.budgets.retain(|b| *b != slot);
             }
         }
-        drop_from(&mut self.budgets_of_namespace, &key.namespace, slot);
+        if let Some(guards) = self.budgets_of_namespace.get_mut(&key.namespace) {
+            guards.remove(&entry.budget.selector, slot);
+            if guards.is_empty() {
+                self.budgets_of_namespace.remove(&key.namespace);
+            }
+        }
         Some(entry.budget)
     }
 
@@ -293,6 +343,21 @@ impl ClusterView {
         self.nodes.values()
     }
 
+    /// Marked nodes whose drain has begun or whose machine goes away, by name.
+    pub(crate) fn going(&self) -> impl Iterator<Item = &NodeState> {
+        self.going.iter().filter_map(|name| self.nodes.get(name))
+    }
+
+    /// The pools that nodes belong to.
+    pub fn pools(&self) -> impl Iterator<Item = &PoolName> {
+        self.pools.keys()
+    }
+
+    /// Pods that have to move are on the node whose volumes bind them to a zone.
+    pub(crate) fn has_volumes(&self, node: &NodeName) -> bool {
+        self.bound.contains_key(node)
+    }
+
     /// All pods by key.
     pub fn pods(&self) -> impl Iterator<Item = &PodState> {
         self.pod_slots
@@ -339,6 +404,20 @@ impl ClusterView {
     #[must_use]
     pub fn block(&self) -> Option<&Block> {
         self.block.as_ref()
+    }
+
+    /// Grows whenever something changes that [`decide_pool`](crate::decide_pool) looks at, but for the block: nodes, and pods
+    /// that have volumes in a zone or belong to a StatefulSet. Where it is what it was, so is the decision, until the time that
+    /// the decision itself names.
+    #[must_use]
+    pub fn pool_changes(&self) -> u64 {
+        self.pool_changes
+    }
+
+    /// Grows whenever a pod comes to a node, leaves it, or ends: what a pool also looks at whose old nodes are ended together.
+    #[must_use]
+    pub fn place_changes(&self) -> u64 {
+        self.place_changes
     }
 
     pub(crate) fn slot(&self, key: &PodKey) -> Option<PodSlot> {
@@ -389,6 +468,32 @@ pub(crate) fn set_of(pod: &PodState) -> Option<(Box<str>, Box<str>)> {
     match &pod.kind {
         PodKind::StatefulSet { owner, .. } => Some((pod.key.namespace.clone(), owner.name.clone())),
         _ => None,
+    }
+}
+
+/// The pod has a say in whose turn it is: its volumes bind it to a zone, or its set has other members.
+fn holds(pod: &PodState) -> bool {
+    !pod.volume_zones.is_empty() || set_of(pod).is_some()
+}
+
+/// The node that the pod has to leave for another one in the zone of its volumes.
+fn bound_node(pod: &PodState) -> Option<&NodeName> {
+    pod.node
+        .as_ref()
+        .filter(|_| !pod.stays() && !pod.volume_zones.is_empty())
+}
+
+/// Something happens to the pods of a node with this mark.
+fn goes(mark: &NodeMark) -> bool {
+    mark.draining.is_some() || mark.machine_ends.is_some()
+}
+
+fn count_down<K: Ord>(counts: &mut BTreeMap<K, usize>, key: &K) {
+    if let Some(count) = counts.get_mut(key) {
+        *count -= 1;
+        if *count == 0 {
+            counts.remove(key);
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod facts;
+mod incremental;
 mod mutations;
 mod oracle;
 mod pools;
