@@ -70,8 +70,9 @@ pub(crate) struct Provision {
     pub(crate) pools: BTreeMap<Box<str>, NodePoolSeen>,
     pub(crate) claims: BTreeMap<Box<str>, ClaimSeen>,
     classes: BTreeMap<ClassKey, Hash>,
-    /// Something changed since the machines were made from it.
-    pub(crate) changed: bool,
+    /// The machines have to be made from it: something changed, or the cloud's were read anew.
+    pub(crate) to_join: bool,
+    changes: u64,
 }
 
 fn hash(annotations: &BTreeMap<String, String>, value: &str, version: &str) -> Option<Hash> {
@@ -159,8 +160,42 @@ pub(crate) fn read_class(object: &Value) -> Option<(Box<str>, Hash)> {
 }
 
 impl Provision {
+    /// Grows with every change of what Karpenter has.
+    pub(crate) fn changes(&self) -> u64 {
+        self.changes
+    }
+
+    fn changed(&mut self) {
+        self.to_join = true;
+        self.changes += 1;
+    }
+
+    pub(crate) fn put_pool(&mut self, name: Box<str>, pool: NodePoolSeen) {
+        if self.pools.get(&name) != Some(&pool) {
+            self.pools.insert(name, pool);
+            self.changed();
+        }
+    }
+
+    pub(crate) fn remove_pool(&mut self, name: &str) {
+        self.pools.remove(name);
+        self.changed();
+    }
+
+    pub(crate) fn put_claim(&mut self, name: Box<str>, claim: ClaimSeen) {
+        if self.claims.get(&name) != Some(&claim) {
+            self.claims.insert(name, claim);
+            self.changed();
+        }
+    }
+
+    pub(crate) fn remove_claim(&mut self, name: &str) {
+        self.claims.remove(name);
+        self.changed();
+    }
+
     pub(crate) fn set_class(&mut self, name: &str, class: Option<(Box<str>, Hash)>) {
-        self.changed = true;
+        self.changed();
         // A class has its name once in the cluster; its old hash is no longer its hash.
         self.classes.retain(|key, _| *key.1 != *name);
         if let Some((group, hash)) = class {
@@ -211,25 +246,29 @@ impl Provision {
 
     /// Puts the machines of these pools into the fleet, in place of those that it had of claims.
     pub(crate) fn join(&mut self, fleet: &mut Fleet, pools: &[(PoolName, bool)]) {
-        self.changed = false;
-        fleet
-            .machines
-            .retain(|_, machine| matches!(machine.home, Home::Group(_)));
-        for claim in self.claims.values() {
-            if pools.iter().any(|(pool, _)| *pool == claim.pool) {
-                let machine = self.machine(claim);
-                fleet.machines.insert(machine.id.as_str().into(), machine);
-            }
+        self.to_join = false;
+        let concerned = |claim: &&ClaimSeen| pools.iter().any(|(pool, _)| *pool == claim.pool);
+        let claimed = self.claims.values().filter(concerned).map(|claim| self.machine(claim));
+        let claimed: BTreeMap<Box<str>, Machine> = claimed.map(|one| (one.id.as_str().into(), one)).collect();
+        let of_claim = |machine: &&Machine| matches!(machine.home, Home::Claim(_));
+        if !fleet.machines.values().filter(of_claim).eq(claimed.values()) {
+            let before = fleet.machines.values().filter(of_claim);
+            let before: Vec<Box<str>> = before.map(|machine| machine.id.as_str().into()).collect();
+            fleet.touched.extend(before.into_iter().chain(claimed.keys().cloned()));
+            fleet.machines.retain(|_, machine| !of_claim(&&*machine));
+            fleet.machines.extend(claimed);
         }
+        let mut broken = fleet.broken.clone();
         for (pool, removed) in pools {
             // A removed pool may have lost its object already; its claims go with their owner then.
             if *removed || self.pools.contains_key(pool.as_str()) {
-                fleet.broken.remove(pool);
+                broken.remove(pool);
             } else {
                 let why = format!("pool {pool}: the cluster has no NodePool of that name");
-                fleet.broken.insert(pool.clone(), why);
+                broken.insert(pool.clone(), why);
             }
         }
+        fleet.broken.set(broken);
     }
 
     /// What people should change about a NodePool, so that the contract stands in front of every replacement.

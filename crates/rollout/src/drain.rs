@@ -1,8 +1,8 @@
 //! Carrying out the decisions on nodes: evictions, forced terminations with evidence, quarantine, termination.
 
 use disruption::{
-    Evidence, NodeDecision, NodeName, NodeStep, PodDecision, PodKey, PrimarySignal, Reason, Verdict, decide_going,
-    explain_pod,
+    Evidence, NodeDecision, NodeName, NodeStep, PodDecision, PodKey, PodState, PrimarySignal, Reason, Verdict,
+    decide_going, explain_pod,
 };
 use jiff::{SignedDuration, Timestamp};
 use kube_access::AccessError;
@@ -333,7 +333,9 @@ impl Engine {
             ) {
                 continue;
             }
-            let Some(state) = self.picture.view.pod(&one.pod).cloned() else {
+            let state = self.picture.view.pod(&one.pod);
+            let news = |state: &&PodState| self.speaker.is_news(&state.uid, "WaitsToMove", now);
+            let Some(state) = state.filter(news).cloned() else {
                 continue;
             };
             let text = explain_pod(None, &self.picture.view, &decision.node, one, now);

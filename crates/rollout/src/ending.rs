@@ -93,11 +93,8 @@ impl Engine {
 
     /// Machines of the pool that are to go and do not go yet: by their definition, or by the mark on their node.
     fn outdated_machines(&self, pool: &PoolSpec) -> usize {
-        let nodes = self.picture.nodes.values().filter(|node| {
-            let state = self.picture.view.node(&node.name);
-            state.is_some_and(|state| state.outdated.is_some())
-        });
-        let by_node: BTreeSet<&str> = nodes.filter_map(|node| node.machine.as_deref()).collect();
+        let nodes = self.picture.both().filter(|(_, state)| state.outdated.is_some());
+        let by_node: BTreeSet<&str> = nodes.filter_map(|(node, _)| node.machine.as_deref()).collect();
         let machines = self.fleet.machines_of(&pool.name).filter(|one| !one.leaving);
         machines
             .filter(|one| one.outdated.is_some() || by_node.contains(one.id.as_str()))
@@ -140,8 +137,7 @@ impl Engine {
                 entry: format!("NodeClaim {name}"),
                 why,
             })?;
-            self.picture.provision.claims.insert(name, seen);
-            self.picture.provision.changed = true;
+            self.picture.provision.put_claim(name, seen);
         }
         Ok(())
     }

@@ -20,11 +20,13 @@ use crate::guards::{Guard, Guards};
 use crate::hand::Hand;
 use crate::machines::Fleet;
 use crate::notice::{Noticed, Notices};
+use crate::passes::Passes;
 use crate::picture::Picture;
 use crate::pool::{ClusterSpec, PoolSpec, Provisioner, Refresh};
 use crate::records::{PoolRecord, Records};
 use crate::seen::NodeSeen;
 use crate::status::{self, ClusterStatus};
+use crate::tracked::Tracked;
 use crate::watches::Watches;
 
 /// What an engine works with.
@@ -205,7 +207,9 @@ impl Rollout {
             refresh: self.means.refresh,
             picture: Picture::default(),
             fleet: Fleet::default(),
-            records: BTreeMap::new(),
+            records: Tracked::default(),
+            passes: Passes::default(),
+            joined: false,
             speaker: Speaker::default(),
             marks: self.marks,
             notices: self.notices,
@@ -252,7 +256,8 @@ impl Rollout {
                     }
                     Ok(()) = self.spec.changed() => {
                         engine.spec = self.spec.borrow_and_update().clone();
-                        engine.read_at = None;
+                        (engine.read_at, engine.joined) = (None, false);
+                        engine.passes.forget();
                     }
                     () = self.nudged.notified() => engine.read_at = None,
                     () = &mut rest => {}
@@ -281,7 +286,11 @@ pub(crate) struct Engine {
     pub(crate) picture: Picture,
     pub(crate) fleet: Fleet,
     /// Open records of rollouts, by pool.
-    pub(crate) records: BTreeMap<PoolName, PoolRecord>,
+    pub(crate) records: Tracked<BTreeMap<PoolName, PoolRecord>>,
+    /// The passes over pools that need not be made again.
+    pub(crate) passes: Passes,
+    /// All nodes were joined with their machines, under the specification that holds.
+    joined: bool,
     pub(crate) speaker: Speaker,
     /// Set when the marks alone count; what pools are like that nobody listed.
     marks: Option<PoolSpec>,
@@ -298,7 +307,7 @@ pub(crate) struct Engine {
     /// When the cloud was read last; none when it has to be read now.
     pub(crate) read_at: Option<Timestamp>,
     /// When the next round is due without an event.
-    wake: Option<Timestamp>,
+    pub(crate) wake: Option<Timestamp>,
     /// Records of forced terminations may be open whose outcome nobody has looked at.
     pub(crate) unsettled: bool,
     /// When the engine last looked at the clock.
@@ -326,8 +335,8 @@ impl Engine {
             .values()
             .map(|claim| &claim.pool)
             .collect();
-        let found: BTreeSet<PoolName> = self.picture.view.nodes().filter_map(|node| node.pool.clone()).collect();
-        pools.extend(found.into_iter().filter(|name| !told.contains(name)).map(|name| {
+        let found = self.picture.view.pools().filter(|name| !told.contains(name)).cloned();
+        pools.extend(found.map(|name| {
             let provisioner = if claimed.contains(&name) {
                 Provisioner::NodeClaims
             } else {
@@ -370,7 +379,7 @@ impl Engine {
 
     /// Makes machines of the NodeClaims, when something of them changed.
     fn join_claims(&mut self) {
-        if !self.picture.provision.changed {
+        if !self.picture.provision.to_join {
             return;
         }
         let pools: Vec<(PoolName, bool)> = self
@@ -383,8 +392,13 @@ impl Engine {
         self.rejoin();
     }
 
+    /// Joins the nodes anew whose machines changed since the last time.
     pub(crate) fn rejoin(&mut self) {
         let now = self.hand.now();
+        let touched = std::mem::take(&mut self.fleet.touched);
+        if std::mem::replace(&mut self.joined, true) {
+            return self.picture.rejoin_touched(&self.fleet, &touched, now);
+        }
         let removed = self.spec.pools.iter().filter(|pool| pool.removed);
         let removed = removed.map(|pool| pool.name.clone()).collect();
         self.picture.rejoin(&self.fleet, removed, self.marks.is_some(), now);
@@ -493,11 +507,12 @@ impl Engine {
             return Ok(());
         }
         for pool in &pools {
-            self.look_for_surplus(pool);
             let done = if blocked {
+                self.passes.forget();
+                self.look_for_surplus(pool);
                 self.take_back(pool).await
             } else {
-                self.pool_pass(pool).await
+                self.pass_if_due(pool).await
             };
             self.settle(&pool.name, done)?;
         }
@@ -516,10 +531,13 @@ impl Engine {
         if due.is_some_and(|due| now < due) {
             return;
         }
-        match self.fleet.read(&*self.hand.cloud, &self.spec.tag_name).await {
+        let all = self.fleet.all_read().map(|at| after(at, self.refresh.idle));
+        let whole = self.read_at.is_none() || all.is_none_or(|due| now >= due);
+        let read = self.fleet.read(&*self.hand.cloud, &self.spec.tag_name, now, whole);
+        match read.await {
             Ok(()) => {
                 (self.read_at, self.cloud_trouble) = (Some(now), None);
-                self.picture.provision.changed = true;
+                self.picture.provision.to_join = true;
                 self.rejoin();
             }
             Err(error) => {
@@ -530,7 +548,7 @@ impl Engine {
     }
 
     /// How long nothing is due.
-    fn rest(&self) -> Duration {
+    fn rest(&mut self) -> Duration {
         let now = self.hand.now();
         let every = if self.fleet.busy() {
             self.refresh.busy

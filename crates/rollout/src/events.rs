@@ -27,6 +27,12 @@ pub(crate) struct Speaker {
 }
 
 impl Speaker {
+    /// It was not said about an object of this UID for so long that it may be said (again).
+    pub(crate) fn is_news(&self, uid: &str, reason: &'static str, now: Timestamp) -> bool {
+        let old = now.checked_sub(AGAIN).unwrap_or(Timestamp::MIN);
+        self.said.get(&(uid.into(), reason)).is_none_or(|last| *last <= old)
+    }
+
     /// Says something about a node.
     pub(crate) async fn node(
         &mut self,
@@ -87,11 +93,11 @@ impl Speaker {
         text: &str,
         now: Timestamp,
     ) {
-        let old = now.checked_sub(AGAIN).unwrap_or(Timestamp::MIN);
-        let key = (uid.into(), reason);
-        if self.said.get(&key).is_some_and(|last| *last > old) {
+        if !self.is_news(uid, reason, now) {
             return;
         }
+        let old = now.checked_sub(AGAIN).unwrap_or(Timestamp::MIN);
+        let key = (uid.into(), reason);
         if self.said.len() > 10_000 {
             self.said.retain(|_, last| *last > old);
         }

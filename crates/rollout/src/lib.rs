@@ -8,6 +8,8 @@
 //! It is level-triggered and can be killed at any write: what must survive is on the node objects, spelled as the original
 //! manager spells it ([`disruption::marking`], [`names`]), or in the ledger ([`PoolRecord`], [`EvidenceRecord`]). It wakes
 //! by watch events, by the instants at which decisions change, and by slow reads of the cloud ([`Refresh`]); nothing polls.
+//! What is known is kept object by object, and a pool is looked at again only when something changed that its decision rests
+//! on, so that the events of one node do not cost a look at all of them.
 //!
 //! Before every single write it asks [`MayDisrupt`]. A block stops it within one step and takes its marks back, taints too;
 //! a lost lease or a shutdown stops it where it stands.
@@ -31,6 +33,8 @@
 //! - What others change between two looks is known when the watch tells, some fifth of a second later, or up to ninety
 //!   seconds when the watch falls silent and breaks. Before a forced termination and the end of a machine pods are read once
 //!   more.
+//! - What the cloud announces for machines outside the spot market, such as a retirement, is read every five minutes
+//!   ([`Refresh::idle`]); of the spot market and of new machines it is read with the groups.
 //!
 //! The simulation's oracle allows this much and no more (`tests/it/sim/mod.rs`, "What the oracle lets pass").
 //!
@@ -65,6 +69,7 @@ mod machines;
 pub mod names;
 mod no_cloud;
 mod notice;
+mod passes;
 mod picture;
 mod pool;
 mod pools;
@@ -73,6 +78,7 @@ mod second_look;
 mod seen;
 mod status;
 mod surplus;
+mod tracked;
 mod watches;
 
 pub use drain::RunCounts;

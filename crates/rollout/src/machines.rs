@@ -11,6 +11,7 @@ use ports::cloud::{
 
 use crate::error::RolloutError;
 use crate::names::{AUTOSCALER_TAG, POOL_TAG, cluster_tag};
+use crate::tracked::Tracked;
 
 /// What a machine is made and ended by.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,34 +45,40 @@ pub(crate) struct Machine {
 /// All groups of a cluster with their machines, as last read.
 #[derive(Debug, Default)]
 pub(crate) struct Fleet {
-    pub(crate) groups: BTreeMap<GroupName, Group>,
-    pub(crate) machines: BTreeMap<Box<str>, Machine>,
+    pub(crate) groups: Tracked<BTreeMap<GroupName, Group>>,
+    pub(crate) machines: Tracked<BTreeMap<Box<str>, Machine>>,
     /// Pools whose groups cannot be compared.
-    pub(crate) broken: BTreeMap<PoolName, String>,
+    pub(crate) broken: Tracked<BTreeMap<PoolName, String>>,
+    /// Whether it was busy when groups and machines had changed so often.
+    was_busy: Option<([u64; 2], bool)>,
+    /// Machines that changed since the nodes were joined with them.
+    pub(crate) touched: BTreeSet<Box<str>>,
     templates: BTreeMap<(String, u64), LaunchTemplate>,
+    /// What the cloud said last of each instance.
+    instances: BTreeMap<InstanceId, Known>,
+    /// When all of them were read last.
+    all_read: Option<Timestamp>,
 }
 
 impl Fleet {
-    /// Reads groups and machines of one cluster: one call for the groups, one for their instances, one for each launch
-    /// template version that was not read yet.
-    pub(crate) async fn read(&mut self, cloud: &dyn NodeCloud, cluster: &str) -> Result<(), RolloutError> {
+    /// Reads groups and machines of one cluster: one call for the groups, one for instances, one for each launch template
+    /// version that was not read yet.
+    ///
+    /// Of the instances those of the spot market and new ones are read, because notices of the market are short. The others
+    /// change by nothing but announcements that come long before, so all are read only with `whole`.
+    pub(crate) async fn read(
+        &mut self,
+        cloud: &dyn NodeCloud,
+        cluster: &str,
+        now: Timestamp,
+        whole: bool,
+    ) -> Result<(), RolloutError> {
         let tags = Tags::from([(cluster_tag(cluster), "owned".to_owned())]);
         let groups = cloud.groups(&tags).await?;
-        let ids: BTreeSet<InstanceId> = groups
-            .iter()
-            .flat_map(|group| group.instances.iter().map(|instance| instance.id.clone()))
-            .collect();
-        let filter = InstanceFilter {
-            ids,
-            ..InstanceFilter::default()
-        };
-        let instances = if filter.ids.is_empty() {
-            Vec::new()
-        } else {
-            cloud.instances(&filter).await?
-        };
-        let instances: BTreeMap<InstanceId, Instance> =
-            instances.into_iter().map(|one| (one.id.clone(), one)).collect();
+        self.read_instances(cloud, &groups, whole).await?;
+        if whole {
+            self.all_read = Some(now);
+        }
         let (mut machines, mut broken) = (BTreeMap::new(), BTreeMap::new());
         for group in &groups {
             let Some(pool) = group.tags.get(POOL_TAG).map(|name| PoolName::from(name.as_str())) else {
@@ -86,7 +93,7 @@ impl Fleet {
                 Err(error) => return Err(error),
             };
             for member in &group.instances {
-                let instance = instances.get(&member.id);
+                let instance = self.instances.get(&member.id);
                 machines.insert(
                     member.id.as_str().into(),
                     machine(group, &pool, member, instance, &wanted),
@@ -95,10 +102,51 @@ impl Fleet {
         }
         // The cloud does not tell of NodeClaims: they stay until they are joined anew. Without them, what is remembered of
         // their machines would be dropped, such as that they were ready once.
-        let claims = std::mem::take(&mut self.machines).into_iter();
-        machines.extend(claims.filter(|(_, machine)| matches!(machine.home, Home::Claim(_))));
-        self.groups = groups.into_iter().map(|group| (group.name.clone(), group)).collect();
-        (self.machines, self.broken) = (machines, broken);
+        let claims = self
+            .machines
+            .iter()
+            .filter(|(_, machine)| matches!(machine.home, Home::Claim(_)));
+        machines.extend(claims.map(|(id, machine)| (id.clone(), machine.clone())));
+        let groups = groups.into_iter().map(|group| (group.name.clone(), group));
+        self.groups.set(groups.collect());
+        let gone = self.machines.keys().filter(|id| !machines.contains_key(*id));
+        let other = machines
+            .iter()
+            .filter(|(id, machine)| self.machines.get(*id) != Some(*machine));
+        let touched: BTreeSet<Box<str>> = gone.chain(other.map(|(id, _)| id)).cloned().collect();
+        if !touched.is_empty() {
+            *self.machines = machines;
+            self.touched.extend(touched);
+        }
+        self.broken.set(broken);
+        Ok(())
+    }
+
+    /// When all instances were read last.
+    pub(crate) fn all_read(&self) -> Option<Timestamp> {
+        self.all_read
+    }
+
+    async fn read_instances(
+        &mut self,
+        cloud: &dyn NodeCloud,
+        groups: &[Group],
+        whole: bool,
+    ) -> Result<(), RolloutError> {
+        let members = || groups.iter().flat_map(|group| &group.instances).map(|one| &one.id);
+        let there: BTreeSet<&InstanceId> = members().collect();
+        let known = |id: &InstanceId| self.instances.get(id).is_some_and(|known| !known.spot);
+        let ids = members().filter(|id| whole || !known(id)).cloned().collect();
+        let filter = InstanceFilter {
+            ids,
+            ..InstanceFilter::default()
+        };
+        self.instances
+            .retain(|id, _| there.contains(id) && !filter.ids.contains(id));
+        if !filter.ids.is_empty() {
+            let read = cloud.instances(&filter).await?.into_iter();
+            self.instances.extend(read.map(|one| (one.id.clone(), Known::of(&one))));
+        }
         Ok(())
     }
 
@@ -176,7 +224,19 @@ impl Fleet {
     }
 
     /// Machines are on their way up or down, or groups have not what they want.
-    pub(crate) fn busy(&self) -> bool {
+    pub(crate) fn busy(&mut self) -> bool {
+        let changes = [self.groups.changes(), self.machines.changes()];
+        match self.was_busy {
+            Some((then, busy)) if then == changes => busy,
+            _ => {
+                let busy = self.moves();
+                self.was_busy = Some((changes, busy));
+                busy
+            }
+        }
+    }
+
+    fn moves(&self) -> bool {
         // Claims are watched: what happens to them is known without asking.
         let moving = |machine: &Machine| matches!(machine.home, Home::Group(_)) && (machine.coming || machine.leaving);
         let active = |group: &Group| group.instances.iter().filter(|one| is_active(one.lifecycle)).count();
@@ -185,6 +245,30 @@ impl Fleet {
                 .groups
                 .values()
                 .any(|group| usize::try_from(group.desired).unwrap_or(usize::MAX) != active(group))
+    }
+}
+
+/// What is kept of an instance.
+#[derive(Debug)]
+struct Known {
+    spot: bool,
+    launched: Timestamp,
+    /// When the cloud takes it back, and its word for that.
+    ends: Option<(Timestamp, Box<str>)>,
+}
+
+impl Known {
+    fn of(instance: &Instance) -> Self {
+        let endings = instance
+            .scheduled
+            .iter()
+            .filter(|event| ENDINGS.contains(&event.code.as_str()));
+        let first = endings.min_by_key(|event| event.not_before);
+        Self {
+            spot: instance.market == Market::Spot,
+            launched: instance.launched,
+            ends: first.map(|event| (event.not_before, event.code.as_str().into())),
+        }
     }
 }
 
@@ -206,19 +290,11 @@ fn machine(
     group: &Group,
     pool: &PoolName,
     member: &ports::cloud::GroupInstance,
-    instance: Option<&Instance>,
+    instance: Option<&Known>,
     wanted: &Wanted,
 ) -> Machine {
-    let spot = instance.map_or(wanted.spot, |one| one.market == Market::Spot);
-    let ends = instance.and_then(|one| {
-        let endings = one
-            .scheduled
-            .iter()
-            .filter(|event| ENDINGS.contains(&event.code.as_str()));
-        endings
-            .min_by_key(|event| event.not_before)
-            .map(|event| (event.not_before, event.code.as_str().into()))
-    });
+    let spot = instance.map_or(wanted.spot, |one| one.spot);
+    let ends = instance.and_then(|one| one.ends.clone());
     let differs = || -> Option<Box<str>> {
         if member.launch_template.as_ref() != Some(&wanted.template) {
             let version = |one: &LaunchTemplateRef| format!("{} version {}", one.name, one.version);

@@ -73,19 +73,18 @@ impl Engine {
             let (Some(force_at), Some(_)) = (wait.until, wait.gate) else {
                 continue;
             };
-            let Some(state) = self.picture.view.pod(&one.pod).cloned() else {
+            let Some(state) = self.picture.view.pod(&one.pod) else {
                 continue;
             };
             let soon = force_at.duration_since(now) <= LEAD;
             let told = self.noticed.get(&one.pod).filter(|told| told.uid == state.uid);
             let moved = told.is_none_or(|told| force_at.duration_since(told.force_at).abs() > LEAD);
             let nearer = soon && told.is_none_or(|told| !told.soon);
+            let news = (moved || nearer).then(|| state.clone());
             if !soon {
                 self.wake(force_at.checked_sub(LEAD).ok());
             }
-            if !moved && !nearer {
-                continue;
-            }
+            let Some(state) = news else { continue };
             let text = explain_pod(None, &self.picture.view, &decision.node, one, now);
             let kind = if soon {
                 NoticeKind::ForceSoon

@@ -13,6 +13,7 @@ use kube_access::{GroupKind, ObjectKey};
 use crate::claims::Provision;
 use crate::machines::{Fleet, Machine};
 use crate::seen::{NodeSeen, PodSeen, Seen};
+use crate::tracked::Tracked;
 
 type Named = (Box<str>, Box<str>);
 
@@ -27,7 +28,9 @@ struct Extras {
 #[derive(Debug, Default)]
 pub(crate) struct Picture {
     pub(crate) view: ClusterView,
-    pub(crate) nodes: BTreeMap<NodeName, NodeSeen>,
+    pub(crate) nodes: Tracked<BTreeMap<NodeName, NodeSeen>>,
+    /// The nodes by their machines.
+    of_machine: BTreeSet<(Box<str>, NodeName)>,
     extras: BTreeMap<PodKey, Extras>,
     claims: BTreeMap<Named, Box<str>>,
     volumes: BTreeMap<Box<str>, Vec<Zone>>,
@@ -50,7 +53,7 @@ pub(crate) struct Picture {
     /// What Karpenter has.
     pub(crate) provision: Provision,
     /// Machines that were ready once since we look.
-    pub(crate) was_ready: BTreeSet<Box<str>>,
+    pub(crate) was_ready: Tracked<BTreeSet<Box<str>>>,
 }
 
 impl Picture {
@@ -104,14 +107,8 @@ impl Picture {
             | Seen::NodeClaim(Err(why)) => {
                 self.unreadable.insert(key, why);
             }
-            Seen::NodePool(Ok(pool)) => {
-                self.provision.changed = true;
-                self.provision.pools.insert(named.1, *pool);
-            }
-            Seen::NodeClaim(Ok(claim)) => {
-                self.provision.changed = true;
-                self.provision.claims.insert(named.1, *claim);
-            }
+            Seen::NodePool(Ok(pool)) => self.provision.put_pool(named.1, *pool),
+            Seen::NodeClaim(Ok(claim)) => self.provision.put_claim(named.1, *claim),
             Seen::NodeClass(class) => self.provision.set_class(&named.1, class),
             Seen::Volume(zones) => {
                 self.volumes.insert(named.1, zones);
@@ -150,8 +147,14 @@ impl Picture {
         match key.kind.kind.as_str() {
             "Node" => {
                 let name = NodeName::from(key.name.as_str());
-                self.nodes.remove(&name);
                 self.view.remove_node(&name);
+                if let Some(machine) = self.nodes.remove(&name).and_then(|node| node.machine) {
+                    // What the cloud was never read to have is not forgotten with it.
+                    if self.was_ready.contains(&machine) && !fleet.machines.contains_key(&machine) {
+                        self.was_ready.remove(&machine);
+                    }
+                    self.of_machine.remove(&(machine, name));
+                }
             }
             "Pod" => {
                 let pod = PodKey::new(named.0, named.1);
@@ -167,14 +170,8 @@ impl Picture {
             "PersistentVolumeClaim" => self.applied(key.clone(), Seen::Claim(None), fleet, now),
             "StatefulSet" => self.applied(key.clone(), Seen::Set(None), fleet, now),
             "Job" => self.applied(key.clone(), Seen::Job(None), fleet, now),
-            "NodePool" => {
-                self.provision.changed = true;
-                self.provision.pools.remove(&named.1);
-            }
-            "NodeClaim" => {
-                self.provision.changed = true;
-                self.provision.claims.remove(&named.1);
-            }
+            "NodePool" => self.provision.remove_pool(&named.1),
+            "NodeClaim" => self.provision.remove_claim(&named.1),
             "EC2NodeClass" => self.provision.set_class(&named.1, None),
             _ => {}
         }
@@ -255,29 +252,85 @@ impl Picture {
         let state = self.state_of(&node, fleet, now);
         if node.ready
             && let Some(machine) = &node.machine
+            && !self.was_ready.contains(machine)
         {
             self.was_ready.insert(machine.clone());
         }
-        self.nodes.insert(node.name.clone(), node);
+        let before = self.nodes.get(&node.name);
+        if before != Some(&node) {
+            let before = before.and_then(|node| node.machine.clone());
+            if before != node.machine {
+                if let Some(machine) = before {
+                    self.of_machine.remove(&(machine, node.name.clone()));
+                }
+                if let Some(machine) = &node.machine {
+                    self.of_machine.insert((machine.clone(), node.name.clone()));
+                }
+            }
+            self.nodes.insert(node.name.clone(), node);
+        }
         self.view.set_node(state);
+    }
+
+    /// All nodes with what decisions know of them, by name. Both are kept by name, so no node has to be looked up.
+    pub(crate) fn both(&self) -> impl Iterator<Item = (&NodeSeen, &NodeState)> {
+        let mut states = self.view.nodes().peekable();
+        self.nodes.values().filter_map(move |node| {
+            while states.next_if(|state| state.name < node.name).is_some() {}
+            let state = states.next_if(|state| state.name == node.name)?;
+            Some((node, state))
+        })
+    }
+
+    /// The node of a machine; the first by name where several say that they are on it.
+    pub(crate) fn node_of(&self, machine: &str) -> Option<&NodeSeen> {
+        self.nodes_of(machine).next()
+    }
+
+    fn nodes_of(&self, machine: &str) -> impl Iterator<Item = &NodeSeen> {
+        let from = (Box::from(machine), NodeName::from(""));
+        self.of_machine
+            .range(from..)
+            .take_while(move |(of, _)| **of == *machine)
+            .filter_map(|(_, name)| self.nodes.get(name))
+    }
+
+    /// Joins the nodes of these machines anew, which are others than before or gone.
+    pub(crate) fn rejoin_touched(&mut self, fleet: &Fleet, touched: &BTreeSet<Box<str>>, now: Timestamp) {
+        for machine in touched {
+            let (known, was) = (fleet.machines.contains_key(machine), self.was_ready.contains(machine));
+            let is = self.nodes_of(machine).any(|node| node.ready);
+            if was && !known && !is {
+                self.was_ready.remove(machine);
+            } else if is && !was {
+                self.was_ready.insert(machine.clone());
+            }
+            let states: Vec<NodeState> = self
+                .nodes_of(machine)
+                .map(|node| self.state_of(node, fleet, now))
+                .collect();
+            for state in states {
+                self.view.set_node(state);
+            }
+        }
     }
 
     /// Joins all nodes anew, after the cloud was read or the pools changed.
     pub(crate) fn rejoin(&mut self, fleet: &Fleet, removed: BTreeSet<PoolName>, by_marks: bool, now: Timestamp) {
         (self.removed, self.by_marks) = (removed, by_marks);
         // What the cloud was read before does not know a machine that has a node already.
-        self.was_ready.retain(|machine| fleet.machines.contains_key(machine));
         let ready = self.nodes.values().filter(|node| node.ready);
-        self.was_ready.extend(ready.filter_map(|node| node.machine.clone()));
+        let ready = ready.filter_map(|node| node.machine.as_ref());
+        let before = self.was_ready.iter().filter(|one| fleet.machines.contains_key(*one));
+        let all: BTreeSet<Box<str>> = before.chain(ready).cloned().collect();
+        self.was_ready.set(all);
         let states: Vec<NodeState> = self
             .nodes
             .values()
             .map(|node| self.state_of(node, fleet, now))
             .collect();
         for state in states {
-            if self.view.node(&state.name) != Some(&state) {
-                self.view.set_node(state);
-            }
+            self.view.set_node(state);
         }
     }
 
@@ -346,6 +399,9 @@ impl Picture {
 
     /// Why decisions on a node cannot be trusted: an object that bears on it cannot be read. Missing data is never "none".
     pub(crate) fn doubt(&self, node: &NodeName) -> Option<String> {
+        if self.unreadable.is_empty() {
+            return None;
+        }
         let namespaces: BTreeSet<&str> = self.view.pods_on(node).map(|pod| &*pod.key.namespace).collect();
         let concerns = |key: &&ObjectKey| match key.kind.kind.as_str() {
             "Node" => key.name == node.as_str(),

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use disruption::{NodeName, PoolDecision, PoolLimits, PoolName, decide_pool, explain_pool_wait};
+use disruption::{NodeName, NodeState, PoolDecision, PoolLimits, PoolName, decide_pool, explain_pool_wait};
 use jiff::{SignedDuration, Timestamp};
 use ports::cloud::{GroupName, GroupSize, Process, Shrink};
 
@@ -118,13 +118,13 @@ impl Engine {
     /// Marks all outdated nodes, and completes marks that others began.
     async fn mark_all(&mut self, pool: &PoolSpec, decision: &PoolDecision, now: Timestamp) -> Result<(), RolloutError> {
         // A node whose machine ends has a mark in the view before it has one in the cluster.
-        let incomplete = self.picture.view.nodes().filter(|state| {
-            let ours = state.pool.as_ref() == Some(&pool.name) && state.outdated.is_some() && state.mark.is_some();
-            let seen = self.picture.nodes.get(&state.name);
-            ours && seen.is_some_and(|node| !node.fully_marked() && node.quarantined.is_none())
+        let incomplete = self.picture.both().filter(|(node, state)| {
+            let outdated = state.outdated.is_some() && state.mark.is_some();
+            let open = !node.fully_marked() && node.quarantined.is_none();
+            outdated && open && state.pool.as_ref() == Some(&pool.name)
         });
         let mut names: Vec<NodeName> = decision.mark.clone();
-        names.extend(incomplete.map(|state| state.name.clone()));
+        names.extend(incomplete.map(|(node, _)| node.name.clone()));
         names.dedup();
         for name in names {
             let reason = self.picture.view.node(&name).and_then(|state| state.outdated.clone());
@@ -258,20 +258,15 @@ impl Engine {
             if machine.outdated.is_some() || machine.leaving || self.picture.was_ready.contains(machine.id.as_str()) {
                 continue;
             }
-            let id: Box<str> = machine.id.as_str().into();
             let due = launched.saturating_add(patience).unwrap_or(Timestamp::MAX);
-            let node = self
-                .picture
-                .nodes
-                .values()
-                .find(|node| node.machine.as_ref() == Some(&id));
+            let node = self.picture.node_of(machine.id.as_str());
             // One that stopped being ready later is not a replacement that failed.
             if node.is_some_and(|node| node.ready_since > due) {
                 continue;
             }
             if now < due {
                 wake = [wake, Some(due)].into_iter().flatten().min();
-            } else if !record.failed.contains(&*id) {
+            } else if !record.failed.contains(machine.id.as_str()) {
                 late.push(machine.id.clone());
             }
         }
@@ -304,21 +299,17 @@ impl Engine {
     /// itself; or lets them again.
     async fn hold_new_nodes(&mut self, pool: &PoolSpec, hold: bool) -> Result<(), RolloutError> {
         let claims = pool.provisioner == Provisioner::NodeClaims;
-        // Most nodes are as they should be, and need not be looked up.
-        let other = |node: &&NodeSeen| node.held != hold;
-        let concerned = |node: &&NodeSeen| {
-            let state = self.picture.view.node(&node.name);
-            state.is_some_and(|state| {
-                // Karpenter would replace old nodes by itself too, and by its own rules.
-                let new = state.outdated.is_none() && state.ready;
-                state.pool.as_ref() == Some(&pool.name) && (!hold || new || (claims && node.fully_marked()))
-            })
+        let concerned = |(node, state): &(&NodeSeen, &NodeState)| {
+            // Karpenter would replace old nodes by itself too, and by its own rules.
+            let new = state.outdated.is_none() && state.ready;
+            let wanted = !hold || new || (claims && node.fully_marked());
+            node.held != hold && wanted && state.pool.as_ref() == Some(&pool.name)
         };
         if !claims && self.fleet.autoscaled(&pool.name).next().is_none() {
             return Ok(());
         }
-        let nodes = self.picture.nodes.values().filter(other).filter(concerned);
-        let nodes: Vec<NodeSeen> = nodes.cloned().collect();
+        let nodes = self.picture.both().filter(concerned);
+        let nodes: Vec<NodeSeen> = nodes.map(|(node, _)| node.clone()).collect();
         for mut node in nodes {
             self.hand.hold_scale_down(&mut node, claims, hold).await?;
             self.keep_node(node);
@@ -415,12 +406,10 @@ impl Engine {
                 group.min = 0;
             }
         }
-        let view = &self.picture.view;
-        let concerned = |node: &&NodeSeen| {
-            let ours = view.node(&node.name).and_then(|state| state.pool.as_ref()) == Some(&pool.name);
-            ours && node.replace_first
-        };
-        let nodes: Vec<NodeSeen> = self.picture.nodes.values().filter(concerned).cloned().collect();
+        let concerned =
+            |(node, state): &(&NodeSeen, &NodeState)| node.replace_first && state.pool.as_ref() == Some(&pool.name);
+        let nodes = self.picture.both().filter(concerned);
+        let nodes: Vec<NodeSeen> = nodes.map(|(node, _)| node.clone()).collect();
         for mut node in nodes {
             self.hand.no_replacement(&mut node).await?;
             self.keep_node(node);
@@ -430,26 +419,19 @@ impl Engine {
 
     /// Nodes that we selected and that are not outdated any more, because the definition went back, stay.
     async fn take_back_stale(&mut self, pool: &PoolSpec) -> Result<(), RolloutError> {
-        let stale = |node: &&NodeSeen| {
+        let stale = |(node, state): &(&NodeSeen, &NodeState)| {
             // The taint comes first: without the label it is a mark that was never completed.
             let half = node.tainted && !node.is_marked() && !self.by_marks();
-            if (node.selected.is_none() && !half) || node.quarantined.is_some() {
+            if (node.selected.is_none() && !half) || node.quarantined.is_some() || state.outdated.is_some() {
                 return false;
             }
-            let Some(state) = self
-                .picture
-                .view
-                .node(&node.name)
-                .filter(|state| state.outdated.is_none())
-            else {
-                return false;
-            };
             let machine = node.machine.as_ref().and_then(|id| self.fleet.machines.get(id));
             // Without the machine nothing is known about its definition; its mark is known.
             let of_pool = state.pool.as_ref() == Some(&pool.name);
             machine.map_or(self.by_marks() && of_pool, |one| one.pool == pool.name && !one.leaving)
         };
-        let nodes: Vec<NodeSeen> = self.picture.nodes.values().filter(stale).cloned().collect();
+        let nodes = self.picture.both().filter(stale);
+        let nodes: Vec<NodeSeen> = nodes.map(|(node, _)| node.clone()).collect();
         for node in nodes {
             self.unmark(node, "the node has its pool's definition again").await?;
         }
@@ -462,10 +444,7 @@ impl Engine {
         if !self.on(Guard::TakeBack) {
             return Ok(());
         }
-        let concerned = |node: &&NodeSeen| {
-            let Some(state) = self.picture.view.node(&node.name) else {
-                return false;
-            };
+        let concerned = |(node, state): &(&NodeSeen, &NodeState)| {
             let ends = state.mark.as_ref().is_some_and(|mark| mark.machine_ends.is_some());
             let machine = node.machine.as_ref().and_then(|id| self.fleet.machines.get(id));
             let theirs = pool.strategy == Strategy::Mark && node.draining.is_some();
@@ -476,7 +455,8 @@ impl Engine {
                 && !(ends || theirs || leaving)
                 && node.quarantined.is_none()
         };
-        let nodes: Vec<NodeSeen> = self.picture.nodes.values().filter(concerned).cloned().collect();
+        let nodes = self.picture.both().filter(concerned);
+        let nodes: Vec<NodeSeen> = nodes.map(|(node, _)| node.clone()).collect();
         for node in nodes {
             self.unmark(node, "the cluster is blocked").await?;
         }

@@ -58,8 +58,7 @@ impl Engine {
             let value = seen::node(object);
             self.picture.take(WatchEvent::Applied { key, value }, &self.fleet, now);
         }
-        let mut nodes = self.picture.nodes.values();
-        let Some(node) = nodes.find(|node| node.machine.as_deref() == Some(id.as_str())) else {
+        let Some(node) = self.picture.node_of(id.as_str()) else {
             return Ok(false);
         };
         let (name, ready) = (node.name.clone(), node.ready);
@@ -133,6 +132,7 @@ impl Engine {
         let before = self.looked.replace(now);
         if before.is_some_and(|before| before.duration_since(now) > JUMP) {
             self.read_at = None;
+            self.passes.forget();
             self.speaker = Speaker::default();
             self.picture.forget_refusals(now);
         }

@@ -26,18 +26,23 @@ impl Engine {
     /// Chooses the machines that are too many, each time the same as long as nothing changes.
     pub(crate) fn look_for_surplus(&mut self, pool: &PoolSpec) {
         let chosen = self.surplus(pool);
-        let mut changed = false;
-        for machine in self.fleet.machines.values_mut().filter(|one| one.pool == pool.name) {
+        let other = |machine: &Machine| {
             let is = machine.outdated.as_deref().filter(|why| matches!(*why, WHY | BEYOND));
             let shall = chosen.get(&*machine.id.0).copied();
-            if is != shall && (is.is_some() || machine.outdated.is_none()) {
+            let differs = is != shall && (is.is_some() || machine.outdated.is_none());
+            differs.then(|| (machine.id.as_str().into(), shall))
+        };
+        let others: Vec<(Box<str>, _)> = self.fleet.machines_of(&pool.name).filter_map(other).collect();
+        if others.is_empty() {
+            return;
+        }
+        for (id, shall) in others {
+            if let Some(machine) = self.fleet.machines.get_mut(&id) {
                 machine.outdated = shall.map(Into::into);
-                changed = true;
             }
+            self.fleet.touched.insert(id);
         }
-        if changed {
-            self.rejoin();
-        }
+        self.rejoin();
     }
 
     /// The sizes that groups of a pool are to come down to, by group; empty when none is.
@@ -138,17 +143,11 @@ impl Engine {
         if machines.iter().any(|one| !of_pool(one) && !one.leaving) {
             return BTreeMap::new();
         }
-        let node = |one: &Machine| {
-            self.picture
-                .nodes
-                .values()
-                .find(|node| node.machine.as_deref() == Some(one.id.as_str()))
-        };
         let mut with_nodes: Vec<(bool, bool, _, &Machine)> = machines
             .into_iter()
             .filter(of_pool)
             .filter_map(|one| {
-                let node = node(one)?;
+                let node = self.picture.node_of(one.id.as_str())?;
                 Some((
                     node.selected.is_none() && !node.tainted,
                     node.ready,

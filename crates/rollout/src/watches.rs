@@ -12,6 +12,19 @@ use crate::seen::{self, Seen};
 
 type Project = fn(&Value) -> Seen;
 
+/// What no projection reads, and what is most of a pod or a node.
+const UNREAD: &[&str] = &[
+    "metadata.managedFields",
+    "spec.affinity",
+    "spec.containers",
+    "spec.initContainers",
+    "spec.tolerations",
+    "spec.topologySpreadConstraints",
+    "status.containerStatuses",
+    "status.initContainerStatuses",
+    "status.images",
+];
+
 /// Kinds that decisions rest on, in the order in which their events are taken in.
 const WATCHED: [(&str, &str, Project); 7] = [
     ("", "Node", seen::node),
@@ -102,7 +115,43 @@ impl Watches {
 fn watch(access: &Access, kind: ApiKind, project: Project) -> WatchSet<Seen> {
     let options = WatchOptions {
         depth: Depth::Full,
+        skip: UNREAD,
         ..WatchOptions::default()
     };
     WatchSet::new(access, [(kind, options)], Arc::new(project))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn no_projection_reads_what_is_passed_over() {
+        let object = json!({
+            "apiVersion": "v1", "kind": "Any",
+            "metadata": {"name": "a", "namespace": "x", "uid": "u", "creationTimestamp": "2026-03-02T08:00:00Z",
+                "labels": {"node.kubernetes.io/node-pool": "workers"}, "managedFields": [{"manager": "m"}],
+                "ownerReferences": [{"kind": "StatefulSet", "name": "a", "controller": true}]},
+            "spec": {"nodeName": "n", "providerID": "aws:///z/i-1", "replicas": 3, "volumeName": "v",
+                "activeDeadlineSeconds": 60, "maxUnavailable": 1, "selector": {"matchLabels": {"app": "a"}},
+                "taints": [{"key": "decommission-pending"}], "tolerations": [{"operator": "Exists"}],
+                "containers": [{"name": "c"}], "initContainers": [{"name": "i"}], "affinity": {"nodeAffinity": {}},
+                "topologySpreadConstraints": [{"maxSkew": 1}], "priority": 7, "terminationGracePeriodSeconds": 5,
+                "volumes": [{"emptyDir": {}}, {"persistentVolumeClaim": {"claimName": "d"}}],
+                "template": {"spec": {"containers": [{"name": "c"}]}}},
+            "status": {"phase": "Running", "startTime": "2026-03-02T08:00:05Z", "images": [{"names": ["a"]}],
+                "containerStatuses": [{"ready": true}], "initContainerStatuses": [{"ready": true}],
+                "conditions": [{"type": "Ready", "status": "True", "lastTransitionTime": "2026-03-02T08:00:09Z"}]}});
+        let mut lean = object.clone();
+        for path in UNREAD {
+            let (part, member) = path.split_once('.').unwrap();
+            assert!(lean[part].as_object_mut().unwrap().remove(member).is_some(), "{path}");
+        }
+        for (_, kind, project) in WATCHED.iter().chain(&PROVISIONING) {
+            let (whole, part) = (project(&object), project(&lean));
+            assert_eq!(format!("{whole:?}"), format!("{part:?}"), "{kind}");
+        }
+    }
 }
