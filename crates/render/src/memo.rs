@@ -45,9 +45,28 @@ const MOST: usize = 200_000;
 #[derive(Debug, Default)]
 pub(crate) struct Memo {
     results: Mutex<Results>,
-    texts: Mutex<BTreeMap<Key, Weak<Rendered>>>,
+    texts: Mutex<Texts>,
     names: Mutex<BTreeSet<Arc<str>>>,
     items: Mutex<BTreeMap<String, SharedItems>>,
+}
+
+/// All texts that somebody still has, and some that nobody has any more.
+#[derive(Debug, Default)]
+struct Texts {
+    known: BTreeMap<Key, Weak<Rendered>>,
+    /// How many there were after the last sweep.
+    swept: usize,
+}
+
+impl Texts {
+    /// Drops those that nobody has any more, once there are twice as many as the last time: a large fleet has more texts in use
+    /// than [`MOST`], and going through them for each new one would cost more than all else.
+    fn sweep(&mut self) {
+        if self.known.len() >= MOST.max(self.swept.saturating_mul(2)) {
+            self.known.retain(|_, text| text.strong_count() > 0);
+            self.swept = self.known.len();
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -106,14 +125,12 @@ impl Memo {
     pub(crate) fn text(&self, text: String) -> (Arc<Rendered>, bool) {
         let key = digest(text.as_bytes());
         let mut texts = lock(&self.texts);
-        if let Some(known) = texts.get(&key).and_then(Weak::upgrade) {
+        if let Some(known) = texts.known.get(&key).and_then(Weak::upgrade) {
             return (known, false);
         }
-        if texts.len() >= MOST {
-            texts.retain(|_, text| text.strong_count() > 0);
-        }
+        texts.sweep();
         let rendered = Arc::new(Rendered::new(text.into()));
-        texts.insert(key, Arc::downgrade(&rendered));
+        texts.known.insert(key, Arc::downgrade(&rendered));
         (rendered, true)
     }
 
@@ -172,4 +189,36 @@ impl Results {
 
 pub(crate) fn digest(bytes: &[u8]) -> Key {
     Sha256::digest(bytes).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_that_nobody_has_are_swept_when_there_are_twice_as_many_as_the_last_time() {
+        let live = Arc::new(Rendered::new("kind: Namespace".into()));
+        let mut texts = Texts::default();
+        texts.known.insert(digest(b"live"), Arc::downgrade(&live));
+        let fill = |texts: &mut Texts, up_to: usize| {
+            let mut n = 0_u64;
+            while texts.known.len() < up_to {
+                let mut key = Key::default();
+                key[..8].copy_from_slice(&n.to_le_bytes());
+                texts.known.insert(key, Weak::new());
+                n += 1;
+            }
+        };
+        fill(&mut texts, MOST - 1);
+        texts.sweep();
+        assert_eq!(texts.known.len(), MOST - 1, "not yet");
+        fill(&mut texts, MOST);
+        texts.sweep();
+        assert_eq!((texts.known.len(), texts.swept), (1, 1));
+        // As many in use as in a large fleet: the next sweep comes when there are twice as many.
+        texts.swept = MOST;
+        fill(&mut texts, 2 * MOST - 1);
+        texts.sweep();
+        assert_eq!(texts.known.len(), 2 * MOST - 1);
+    }
 }
