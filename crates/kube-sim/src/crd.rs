@@ -1,6 +1,6 @@
 //! CustomResourceDefinitions: from a definition to a served resource.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use kubemerge::schema::Schema;
 use serde_json::{Value, json};
@@ -153,6 +153,7 @@ fn read_version(definition: &Value, version: &Value) -> Version {
             scale,
         }),
         name,
+        schema: OnceLock::new(),
     }
 }
 

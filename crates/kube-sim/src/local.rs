@@ -16,13 +16,13 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::auth::UserInfo;
-use crate::gc::{DeleteRequest, Deleted};
+use crate::gc::{self, DeleteRequest, Deleted};
 use crate::handlers::{self, Target, Written, change};
-use crate::registry::GroupResource;
+use crate::registry::{GroupResource, Resource};
 use crate::request::{Options, Propagation, RequestInfo};
 use crate::server::{ApiServer, Context};
 use crate::status::ApiError;
-use crate::store::{Key, Object, TapBuffer, Tapped};
+use crate::store::{Key, Object, State, TapBuffer, Tapped};
 use crate::view::{Shape, to_bytes};
 
 /// Where an object is: its kind by group, version and plural name, and its namespace (empty for cluster-scoped kinds).
@@ -41,8 +41,8 @@ pub struct Place<'a> {
 /// A version of an object as it is stored. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Stored {
-    object: Arc<Object>,
-    key: Arc<Key>,
+    pub(crate) object: Arc<Object>,
+    pub(crate) key: Arc<Key>,
 }
 
 impl Stored {
@@ -69,6 +69,12 @@ impl Stored {
     #[must_use]
     pub fn bytes(&self) -> &Bytes {
         &self.object.bytes
+    }
+
+    /// The status as canonical JSON; none if it has none.
+    #[must_use]
+    pub fn status_bytes(&self) -> Option<&[u8]> {
+        self.object.status_bytes()
     }
 
     /// The version.
@@ -291,7 +297,7 @@ impl ApiServer {
 /// One user's way to the API without HTTP; cheap to make and to clone.
 #[derive(Debug, Clone)]
 pub struct Local {
-    server: ApiServer,
+    pub(crate) server: ApiServer,
     user: UserInfo,
 }
 
@@ -397,7 +403,11 @@ impl Local {
             crate::value::drop_nulls_builtin(&builtin, &mut value);
             Ok(change::Edited { value, tracked: true })
         };
-        change::change(&mut context, &target, &edit).await.map(stored)
+        let written = change::change(&mut context, &target, &edit).await?;
+        Ok(Stored {
+            object: stored_object(written),
+            key: Arc::new(context.key(&target)),
+        })
     }
 
     /// Deletes an object; answers with it if it waits for somebody, with none if it is gone.
@@ -410,15 +420,27 @@ impl Local {
         name: &str,
         options: &DeleteOptions,
     ) -> Result<Option<Stored>, ApiError> {
-        let (mut context, target) = self.request(place, name, "", "delete")?;
         let request = DeleteRequest {
             grace: options.grace_period_seconds,
             propagation: options.propagation,
             uid: options.uid.clone(),
             version: options.version.map(|version| version.to_string()),
         };
-        let key = context.key(&target);
-        match handlers::delete_object(&mut context, &target, &key, &request).await? {
+        let (key, deleted) = if self.server.has_admission(place.group) {
+            let (mut context, target) = self.request(place, name, "", "delete")?;
+            let key = context.key(&target);
+            let deleted = handlers::delete_object(&mut context, &target, &key, &request).await?;
+            (key, deleted)
+        } else {
+            // Nobody is asked, so nobody needs to be told who asks.
+            let core = &self.server.core;
+            let mut state = core.state();
+            let resource = served(&state, place)?;
+            let key = Key::new(if resource.namespaced { place.namespace } else { "" }, name);
+            let deleted = gc::delete(core, &mut state, &resource, &key, &request)?;
+            (key, deleted)
+        };
+        match deleted {
             Deleted::Gone(_) => Ok(None),
             Deleted::Going(object) => Ok(Some(Stored {
                 object,
@@ -468,11 +490,7 @@ impl Local {
         subresource: &str,
         verb: &str,
     ) -> Result<(Context, Target), ApiError> {
-        let registry = self.server.core.state().registry.clone();
-        let resource = registry
-            .find(place.group, place.resource)
-            .filter(|resource| resource.version(place.version).is_some())
-            .ok_or_else(ApiError::unknown_resource)?;
+        let resource = served(&self.server.core.state(), place)?;
         let context = Context {
             server: self.server.clone(),
             method: http::Method::POST,
@@ -501,12 +519,24 @@ impl Local {
     }
 }
 
-fn stored(written: Written) -> Stored {
-    let object = match written {
+/// The resource of a place, if it is served in that version.
+fn served(state: &State, place: Place<'_>) -> Result<Arc<Resource>, ApiError> {
+    let found = state.registry.find(place.group, place.resource);
+    found
+        .filter(|resource| resource.version(place.version).is_some())
+        .ok_or_else(ApiError::unknown_resource)
+}
+
+fn stored_object(written: Written) -> Arc<Object> {
+    match written {
         Written::Stored(object) => object,
         // Local requests are never dry runs; the tree is all there would be.
         Written::DryRun(value) => Arc::new(Object::new(&value, 0, &[])),
-    };
+    }
+}
+
+fn stored(written: Written) -> Stored {
+    let object = stored_object(written);
     let (namespace, name) = object.place();
     let key = Arc::new(Key::new(&namespace, &name));
     Stored { object, key }

@@ -1,7 +1,7 @@
 //! The bridge to `kubemerge`: which schema an object has, and what follows from it.
 
 use std::fmt::Write;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use kubemerge::apply::{self, ApplyError, Writer};
 use kubemerge::fields::FieldSet;
@@ -21,8 +21,22 @@ fn schema_of(resource: &Resource, version: &str) -> Arc<Schema> {
         return crate::crd::custom(resource, version)
             .map_or_else(|_| Arc::new(Schema::untyped()), |custom| custom.schema.clone());
     }
-    let found = builtin(resource.group(), version, &resource.kind);
-    Arc::new(found.cloned().unwrap_or_else(Schema::untyped))
+    let look_up = || {
+        let found = builtin(resource.group(), version, &resource.kind);
+        Arc::new(found.cloned().unwrap_or_else(Schema::untyped))
+    };
+    let mut versions = resource.versions.iter();
+    match versions.find(|known| known.name == version) {
+        Some(known) => known.schema.get_or_init(look_up).clone(),
+        None => look_up(),
+    }
+}
+
+/// The schema of the metadata of all objects.
+fn metadata_schema() -> Option<&'static Schema> {
+    static METADATA: LazyLock<Option<&'static Schema>> =
+        LazyLock::new(|| definition("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"));
+    *METADATA
 }
 
 /// Reads one YAML document as JSON.
@@ -60,7 +74,7 @@ pub(crate) fn check(target: &Target, version: &str, object: &mut Value) -> Resul
         fields: String::new(),
     };
     if let Some(metadata) = object.get_mut("metadata")
-        && let Some(schema) = definition("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta")
+        && let Some(schema) = metadata_schema()
     {
         walk.path = "metadata".to_owned();
         walk.fields = "metadata".to_owned();
@@ -89,7 +103,7 @@ pub(crate) fn check(target: &Target, version: &str, object: &mut Value) -> Resul
 /// the same. Of custom resources only the metadata is typed.
 pub(crate) fn drop_empty(resource: &Resource, version: &str, object: &mut Value) {
     if let Some(metadata) = object.get_mut("metadata")
-        && let Some(schema) = definition("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta")
+        && let Some(schema) = metadata_schema()
     {
         empty(schema.root(), metadata, &[]);
     }
@@ -329,6 +343,15 @@ pub(crate) fn missing_fields(resource: &Resource, object: &Value) -> Vec<FieldEr
         return errors;
     }
     let (group, version) = split_api_version(&resource.storage);
+    if group == resource.group() {
+        missing(
+            schema_of(resource, version).root(),
+            object,
+            &mut String::new(),
+            &mut errors,
+        );
+        return errors;
+    }
     let Some(schema) = builtin(group, version, &resource.kind) else {
         return errors;
     };

@@ -120,7 +120,8 @@ impl Kind {
     #[must_use]
     pub fn of(group: &str, resource: &str) -> Option<Self> {
         let mut all = Self::ALL.iter();
-        all.find(|kind| kind.group == group && kind.resource == resource)
+        // Plural names differ more than groups do.
+        all.find(|kind| kind.resource == resource && kind.group == group)
             .copied()
     }
 

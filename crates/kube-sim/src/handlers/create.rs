@@ -142,7 +142,7 @@ fn commit(
 }
 
 /// A namespace has to exist and must not be on its way out.
-fn check_place(state: &State, resource: &Resource, key: &Key) -> Result<(), ApiError> {
+pub(crate) fn check_place(state: &State, resource: &Resource, key: &Key) -> Result<(), ApiError> {
     if !resource.namespaced {
         return Ok(());
     }

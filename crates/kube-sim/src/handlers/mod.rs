@@ -1,7 +1,7 @@
 //! What each verb does on resources and their subresources.
 
 pub(crate) mod change;
-mod create;
+pub(crate) mod create;
 mod decode;
 mod delete;
 mod eviction;

@@ -1,6 +1,6 @@
 //! The table of built-in resources, shared by all servers of a process.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 
 use super::{GroupResource, Resource, Subresource, Version, api_version, fields};
 
@@ -460,6 +460,7 @@ fn resource(row: &Row, virtual_only: bool) -> Arc<Resource> {
                     .map(|&name| subresource(row, version, name))
                     .collect(),
                 custom: None,
+                schema: OnceLock::new(),
             })
             .collect(),
         storage: if is_new_event {

@@ -5,10 +5,12 @@ mod fields;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 pub(crate) use builtin::{builtin, builtins};
 pub(crate) use fields::SelectableField;
+
+use kubemerge::schema::Schema;
 
 use crate::crd::CustomVersion;
 
@@ -62,6 +64,8 @@ pub(crate) struct Version {
     pub(crate) subresources: Vec<Subresource>,
     /// Schema, columns and subresource paths of a custom resource.
     pub(crate) custom: Option<CustomVersion>,
+    /// The schema of a built-in kind, once somebody has asked for it: every write asks several times.
+    pub(crate) schema: OnceLock<Arc<Schema>>,
 }
 
 /// A subresource as discovery names it.

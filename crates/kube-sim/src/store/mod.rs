@@ -8,6 +8,7 @@
 mod budgets;
 mod by_field;
 mod object;
+mod places;
 mod tap;
 mod trees;
 
@@ -239,6 +240,12 @@ impl State {
         let version = self.version;
         set(value, &["metadata", "resourceVersion"], version.to_string());
         self.put_as_is(resource, key, value, version)
+    }
+
+    /// Writes a new object that is made from the next version, of which no tree is kept.
+    pub(crate) fn put_made(&mut self, resource: &Resource, key: &Key, make: impl FnOnce(u64) -> Object) -> Arc<Object> {
+        self.version += 1;
+        self.put_object(resource, key, make(self.version))
     }
 
     /// Writes an object whose version is already in it.

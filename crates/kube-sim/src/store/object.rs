@@ -2,13 +2,14 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::Value;
-use serde_json::value::RawValue;
 
+use super::places::{self, Places, Span};
 use crate::registry::SelectableField;
 use crate::value::{at, list, text, uid};
 
@@ -18,10 +19,8 @@ pub(crate) struct Object {
     pub(crate) version: u64,
     /// Canonical JSON: keys sorted, no blanks.
     pub(crate) bytes: Bytes,
-    /// Where the labels are in the bytes; labels are read in place, which costs less than keeping them twice.
-    labels: (u32, u32),
-    /// Where `apiVersion` and `kind` are in the bytes, each with the comma after it; lists leave them out of their items.
-    type_meta: [(u32, u32); 2],
+    /// Where its parts are in the bytes.
+    places: Places,
     /// The values of the resource's selectable fields, in the order of its table.
     pub(crate) fields: Box<[Box<str>]>,
     pub(crate) uid: Box<str>,
@@ -35,26 +34,6 @@ pub(crate) struct Object {
     pub(crate) status_only: bool,
     /// The object as a tree, as long as [`super::Trees`] keeps it.
     tree: Mutex<Option<Arc<Value>>>,
-}
-
-#[derive(Deserialize)]
-struct Envelope<'a> {
-    #[serde(borrow)]
-    metadata: Labels<'a>,
-}
-
-#[derive(Deserialize)]
-struct Labels<'a> {
-    #[serde(borrow)]
-    labels: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-struct Halves<'a> {
-    #[serde(borrow)]
-    metadata: &'a RawValue,
-    #[serde(borrow)]
-    status: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -73,17 +52,12 @@ struct Names<'a> {
 
 impl Object {
     pub(crate) fn new(value: &Value, version: u64, fields: &[SelectableField]) -> Self {
-        // A tree of JSON values always serialises: its keys are texts.
-        let bytes = Bytes::from(serde_json::to_vec(value).unwrap_or_default().into_boxed_slice());
+        let (bytes, places) = places::write(value);
+        let bytes = Bytes::from(bytes.into_boxed_slice());
         let owners = list(value, &["metadata", "ownerReferences"]);
         Self {
             version,
-            labels: if at(value, &["metadata", "labels"]).is_some() {
-                find_labels(&bytes)
-            } else {
-                (0, 0)
-            },
-            type_meta: find_type_meta(&bytes),
+            places,
             bytes,
             fields: fields.iter().map(|field| field.read(value)).collect(),
             uid: uid(value).into(),
@@ -96,6 +70,23 @@ impl Object {
             held: ["metadata", "spec"]
                 .iter()
                 .any(|part| !list(value, &[part, "finalizers"]).is_empty()),
+            status_only: false,
+            tree: Mutex::default(),
+        }
+    }
+
+    /// An object of canonical bytes that has neither labels nor owners, and that nothing holds.
+    pub(crate) fn plain(bytes: Vec<u8>, version: u64, fields: Box<[Box<str>]>, uid: &str) -> Self {
+        let bytes = Bytes::from(bytes.into_boxed_slice());
+        Self {
+            version,
+            places: Places::find(&bytes),
+            bytes,
+            fields,
+            uid: uid.into(),
+            owners: Box::default(),
+            deleting: false,
+            held: false,
             status_only: false,
             tree: Mutex::default(),
         }
@@ -147,74 +138,77 @@ impl Object {
         if let Some(tree) = self.kept() {
             return tree.get("status").cloned();
         }
-        let halves: Halves<'_> = serde_json::from_slice(&self.bytes).ok()?;
-        serde_json::from_str(halves.status?.get()).ok()
+        serde_json::from_slice(self.status_bytes()?).ok()
     }
 
-    /// The object with another status and version, put together from its bytes: nothing else is parsed or written anew. None if it
-    /// has no status yet.
+    /// The status alone, as bytes; none if the object has none.
+    pub(crate) fn status_bytes(&self) -> Option<&[u8]> {
+        self.places.status.of(&self.bytes)
+    }
+
+    /// The object with another status and version, put together from its bytes: nothing else is written anew. None if it has no
+    /// status yet.
     pub(crate) fn with_status(&self, status: &Value, version: u64, fields: &[SelectableField]) -> Option<Self> {
-        let halves: Halves<'_> = serde_json::from_slice(&self.bytes).ok()?;
-        let place = |raw: &RawValue| {
-            let from = (raw.get().as_ptr() as usize).checked_sub(self.bytes.as_ptr() as usize)?;
-            Some((from, from + raw.get().len()))
-        };
-        let (from, to) = place(halves.status?)?;
-        let (metadata, _) = place(halves.metadata)?;
-        // Keys are sorted, so the object's own version is the last such member of its metadata.
-        let old = format!("\"resourceVersion\":\"{}\"", self.version);
-        let at = metadata + halves.metadata.get().rfind(&old)?;
-        let mut bytes = Vec::with_capacity(self.bytes.len() + 256);
-        bytes.extend_from_slice(self.bytes.get(..at)?);
-        bytes.extend_from_slice(format!("\"resourceVersion\":\"{version}\"").as_bytes());
-        bytes.extend_from_slice(self.bytes.get(at + old.len()..from)?);
+        let (number, old) = (self.places.version, self.places.status);
+        self.status_bytes()?;
+        let (mut bytes, mut places) = self.numbered(version, 256)?;
+        bytes.extend_from_slice(self.bytes.get(number.to()..old.from())?);
+        let from = bytes.len();
         serde_json::to_writer(&mut bytes, status).ok()?;
-        bytes.extend_from_slice(self.bytes.get(to..)?);
+        places.status = Span::new(from, bytes.len());
+        bytes.extend_from_slice(self.bytes.get(old.to()..)?);
         let fields = fields
             .iter()
             .zip(&self.fields)
             .map(|(field, old)| field.read_in("status", status).unwrap_or_else(|| old.clone()));
         Some(Self {
-            version,
-            bytes: Bytes::from(bytes.into_boxed_slice()),
-            // Both lie before the version and do not move.
-            labels: self.labels,
-            type_meta: self.type_meta,
-            fields: fields.collect(),
-            uid: self.uid.clone(),
-            owners: self.owners.clone(),
-            deleting: self.deleting,
-            held: self.held,
             status_only: true,
-            tree: Mutex::default(),
+            ..self.again(version, bytes, places, fields.collect())
         })
     }
 
     /// The last state of the object when it is taken away under a version: the same but for that number. Put together from its
     /// bytes.
     pub(crate) fn with_version(&self, version: u64) -> Option<Self> {
-        let halves: Halves<'_> = serde_json::from_slice(&self.bytes).ok()?;
-        let metadata = (halves.metadata.get().as_ptr() as usize).checked_sub(self.bytes.as_ptr() as usize)?;
-        let old = format!("\"resourceVersion\":\"{}\"", self.version);
-        let at = metadata + halves.metadata.get().rfind(&old)?;
-        let mut bytes = Vec::with_capacity(self.bytes.len() + 2);
-        bytes.extend_from_slice(self.bytes.get(..at)?);
-        bytes.extend_from_slice(format!("\"resourceVersion\":\"{version}\"").as_bytes());
-        bytes.extend_from_slice(self.bytes.get(at + old.len()..)?);
-        Some(Self {
+        let (mut bytes, mut places) = self.numbered(version, 2)?;
+        let before = self.places.version.to();
+        if self.status_bytes().is_some() {
+            let moved = |place: usize| (place + bytes.len()).saturating_sub(before);
+            places.status = Span::new(moved(places.status.from()), moved(places.status.to()));
+        }
+        bytes.extend_from_slice(self.bytes.get(before..)?);
+        Some(self.again(version, bytes, places, self.fields.clone()))
+    }
+
+    /// The bytes up to the version, with another one, and with room for the rest and so much more.
+    fn numbered(&self, version: u64, more: usize) -> Option<(Vec<u8>, Places)> {
+        let number = self.places.version;
+        number.of(&self.bytes)?;
+        let mut bytes = Vec::with_capacity(self.bytes.len() + more);
+        bytes.extend_from_slice(self.bytes.get(..number.from())?);
+        write!(bytes, "\"{version}\"").ok()?;
+        let places = Places {
+            // Labels and type lie before the version and do not move.
+            version: Span::new(number.from(), bytes.len()),
+            ..self.places
+        };
+        Some((bytes, places))
+    }
+
+    /// The object with other bytes that change nothing else of what is known about it.
+    fn again(&self, version: u64, bytes: Vec<u8>, places: Places, fields: Box<[Box<str>]>) -> Self {
+        Self {
             version,
             bytes: Bytes::from(bytes.into_boxed_slice()),
-            // All of these lie before the version.
-            labels: self.labels,
-            type_meta: self.type_meta,
-            fields: self.fields.clone(),
+            places,
+            fields,
             uid: self.uid.clone(),
             owners: self.owners.clone(),
             deleting: self.deleting,
             held: self.held,
             status_only: false,
             tree: Mutex::default(),
-        })
+        }
     }
 
     /// Namespace and name, read from the bytes.
@@ -233,82 +227,15 @@ impl Object {
 
     /// The bytes without `apiVersion` and `kind`, in pieces.
     pub(crate) fn untyped(&self) -> [Bytes; 3] {
-        let [(a, b), (c, d)] = self.type_meta.map(|(from, to)| (from as usize, to as usize));
+        let [(a, b), (c, d)] = self.places.type_meta.map(|span| (span.from(), span.to()));
         [self.bytes.slice(..a), self.bytes.slice(b..c), self.bytes.slice(d..)]
     }
 
     /// The labels, read from the bytes.
     pub(crate) fn labels(&self) -> BTreeMap<String, String> {
-        let (from, to) = (self.labels.0 as usize, self.labels.1 as usize);
-        self.bytes
-            .get(from..to)
-            .and_then(|raw| serde_json::from_slice(raw).ok())
-            .unwrap_or_default()
+        let raw = self.places.labels.of(&self.bytes);
+        raw.and_then(|raw| serde_json::from_slice(raw).ok()).unwrap_or_default()
     }
-}
-
-/// Offsets of the members `apiVersion` and `kind` of a serialised object, with the commas after them. Keys are sorted, and
-/// `metadata` follows both.
-fn find_type_meta(bytes: &Bytes) -> [(u32, u32); 2] {
-    let mut found = [(0, 0); 2];
-    let mut at = 1;
-    while let Some(end) = member_end(bytes, at) {
-        let member = bytes.get(at..end).unwrap_or_default();
-        let place = if member.starts_with(b"\"apiVersion\":") {
-            0
-        } else if member.starts_with(b"\"kind\":") {
-            1
-        } else {
-            at = end + 1;
-            continue;
-        };
-        if let (Some(slot), Ok(from), Ok(to)) = (found.get_mut(place), u32::try_from(at), u32::try_from(end + 1)) {
-            *slot = (from, to);
-        }
-        if place == 1 {
-            break;
-        }
-        at = end + 1;
-    }
-    if let [first, (second, _)] = &mut found
-        && *second == 0
-    {
-        // Without a kind nothing is left out at its place: the piece between begins and ends after the first.
-        let end = first.1;
-        found[1] = (end, end);
-    }
-    found
-}
-
-/// Where the member that begins at `at` ends: the place of the comma after it; none for the last one.
-fn member_end(bytes: &Bytes, at: usize) -> Option<usize> {
-    let (mut depth, mut quoted, mut escaped) = (0_u32, false, false);
-    for (place, byte) in bytes.get(at..)?.iter().enumerate() {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if quoted => escaped = true,
-            b'"' => quoted = !quoted,
-            _ if quoted => {}
-            b'{' | b'[' => depth += 1,
-            b'}' | b']' => depth = depth.checked_sub(1)?,
-            b',' if depth == 0 => return Some(at + place),
-            _ => {}
-        }
-    }
-    None
-}
-
-/// Offsets of the raw labels in the serialised object.
-fn find_labels(bytes: &Bytes) -> (u32, u32) {
-    let Ok(Envelope {
-        metadata: Labels { labels: Some(raw) },
-    }) = serde_json::from_slice::<Envelope<'_>>(bytes)
-    else {
-        return (0, 0);
-    };
-    let from = (raw.get().as_ptr() as usize).saturating_sub(bytes.as_ptr() as usize);
-    let to = from + raw.get().len();
-    (u32::try_from(from).unwrap_or(0), u32::try_from(to).unwrap_or(0))
 }
 
 #[cfg(test)]

@@ -204,6 +204,17 @@ impl Objects {
         self.scalers.get(target).into_iter().flatten()
     }
 
+    /// Whether anything of a kind in a namespace is scaled.
+    pub(crate) fn scales(&self, kind: Kind, namespace: &Arc<str>) -> bool {
+        let first = Key {
+            kind,
+            namespace: namespace.clone(),
+            name: Arc::from(""),
+        };
+        let next = self.scalers.range(first..).next();
+        next.is_some_and(|(found, _)| found.kind == kind && found.namespace == *namespace)
+    }
+
     /// Whether anything in a namespace is scaled.
     pub(crate) fn has_scalers(&self, namespace: &Arc<str>) -> bool {
         let first = (namespace.clone(), Arc::from(""));
@@ -292,5 +303,8 @@ mod tests {
         let scaled = |name: &str| objects.scalers(&Key::new(Kind::DEPLOYMENT, "x", name)).count();
         assert_eq!((scaled("one"), scaled("two")), (0, 1));
         assert!(objects.has_scalers(&"x".into()) && !objects.has_scalers(&"w".into()));
+        let scales = |kind: Kind, namespace: &str| objects.scales(kind, &namespace.into());
+        assert!(scales(Kind::DEPLOYMENT, "x") && !scales(Kind::DEPLOYMENT, "w"));
+        assert!(!scales(Kind::STATEFUL_SET, "x") && !scales(Kind::REPLICA_SET, "x"));
     }
 }

@@ -221,8 +221,8 @@ impl PodView {
 
     /// Reads a pod of which nothing but the status is new since `before`.
     pub(super) fn read_status(stored: &Stored, before: &Self) -> Option<Self> {
-        let raw: RawReport<'_> = serde_json::from_slice(stored.bytes()).ok()?;
-        let told = Told::of(&raw.status);
+        let status: RawStatus<'_> = serde_json::from_slice(stored.status_bytes()?).ok()?;
+        let told = Told::of(&status);
         Some(Self {
             version: stored.version(),
             phase: told.phase,
@@ -339,13 +339,6 @@ fn share<T: Ord>(pool: &mut BTreeSet<Arc<T>>, value: T) -> Arc<T> {
     }
     pool.insert(new.clone());
     new
-}
-
-/// A pod of which only the status is read.
-#[derive(Deserialize)]
-struct RawReport<'a> {
-    #[serde(borrow, default)]
-    status: RawStatus<'a>,
 }
 
 #[derive(Deserialize)]

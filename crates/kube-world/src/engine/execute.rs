@@ -5,7 +5,7 @@ use kube_sim::{ApiError, ApiServer, Local, Stored};
 use serde_json::Value;
 
 use super::action::Action;
-use super::recorder::{Happening, Recorder};
+use super::recorder::{Happening, Record, Recorder, new_event};
 use crate::kind::Kind;
 use crate::path::Path as _;
 
@@ -45,11 +45,14 @@ impl Executor<'_> {
                     source: self.source,
                     host: self.host,
                 };
-                let write = self.recorder.record(happening, subject.as_ref(), self.now);
                 // Real recorders drop what the server refuses, such as events in a namespace that goes.
-                let _ = match write {
-                    Action::Create { kind, object } => self.create(kind, object).await,
-                    write => self.write(&write).await,
+                let _ = match self.recorder.record(happening, subject.as_ref(), self.now) {
+                    Record::New(key) => {
+                        let version = about.kind.api_version();
+                        let event = new_event(happening, &key, &version, subject.as_ref(), self.now);
+                        self.local.record(&event).await
+                    }
+                    Record::Again(key, patch) => self.local.patch(key.place(), &key.name, "", &patch).await,
                 };
                 Ok(None)
             }

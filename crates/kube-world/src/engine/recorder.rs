@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use kube_sim::Stored;
+use kube_sim::{NewEvent, Stored, Subject};
 use serde_json::{Value, json};
 
-use super::action::{Action, EventType};
+use super::action::EventType;
 use super::seconds;
 use crate::kind::{Key, Kind};
 
@@ -54,15 +54,29 @@ pub(super) struct Happening<'a> {
     pub(super) host: Option<&'a str>,
 }
 
+/// How an event is recorded.
+#[derive(Debug, PartialEq)]
+pub(super) enum Record {
+    /// As a new object of this name.
+    New(Key),
+    /// As a higher count in an object that is there.
+    Again(Key, Value),
+}
+
+/// The uid that an event names.
+fn uid<'a>(event: Happening<'a>, subject: Option<&'a Stored>) -> &'a str {
+    match (subject, event.about.kind) {
+        (Some(subject), _) => subject.uid(),
+        // Events about nodes name them by their name, before the node is registered as after.
+        (None, Kind::NODE) => &event.about.name,
+        (None, _) => "",
+    }
+}
+
 impl Recorder {
-    /// The write that records an event: a new object, or a higher count in the one that is there.
-    pub(super) fn record(&mut self, event: Happening<'_>, subject: Option<&Stored>, now: Timestamp) -> Action {
-        let uid = match (subject, event.about.kind) {
-            (Some(subject), _) => subject.uid(),
-            // Events about nodes name them by their name, before the node is registered as after.
-            (None, Kind::NODE) => &event.about.name,
-            (None, _) => "",
-        };
+    /// How to record an event: as a new object, or as a higher count in the one that is there.
+    pub(super) fn record(&mut self, event: Happening<'_>, subject: Option<&Stored>, now: Timestamp) -> Record {
+        let uid = uid(event, subject);
         let same = Arc::new(Same {
             about: event.about.clone(),
             uid: uid.into(),
@@ -79,7 +93,7 @@ impl Recorder {
             let (key, count) = (known.key.clone(), known.count);
             self.expiry.insert((expires, same));
             let patch = json!({"count": count, "lastTimestamp": seconds(now)});
-            return Action::Patch { key, patch };
+            return Record::Again(key, patch);
         }
         self.made += 1;
         let namespace = if event.about.namespace.is_empty() {
@@ -90,15 +104,15 @@ impl Recorder {
         let nanos = u64::try_from(now.as_nanosecond()).unwrap_or(0);
         let name = format!("{}.{:016x}", event.about.name, nanos.wrapping_add(self.made));
         let key = Key::new(Kind::EVENT, namespace, &name);
-        let object = object(event, &key, uid, subject, now);
         self.objects.insert(key.clone(), same.clone());
-        let recorded = Recorded { key, count: 1, expires };
+        let recorded = Recorded {
+            key: key.clone(),
+            count: 1,
+            expires,
+        };
         self.known.insert(same.clone(), recorded);
         self.expiry.insert((expires, same));
-        Action::Create {
-            kind: Kind::EVENT,
-            object,
-        }
+        Record::New(key)
     }
 
     /// Forgets an event whose object somebody has deleted, so that the next equal one makes a new object.
@@ -137,24 +151,31 @@ impl Recorder {
     }
 }
 
-fn object(event: Happening<'_>, key: &Key, uid: &str, subject: Option<&Stored>, now: Timestamp) -> Value {
+/// The event as a new object of this name.
+pub(super) fn new_event<'a>(
+    event: Happening<'a>,
+    key: &'a Key,
+    api_version: &'a str,
+    subject: Option<&'a Stored>,
+    now: Timestamp,
+) -> NewEvent<'a> {
     let about = event.about;
-    let mut involved = json!({
-        "apiVersion": about.kind.api_version(), "kind": about.kind.kind, "name": &*about.name, "uid": uid});
-    if !about.namespace.is_empty() {
-        involved["namespace"] = (*about.namespace).into();
+    NewEvent {
+        namespace: &key.namespace,
+        name: &key.name,
+        about: Subject {
+            api_version,
+            kind: about.kind.kind,
+            namespace: &about.namespace,
+            name: &about.name,
+            uid: uid(event, subject),
+            version: subject.map(Stored::version),
+        },
+        event_type: event.event_type.as_str(),
+        reason: event.reason,
+        message: event.message,
+        component: event.source,
+        host: event.host,
+        at: now,
     }
-    if let Some(subject) = subject {
-        involved["resourceVersion"] = subject.version().to_string().into();
-    }
-    let mut source = json!({"component": event.source});
-    if let Some(host) = event.host {
-        source["host"] = host.into();
-    }
-    json!({
-        "metadata": {"name": &*key.name, "namespace": &*key.namespace},
-        "involvedObject": involved, "reason": event.reason, "message": event.message,
-        "type": event.event_type.as_str(), "count": 1, "source": source,
-        "firstTimestamp": seconds(now), "lastTimestamp": seconds(now),
-        "reportingComponent": event.source, "reportingInstance": event.host.unwrap_or_default()})
 }

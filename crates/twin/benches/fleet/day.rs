@@ -20,7 +20,7 @@ use ports::Clock;
 use serde_json::{Value, json};
 use twin::{Fleet, StepClock};
 
-use crate::{block, build, one, pods};
+use crate::{block, build, one, pods, spent};
 
 /// Something that is done to the cluster.
 enum Deed {
@@ -180,11 +180,13 @@ fn day_of_churn_on_1000_nodes(bencher: Bencher<'_, '_>, share: usize) {
             (clock, fleet, counts)
         })
         .bench_values(|(clock, mut fleet, counts)| {
-            let before = pods(&fleet);
+            let (before, begin) = (pods(&fleet), spent());
             let steps = block(live(&clock, &mut fleet, share));
             let [lines, made, removed] =
                 [&counts.lines, &counts.made, &counts.removed].map(|counter| counter.load(Ordering::Relaxed));
+            let spent = (spent() - begin) * 10;
             println!("  {share} % of {before} pods deployed: {made} pods made, {removed} removed, {lines} lines, {steps} plans");
+            println!("  {spent} ms of processor time");
             fleet
         });
 }

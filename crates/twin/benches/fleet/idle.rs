@@ -7,19 +7,10 @@ use divan::Bencher;
 use ports::{Clock, SystemClock};
 use twin::{Fleet, SharedFleet};
 
-use crate::{block, spec};
+use crate::{block, spec, spent};
 
 /// For how long it is watched.
 const MINUTE: Duration = Duration::from_secs(60);
-
-/// The time in user and system mode that this process has spent so far, in hundredths of a second.
-fn spent() -> u64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    // The name of the program, in brackets, may hold blanks.
-    let fields = stat.rsplit(')').next().unwrap_or_default();
-    let ticks = fields.split_whitespace().skip(11).take(2);
-    ticks.filter_map(|ticks| ticks.parse::<u64>().ok()).sum()
-}
 
 /// 150 clusters with their driver, after the start has settled.
 #[divan::bench(sample_count = 1, sample_size = 1)]

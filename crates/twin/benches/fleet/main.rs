@@ -1,7 +1,7 @@
 //! What fleets cost: start, memory, idleness, and a day of churn.
 //!
 //! Each bench prints what it made beside its time: pods, the memory of the process (its resident set as
-//! `/proc/self/statm` tells it, before and after), and for days what happened in them. Nothing is asserted about time.
+//! `/proc/self/statm` tells it, before and after), and for days what happened in them and the time that the processor spent. Nothing is asserted about time.
 //!
 //! `cargo bench -p twin --bench fleet` runs all of it; `-- start` or `-- day` a part.
 #![allow(
@@ -41,6 +41,15 @@ fn resident() -> u64 {
     let pages = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
     let pages = pages.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok());
     pages.unwrap_or(0) * 4 / 1024
+}
+
+/// The time in user and system mode that this process has spent so far, in hundredths of a second.
+pub(crate) fn spent() -> u64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // The name of the program, in brackets, may hold blanks.
+    let fields = stat.rsplit(')').next().unwrap_or_default();
+    let ticks = fields.split_whitespace().skip(11).take(2);
+    ticks.filter_map(|ticks| ticks.parse::<u64>().ok()).sum()
 }
 
 /// A fleet of so many clusters, whose profiles take turns.

@@ -51,7 +51,9 @@ impl Controller for Autoscalers {
             }
             Kind::CONFIG_MAP if &*change.key.name == METRICS_CONFIG_MAP => view.keys(KIND, namespace),
             Kind::POD if objects.has_scalers(namespace) && is_measured(change) => {
-                let targets = SCALED.into_iter().flat_map(|kind| selecting(change, view, kind));
+                // Most autoscalers have targets of one kind: the selectors of the others need no look.
+                let kinds = SCALED.into_iter().filter(|kind| objects.scales(*kind, namespace));
+                let targets = kinds.flat_map(|kind| selecting(change, view, kind));
                 let scalers: BTreeSet<Arc<str>> = targets
                     .flat_map(|target| objects.scalers(&target).cloned().collect::<Vec<_>>())
                     .collect();

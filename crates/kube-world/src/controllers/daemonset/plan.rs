@@ -50,7 +50,8 @@ struct Turn<'a> {
     hash: String,
     /// The pods by node, oldest first.
     by_node: BTreeMap<&'a str, Vec<&'a Pod>>,
-    verdicts: BTreeMap<&'a str, Verdict>,
+    /// What each node is to the daemons, in the order of the nodes.
+    verdicts: Vec<Verdict>,
     /// On how many nodes a daemon should run.
     wanted: usize,
     min_ready: i64,
@@ -73,11 +74,7 @@ pub(crate) fn plan(input: &Input<'_>) -> Acts {
         .unwrap_or_else(|| json!({}));
     placement::tolerate(&mut spec);
     let placement = Placement::of(&spec);
-    let verdicts: BTreeMap<&str, Verdict> = input
-        .nodes
-        .iter()
-        .map(|node| (&*node.name, placement.judge(node)))
-        .collect();
+    let verdicts: Vec<Verdict> = input.nodes.iter().map(|node| placement.judge(node)).collect();
     let mut by_node: BTreeMap<&str, Vec<&Pod>> = BTreeMap::new();
     for daemon in input.daemons {
         by_node.entry(&daemon.node).or_default().push(&daemon.pod);
@@ -89,7 +86,7 @@ pub(crate) fn plan(input: &Input<'_>) -> Acts {
     }
     let hash = hash_of(newest.revision()).to_owned();
     let min_ready = int(input.set, &["spec", "minReadySeconds"]).unwrap_or(0);
-    let wanted = verdicts.values().filter(|verdict| verdict.run).count();
+    let wanted = verdicts.iter().filter(|verdict| verdict.run).count();
     let mut turn = Turn {
         input,
         spec,
@@ -139,12 +136,11 @@ impl<'a> Turn<'a> {
     /// Pods where they are missing, none where they do not belong; then, when all are there, the next step of an update.
     fn manage(&mut self) {
         let (mut make, mut delete): (Vec<String>, Vec<&Pod>) = (Vec::new(), Vec::new());
-        for node in self.input.nodes {
-            let Some(verdict) = self.verdicts.get(&*node.name).copied() else {
-                continue;
-            };
-            self.manage_node(&node.name, verdict, &mut make, &mut delete);
+        let verdicts = std::mem::take(&mut self.verdicts);
+        for (node, verdict) in self.input.nodes.iter().zip(&verdicts) {
+            self.manage_node(&node.name, *verdict, &mut make, &mut delete);
         }
+        self.verdicts = verdicts;
         let known: BTreeSet<&str> = self.input.nodes.iter().map(|node| &*node.name).collect();
         for (node, pods) in &self.by_node {
             // A pod that waits for a node that is gone would wait for ever.
@@ -227,6 +223,10 @@ impl<'a> Turn<'a> {
     }
 
     fn update(&mut self, make: &mut Vec<String>, delete: &mut Vec<&'a Pod>) {
+        // Only pods of an older template have a successor.
+        if self.by_node.values().flatten().all(|pod| self.is_current(pod)) {
+            return;
+        }
         let (surge, unavailable) = (self.surge(), self.allowance("maxUnavailable", Round::Up, 1));
         // With neither, no update could ever move.
         let unavailable = if surge == 0 { unavailable.max(1) } else { unavailable };
@@ -234,8 +234,9 @@ impl<'a> Turn<'a> {
             .input
             .nodes
             .iter()
-            .filter(|node| self.verdicts.get(&*node.name).is_some_and(|verdict| verdict.run))
-            .map(|node| self.on_node(&node.name))
+            .zip(&self.verdicts)
+            .filter(|(_, verdict)| verdict.run)
+            .map(|(node, _)| self.on_node(&node.name))
             .collect();
         let found = turn(&nodes, surge, unavailable);
         let pods: BTreeMap<&str, &Pod> = self
@@ -302,10 +303,9 @@ impl<'a> Turn<'a> {
 
     fn tell(&mut self) {
         let (mut desired, mut current, mut misplaced, mut ready, mut updated, mut available) = (0_i64, 0, 0, 0, 0, 0);
-        for node in self.input.nodes {
-            let run = self.verdicts.get(&*node.name).is_some_and(|verdict| verdict.run);
+        for (node, verdict) in self.input.nodes.iter().zip(&self.verdicts) {
             let pods = self.pods_on(&node.name);
-            if !run {
+            if !verdict.run {
                 misplaced += i64::from(!pods.is_empty());
                 continue;
             }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::plan::{Backend, HEADLESS, Ports};
 use crate::controllers::support::acts::Acts;
 use crate::controllers::support::pods::{Pod, PodExt};
-use crate::controllers::support::tree::{at, deleting, flag, merge_patch, name, namespace, set, text, texts};
+use crate::controllers::support::tree::{at, deleting, flag, merge_patch, name, namespace, remove, set, text, texts};
 use crate::kind::Kind;
 
 /// The most addresses that the object holds; the rest is cut off, and an annotation says so.
@@ -43,11 +43,15 @@ pub(super) fn plan(service: &Value, backends: &[Backend], found: Option<&Value>,
         return;
     }
     let mut patch = json!({});
-    for path in [
-        &["metadata", "labels"][..],
-        &["subsets"],
-        &["metadata", "annotations", OVER_CAPACITY],
-    ] {
+    if at(found, &["subsets"]) != at(&wanted, &["subsets"]) {
+        // A list is replaced as a whole, and null where there is none any more.
+        set(
+            &mut patch,
+            &["subsets"],
+            remove(&mut wanted, &["subsets"]).unwrap_or_default(),
+        );
+    }
+    for path in [&["metadata", "labels"][..], &["metadata", "annotations", OVER_CAPACITY]] {
         match (at(found, path), at(&wanted, path)) {
             (Some(old), Some(new)) => {
                 if let Some(change) = merge_patch(old, new) {

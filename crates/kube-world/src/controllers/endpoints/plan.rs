@@ -59,7 +59,7 @@ pub(crate) fn plan(input: &Input<'_>) -> Acts {
             .iter()
             .position(|slice| at(slice, &["ports"]).unwrap_or(&json!([])) == &wanted.ports);
         match place.map(|place| left.remove(place)) {
-            Some(slice) => update(input, slice, &wanted, &mut acts),
+            Some(slice) => update(input, slice, wanted, &mut acts),
             None => make(input, wanted, number, &mut taken, &mut acts),
         }
     }
@@ -93,11 +93,12 @@ fn wanted(input: &Input<'_>) -> Vec<Wanted> {
         }];
     }
     let split = |group: Wanted| -> Vec<Wanted> {
-        let parts = group.endpoints.chunks(MOST);
-        parts
-            .map(|part| Wanted {
+        let parts = group.endpoints.len().div_ceil(MOST);
+        let mut endpoints = group.endpoints.into_iter();
+        (0..parts)
+            .map(|_| Wanted {
                 ports: group.ports.clone(),
-                endpoints: part.to_vec(),
+                endpoints: endpoints.by_ref().take(MOST).collect(),
             })
             .collect()
     };
@@ -191,13 +192,14 @@ fn labels(service: &Value) -> Value {
     json!(labels)
 }
 
-fn update(input: &Input<'_>, slice: &Value, wanted: &Wanted, acts: &mut Acts) {
+fn update(input: &Input<'_>, slice: &Value, wanted: Wanted, acts: &mut Acts) {
     let mut patch = json!({});
     if list(slice, &["endpoints"]) != wanted.endpoints {
-        set(&mut patch, &["endpoints"], wanted.endpoints.clone());
+        set(&mut patch, &["endpoints"], wanted.endpoints);
     }
-    let before = at(slice, &["metadata", "labels"]).cloned().unwrap_or_else(|| json!({}));
-    if let Some(change) = crate::controllers::support::tree::merge_patch(&before, &labels(input.service)) {
+    let bare = json!({});
+    let before = at(slice, &["metadata", "labels"]).unwrap_or(&bare);
+    if let Some(change) = crate::controllers::support::tree::merge_patch(before, &labels(input.service)) {
         set(&mut patch, &["metadata", "labels"], change);
     }
     if patch != json!({}) {
