@@ -24,7 +24,7 @@ use async_trait::async_trait;
 use futures::StreamExt;
 use git_source::{DirectoryIds, DirectorySource, TreeOptions};
 use jiff::Timestamp;
-use kube_access::{Access, Context};
+use kube_access::{Access, ApiKind, Context, Depth, GroupKind, ObjectKey};
 use kube_sim::{ApiServer, Fault, FaultPlan, FaultRule, FaultyApi};
 use lifecycle::connect::{CloudSource, Connector, FactSource, Trouble};
 use lifecycle::queue::Limits;
@@ -323,6 +323,30 @@ fn runs(times: usize, at_once: usize) {
     );
 }
 
+/// What one read of an object costs, over all objects of all clusters: how the processor gets along with as much memory as so many
+/// clusters have, without any manager.
+async fn alone(fleet: &Fleet) -> Duration {
+    let kind = ApiKind {
+        id: GroupKind::new("", "ConfigMap"),
+        version: "v1".to_owned(),
+        plural: "configmaps".to_owned(),
+        singular: "configmap".to_owned(),
+        short_names: Vec::new(),
+        namespaced: true,
+        verbs: vec!["get".to_owned()],
+    };
+    let (before, mut reads) = (processor(), 0_u32);
+    for access in fleet.access.values() {
+        for name in (0..5).flat_map(|n| ["a", "b", "c", "d"].map(|component| format!("{component}-{n}"))) {
+            let key = ObjectKey::new(kind.id.clone(), "web", &name);
+            let found = access.get(&kind, &key, Depth::Full).await.unwrap();
+            assert!(found.is_some(), "{name}");
+            reads += 1;
+        }
+    }
+    processor().saturating_sub(before) / reads
+}
+
 /// A fleet of this size: made, idle, restarted. Answers the processor time of an update of all.
 async fn growth(count: usize) -> f64 {
     let fleet = Fleet::new(1, count).await;
@@ -335,6 +359,11 @@ async fn growth(count: usize) -> f64 {
         took.processor.as_secs_f64(),
         took.calls,
         resident() / 1_024
+    );
+    println!(
+        "  of {:.2} ms for each cluster; the clusters alone take {:.1} us to answer a read, one after the other",
+        took.processor.as_secs_f64() * 1_000.0 / count as f64,
+        alone(&fleet).await.as_secs_f64() * 1e6
     );
     // Restarted: to a first answer, to knowing every cluster, to the first cluster done after a commit.
     let began = Instant::now();
