@@ -17,7 +17,7 @@ use futures::future::{Aborted, BoxFuture};
 use futures::stream::{BoxStream, FuturesUnordered};
 use futures::{FutureExt, StreamExt};
 use jiff::Timestamp;
-use model::{AccountId, AccountLifecycle, Cluster, ClusterId, InfrastructureAccount};
+use model::{AccountId, AccountLifecycle, ClusterId, InfrastructureAccount};
 use ports::RegistryError;
 use ports::blocks::{self, Blocked};
 use ports::registry::{AccountFilter, Change, ClusterFilter, Detail, PageRequest};
@@ -27,7 +27,7 @@ use crate::backoff::Backoff;
 use crate::channels::Gatekeeper;
 use crate::claims::Claims;
 use crate::desired::Subject;
-use crate::guard::{Generation, Guard, Refusal, Rules, Stopping};
+use crate::guard::{Guard, Refusal, Rules, Stopping};
 use crate::health::Watcher;
 use crate::inputs;
 use crate::meanwhile;
@@ -463,7 +463,7 @@ impl Manager {
             cell.unwatch();
             let guard = Guard {
                 stopping: self.stopping.clone(),
-                ..guard(&self.reach, &cell.subject.cluster, &cell.generation, self.pace.rules)
+                ..guard(&self.reach, cell, self.pace.rules)
             };
             let subject = Subject {
                 siblings,
@@ -548,7 +548,8 @@ impl Manager {
     }
 }
 
-fn guard(reach: &Reach, cluster: &Cluster, generation: &Generation, rules: Rules) -> Guard {
+fn guard(reach: &Reach, cell: &Cell, rules: Rules) -> Guard {
+    let (cluster, generation) = (&cell.subject.cluster, &cell.generation);
     Guard {
         cluster: cluster.id.clone(),
         alias: cluster.alias.to_string(),
@@ -557,7 +558,7 @@ fn guard(reach: &Reach, cluster: &Cluster, generation: &Generation, rules: Rules
         clock: Arc::clone(&reach.clock),
         generation: generation.clone(),
         at: generation.now(),
-        inputs: inputs::digest(cluster),
+        inputs: cell.digest.clone(),
         hold: None,
         stopping: Stopping::default(),
         dry_run: reach.settings.dry_run,

@@ -8,6 +8,7 @@ use ports::config_source::CombinedVersion;
 
 use crate::desired::Subject;
 use crate::guard::Generation;
+use crate::inputs;
 use crate::manager::Seen;
 use crate::need::Cause;
 use crate::pass::ClusterMemory;
@@ -72,6 +73,8 @@ pub(crate) struct Cell {
     pub(crate) memory: ClusterMemory,
     /// The back-offs of its concerns.
     pub(crate) turns: Turns,
+    /// Digest of the entry as it is.
+    pub(crate) digest: String,
     /// Digest of the entry that it was brought to last, if that is known.
     pub(crate) inputs: Option<String>,
     /// What other replicas did.
@@ -83,6 +86,7 @@ pub(crate) struct Cell {
 impl Cell {
     pub(crate) fn new(subject: Subject, turns: Turns) -> Self {
         Self {
+            digest: inputs::digest(&subject.cluster),
             subject,
             standing: Standing::New,
             target: None,

@@ -45,6 +45,7 @@ impl Manager {
                     cell.unwatch();
                     cell.memory.manifests.forget();
                 }
+                cell.digest = inputs::digest(&cluster);
                 cell.subject = subject;
             }
             None => {
@@ -104,8 +105,7 @@ impl Manager {
         let held = blocks::holding(id, &cluster.config_items, &self.open_blocks, now);
         let config = version.as_ref().map(CombinedVersion::id).map_err(Clone::clone);
         let Some(cell) = self.cells.get_mut(id) else { return };
-        let digest = inputs::digest(&cluster);
-        let other_entry = cell.inputs.as_ref().is_some_and(|applied| *applied != digest);
+        let other_entry = cell.inputs.as_ref().is_some_and(|applied| *applied != cell.digest);
         let decided = need(&Situation {
             cluster: &cluster,
             blocks: &held,
@@ -114,7 +114,7 @@ impl Manager {
             other_entry,
         });
         let blocked = matches!(decided, Need::Blocked(_));
-        let towards = Towards::of(&cluster, config.as_deref().ok(), &digest, other_entry, blocked);
+        let towards = Towards::of(&cluster, config.as_deref().ok(), &cell.digest, other_entry, blocked);
         if *cell.towards != towards {
             cell.towards = Arc::new(towards);
             self.waves.touch();
@@ -157,7 +157,7 @@ impl Manager {
         };
         let Some(cell) = self.cells.get_mut(id) else { return };
         // The version alone may be that of another entry (fault F9).
-        let digest = inputs::digest(&cell.subject.cluster);
+        let digest = &cell.digest;
         let target = wanted
             .as_ref()
             .map_or_else(|| "decommissioned".to_owned(), |(to, _)| format!("{to} {digest}"));
