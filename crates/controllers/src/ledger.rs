@@ -5,7 +5,7 @@
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
-use kube_access::{Access, AccessError, ApiKind, Depth, GroupKind, Selection};
+use kube_access::{Access, AccessError, ApiKind, Depth, Selection};
 use model::ClusterId;
 use ports::ledger::{Entry, EntryDraft, EntryFilter, EntryId, EntryKind};
 use ports::registry::{Page, PageRequest, Revision};
@@ -173,15 +173,7 @@ impl Ledger for ClusterLedger {
 }
 
 fn config_map() -> ApiKind {
-    ApiKind {
-        id: GroupKind::new("", "ConfigMap"),
-        version: "v1".to_owned(),
-        plural: "configmaps".to_owned(),
-        singular: "configmap".to_owned(),
-        short_names: Vec::new(),
-        namespaced: true,
-        verbs: Vec::new(),
-    }
+    ApiKind::core("ConfigMap", "configmaps", true)
 }
 
 fn text<'v>(object: &'v Value, path: &str) -> &'v str {

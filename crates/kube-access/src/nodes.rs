@@ -97,18 +97,6 @@ pub struct Taint {
 /// How often a change that depends on what was read is made again after somebody else wrote.
 const ROUNDS: u32 = 8;
 
-fn core_kind(kind: &str, plural: &str, namespaced: bool) -> ApiKind {
-    ApiKind {
-        id: GroupKind::new("", kind),
-        version: "v1".to_owned(),
-        plural: plural.to_owned(),
-        singular: kind.to_ascii_lowercase(),
-        short_names: Vec::new(),
-        namespaced,
-        verbs: Vec::new(),
-    }
-}
-
 impl Access {
     /// Asks for the eviction of exactly this pod (policy/v1). It is sent once: a refusal is an answer, and after a lost answer
     /// only the caller knows whether asking again does harm.
@@ -147,7 +135,9 @@ impl Access {
     /// A conflict means that the pod is another one, or that several evictions met at one budget.
     async fn gone_or_stale(&self, pod: &PodRef) -> Result<Eviction, AccessError> {
         let key = ObjectKey::new(GroupKind::new("", "Pod"), &pod.namespace, &pod.name);
-        let live = self.get(&core_kind("Pod", "pods", true), &key, Depth::Metadata).await?;
+        let live = self
+            .get(&ApiKind::core("Pod", "pods", true), &key, Depth::Metadata)
+            .await?;
         Ok(match live {
             None => Eviction::NotFound,
             Some(live) if meta(&live, "uid") != pod.uid => Eviction::Gone,
@@ -168,7 +158,7 @@ impl Access {
         if let (Some(map), Some(seconds)) = (options.as_object_mut(), grace_seconds) {
             map.insert("gracePeriodSeconds".to_owned(), seconds.into());
         }
-        let kind = core_kind("Pod", "pods", true);
+        let kind = ApiKind::core("Pod", "pods", true);
         let key = kind.key(&pod.namespace, &pod.name);
         match self.call(&Call::delete(&kind, &key, &options)).await {
             Ok(_) => Ok(PodDeletion::Deleted),
@@ -191,7 +181,7 @@ impl Access {
     pub async fn set_schedulable(&self, node: &str, schedulable: bool) -> Result<(), AccessError> {
         // Removing the field is how kubectl uncordons; `false` would stay behind as a field of ours.
         let wish = if schedulable { Value::Null } else { true.into() };
-        let kind = core_kind("Node", "nodes", false);
+        let kind = ApiKind::core("Node", "nodes", false);
         self.merge(&kind, &kind.key("", node), &json!({"spec": {"unschedulable": wish}}))
             .await
     }
@@ -233,7 +223,7 @@ impl Access {
 
     /// Taints are one list that all writers share, so a change carries the version that it was made from.
     async fn edit_taints(&self, node: &str, edit: impl Fn(&mut Vec<Value>) -> bool) -> Result<(), AccessError> {
-        let kind = core_kind("Node", "nodes", false);
+        let kind = ApiKind::core("Node", "nodes", false);
         let key = kind.key("", node);
         let mut last = AccessError::NotFound {
             subject: key.to_string(),
@@ -304,7 +294,7 @@ impl Access {
         labels: &BTreeMap<String, Option<String>>,
         annotations: &BTreeMap<String, Option<String>>,
     ) -> Result<(), AccessError> {
-        let kind = core_kind("Node", "nodes", false);
+        let kind = ApiKind::core("Node", "nodes", false);
         self.set_metadata(&kind, &kind.key("", node), labels, annotations, None)
             .await
     }
@@ -319,7 +309,7 @@ impl Access {
         labels: &BTreeMap<String, Option<String>>,
         annotations: &BTreeMap<String, Option<String>>,
     ) -> Result<(), AccessError> {
-        let kind = core_kind("Node", "nodes", false);
+        let kind = ApiKind::core("Node", "nodes", false);
         let patch =
             json!({"metadata": {"labels": labels, "annotations": annotations}, "spec": {"unschedulable": true}});
         self.merge(&kind, &kind.key("", node), &patch).await
@@ -330,7 +320,7 @@ impl Access {
     /// # Errors
     /// If the cluster does not take it.
     pub async fn record_event(&self, event: &Value) -> Result<(), AccessError> {
-        let kind = core_kind("Event", "events", true);
+        let kind = ApiKind::core("Event", "events", true);
         let key = ObjectKey::of(&kind.id, event);
         let body = bytes::Bytes::from(event.to_string());
         let call = Call::apply(&kind, &key, body, self.field_manager(), true, false);

@@ -113,6 +113,20 @@ pub struct ApiKind {
 }
 
 impl ApiKind {
+    /// A kind of the core group, which every cluster serves at `v1`: it need not be asked for. What can be done with it is not said.
+    #[must_use]
+    pub fn core(kind: &str, plural: &str, namespaced: bool) -> Self {
+        Self {
+            id: GroupKind::new("", kind),
+            version: "v1".to_owned(),
+            plural: plural.to_owned(),
+            singular: kind.to_ascii_lowercase(),
+            short_names: Vec::new(),
+            namespaced,
+            verbs: Vec::new(),
+        }
+    }
+
     /// The `apiVersion` of its objects.
     #[must_use]
     pub fn api_version(&self) -> String {

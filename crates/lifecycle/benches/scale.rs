@@ -24,7 +24,7 @@ use async_trait::async_trait;
 use futures::StreamExt;
 use git_source::{DirectoryIds, DirectorySource, TreeOptions};
 use jiff::Timestamp;
-use kube_access::{Access, ApiKind, Context, Depth, GroupKind, ObjectKey};
+use kube_access::{Access, ApiKind, Context, Depth};
 use kube_sim::{ApiServer, Fault, FaultPlan, FaultRule, FaultyApi};
 use lifecycle::connect::{CloudSource, Connector, FactSource, Trouble};
 use lifecycle::queue::Limits;
@@ -326,19 +326,11 @@ fn runs(times: usize, at_once: usize) {
 /// What one read of an object costs, over all objects of all clusters: how the processor gets along with as much memory as so many
 /// clusters have, without any manager.
 async fn alone(fleet: &Fleet) -> Duration {
-    let kind = ApiKind {
-        id: GroupKind::new("", "ConfigMap"),
-        version: "v1".to_owned(),
-        plural: "configmaps".to_owned(),
-        singular: "configmap".to_owned(),
-        short_names: Vec::new(),
-        namespaced: true,
-        verbs: vec!["get".to_owned()],
-    };
+    let kind = ApiKind::core("ConfigMap", "configmaps", true);
     let (before, mut reads) = (processor(), 0_u32);
     for access in fleet.access.values() {
         for name in (0..5).flat_map(|n| ["a", "b", "c", "d"].map(|component| format!("{component}-{n}"))) {
-            let key = ObjectKey::new(kind.id.clone(), "web", &name);
+            let key = kind.key("web", &name);
             let found = access.get(&kind, &key, Depth::Full).await.unwrap();
             assert!(found.is_some(), "{name}");
             reads += 1;

@@ -18,15 +18,7 @@ const TOOL: &str = "fleetwright";
 impl ApplySet {
     /// The kind of the parent, which every cluster serves.
     fn parent_kind() -> ApiKind {
-        ApiKind {
-            id: GroupKind::new("", "ConfigMap"),
-            version: "v1".to_owned(),
-            plural: "configmaps".to_owned(),
-            singular: "configmap".to_owned(),
-            short_names: Vec::new(),
-            namespaced: true,
-            verbs: Vec::new(),
-        }
+        ApiKind::core("ConfigMap", "configmaps", true)
     }
 
     /// The key of the parent.

@@ -313,12 +313,10 @@ impl Conductor {
             }
             next.extend(next_run(name, head, known, &clusters, now));
         }
-        let changed: &[usize] = touched;
-        let seen = || changed.iter().filter_map(|at| fleet.get(*at));
-        for seen in seen().filter(|seen| **seen.towards != Towards::Apart) {
-            keep_behind(&mut self.behind, seen, written.get(seen.cluster.channel.as_str()), now);
-        }
-        for seen in seen() {
+        for seen in touched.iter().filter_map(|at| fleet.get(*at)) {
+            if **seen.towards != Towards::Apart {
+                keep_behind(&mut self.behind, seen, written.get(seen.cluster.channel.as_str()), now);
+            }
             self.fleet.touch(&seen.cluster.id);
         }
         for run in next {
