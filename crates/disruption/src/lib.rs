@@ -44,6 +44,7 @@ mod forecast;
 mod guards;
 mod labels;
 pub mod marking;
+mod members;
 mod names;
 mod node;
 mod objects;
@@ -77,7 +78,7 @@ pub use policy::{
     Assumptions, BARE_PODS_ITEM, Environment, Handling, LOCAL_DATA_ITEM, OWNER_HOLDS_ITEM, POLICY_ITEMS, Policy,
     PolicyError, SIBLING_CLOCK_ITEM, SiblingClock,
 };
-pub use read::{ReadError, read_budget, read_labels, read_pod};
+pub use read::{BudgetObject, PodObject, ReadError, read_budget, read_labels, read_pod};
 pub use removal::{Group, RemovalStep, RemovedPool, grow, removal_step};
 pub use rule::{Rule, Rules};
 pub use sentence::{explain_instant, explain_node, explain_pod, explain_pool_wait, explain_reason};

@@ -229,10 +229,8 @@ impl Rollout {
         }
         loop {
             engine.watch_claims(&mut watches).await;
-            while let Some(event) = watches.ready() {
-                let now = engine.hand.now();
-                engine.picture.take(event, &engine.fleet, now);
-            }
+            let now = engine.hand.now();
+            watches.take_ready(|event| engine.picture.take(event, &engine.fleet, now));
             if engine.turn().await == Turn::Stop {
                 return Ok(());
             }

@@ -92,7 +92,6 @@ impl Picture {
     }
 
     fn applied(&mut self, key: ObjectKey, value: Seen, fleet: &Fleet, now: Timestamp) {
-        let named: Named = (key.namespace.as_str().into(), key.name.as_str().into());
         match value {
             Seen::Node(Ok(node)) => self.put_node(*node, fleet, now),
             Seen::Pod(Ok(pod)) => self.put_pod(*pod, now),
@@ -107,43 +106,31 @@ impl Picture {
             | Seen::NodeClaim(Err(why)) => {
                 self.unreadable.insert(key, why);
             }
-            Seen::NodePool(Ok(pool)) => self.provision.put_pool(named.1, *pool),
-            Seen::NodeClaim(Ok(claim)) => self.provision.put_claim(named.1, *claim),
-            Seen::NodeClass(class) => self.provision.set_class(&named.1, class),
+            Seen::NodePool(Ok(pool)) => self.provision.put_pool(key.name.into(), *pool),
+            Seen::NodeClaim(Ok(claim)) => self.provision.put_claim(key.name.into(), *claim),
+            Seen::NodeClass(class) => self.provision.set_class(&key.name, class),
             Seen::Volume(zones) => {
-                self.volumes.insert(named.1, zones);
+                self.volumes.insert(key.name.into(), zones);
                 self.refill(|_, extras| !extras.claims.is_empty());
             }
             Seen::Claim(volume) => {
-                let claim = named.1.clone();
-                match volume {
-                    Some(volume) => self.claims.insert(named, volume),
-                    None => self.claims.remove(&named),
-                };
-                let namespace = key.namespace;
+                set(&mut self.claims, named(&key), volume);
+                let (namespace, claim) = named(&key);
                 self.refill(|pod, extras| *pod.namespace == *namespace && extras.claims.contains(&claim));
             }
             Seen::Set(wanted) => {
-                match wanted {
-                    Some(wanted) => self.sets.insert(named, wanted),
-                    None => self.sets.remove(&named),
-                };
-                let namespace = key.namespace;
-                self.refill(|pod, _| *pod.namespace == *namespace);
+                set(&mut self.sets, named(&key), wanted);
+                self.refill(|pod, _| *pod.namespace == *key.namespace);
             }
             Seen::Job(end) => {
-                match end {
-                    Some(end) => self.jobs.insert(named, end),
-                    None => self.jobs.remove(&named),
-                };
-                let namespace = key.namespace;
-                self.refill(|pod, _| *pod.namespace == *namespace);
+                set(&mut self.jobs, named(&key), end);
+                self.refill(|pod, _| *pod.namespace == *key.namespace);
             }
         }
     }
 
     fn deleted(&mut self, key: &ObjectKey, fleet: &Fleet, now: Timestamp) {
-        let named: Named = (key.namespace.as_str().into(), key.name.as_str().into());
+        let named = named(key);
         match key.kind.kind.as_str() {
             "Node" => {
                 let name = NodeName::from(key.name.as_str());
@@ -200,13 +187,11 @@ impl Picture {
 
     /// Fills in what the pod object does not say.
     fn filled(&self, mut pod: PodState) -> PodState {
-        let namespace = pod.key.namespace.clone();
+        let of = |name: &str| (pod.key.namespace.clone(), name.into());
         match &mut pod.kind {
-            PodKind::StatefulSet { owner, replicas, .. } => {
-                *replicas = self.sets.get(&(namespace, owner.name.clone())).copied();
-            }
+            PodKind::StatefulSet { owner, replicas, .. } => *replicas = self.sets.get(&of(&owner.name)).copied(),
             PodKind::Job { owner, deadline } => {
-                let own = self.jobs.get(&(namespace, owner.name.clone())).copied();
+                let own = self.jobs.get(&of(&owner.name)).copied();
                 *deadline = [*deadline, own].into_iter().flatten().min();
             }
             _ => {}
@@ -420,6 +405,18 @@ impl Picture {
             .pod(key)
             .is_some_and(|pod| *pod.uid == *uid && pod.terminating.is_none())
     }
+}
+
+fn named(key: &ObjectKey) -> Named {
+    (key.namespace.as_str().into(), key.name.as_str().into())
+}
+
+/// Keeps what is known of an object, or that there is nothing to know.
+fn set<T>(map: &mut BTreeMap<Named, T>, name: Named, value: Option<T>) {
+    match value {
+        Some(value) => map.insert(name, value),
+        None => map.remove(&name),
+    };
 }
 
 /// Why a node goes when its mark is all that counts.

@@ -6,8 +6,9 @@ use disruption::marking::{
     self, DECOMMISSION_PRIORITY, DRAIN_START, LAST_FORCED, LIFECYCLE_STATUS, REPLACEMENT_STRATEGY, STATUS_DRAINING,
     STATUS_PENDING, TAINT_KEY,
 };
-use disruption::{Budget, NodeMark, NodeName, OPERATOR_DRAINING, PodState, PoolName, Zone};
+use disruption::{Budget, BudgetObject, NodeMark, NodeName, OPERATOR_DRAINING, PodObject, PodState, PoolName, Zone};
 use jiff::Timestamp;
+use kube_access::watch::{Place, Reader};
 use serde_json::Value;
 
 use crate::claims::{self, ClaimSeen, Hash, NodePoolSeen};
@@ -192,28 +193,67 @@ fn read_node(object: &Value) -> Result<NodeSeen, String> {
 }
 
 pub(crate) fn pod(object: &Value) -> Seen {
-    let read = disruption_pod(object).map(Box::new);
-    Seen::Pod(read)
-}
-
-fn disruption_pod(object: &Value) -> Result<PodSeen, String> {
-    let state = disruption::read_pod(object).map_err(|error| error.to_string())?;
-    let claims = items(object, "/spec/volumes").filter_map(|volume| text(volume, "/persistentVolumeClaim/claimName"));
-    let annotations = object.pointer("/metadata/annotations");
-    let moving = annotations.and_then(|all| all.get(OPERATOR_DRAINING));
-    Ok(PodSeen {
-        claims: claims.map(Into::into).collect(),
-        moving: moving.and_then(Value::as_str).is_some_and(|value| value != "false"),
-        state,
-    })
+    Pods::keep(PodObject::of(object))
 }
 
 pub(crate) fn budget(object: &Value) -> Seen {
-    Seen::Budget(
-        disruption::read_budget(object)
-            .map(Box::new)
-            .map_err(|error| error.to_string()),
-    )
+    Budgets::keep(BudgetObject::of(object))
+}
+
+fn place<'o>([namespace, name, version]: [&'o str; 3]) -> Place<'o> {
+    Place {
+        namespace,
+        name,
+        version,
+    }
+}
+
+/// Reads pods from the lines of a watch: most of what a cluster tells is of them.
+pub(crate) struct Pods;
+
+impl Reader for Pods {
+    type Object<'a> = PodObject<'a>;
+    type Kept = Seen;
+
+    fn place<'o>(object: &'o PodObject<'_>) -> Place<'o> {
+        place(object.place())
+    }
+
+    fn keep(object: PodObject<'_>) -> Seen {
+        let moving = object.annotation(OPERATOR_DRAINING);
+        let read = object.read().map(|state| {
+            Box::new(PodSeen {
+                claims: object.claims().map(Into::into).collect(),
+                moving: moving.is_some_and(|value| value != "false"),
+                state,
+            })
+        });
+        Seen::Pod(read.map_err(|error| error.to_string()))
+    }
+
+    fn keep_tree(object: &Value) -> Seen {
+        pod(object)
+    }
+}
+
+/// Reads disruption budgets from the lines of a watch: their status changes with each pod that comes and goes.
+pub(crate) struct Budgets;
+
+impl Reader for Budgets {
+    type Object<'a> = BudgetObject<'a>;
+    type Kept = Seen;
+
+    fn place<'o>(object: &'o BudgetObject<'_>) -> Place<'o> {
+        place(object.place())
+    }
+
+    fn keep(object: BudgetObject<'_>) -> Seen {
+        Seen::Budget(object.read().map(Box::new).map_err(|error| error.to_string()))
+    }
+
+    fn keep_tree(object: &Value) -> Seen {
+        budget(object)
+    }
 }
 
 pub(crate) fn volume(object: &Value) -> Seen {

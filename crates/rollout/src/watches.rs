@@ -1,16 +1,25 @@
 //! The watches of one cluster: a stream per kind, each with its own projection, told in a fixed order.
 
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::Poll;
 
 use futures::FutureExt;
-use futures::future::select_all;
 use kube_access::watch::{WatchEvent, WatchOptions, WatchSet};
 use kube_access::{Access, AccessError, ApiKind, Depth, GroupKind};
 use serde_json::Value;
 
-use crate::seen::{self, Seen};
+use crate::seen::{self, Budgets, Pods, Seen};
 
-type Project = fn(&Value) -> Seen;
+/// How the objects of a kind are read.
+#[derive(Clone, Copy)]
+enum Reading {
+    /// By a projection of the tree.
+    Tree(fn(&Value) -> Seen),
+    /// Straight from the line, for kinds of which there are many or that change often.
+    Pods,
+    Budgets,
+}
 
 /// What no projection reads, and what is most of a pod or a node.
 const UNREAD: &[&str] = &[
@@ -26,21 +35,21 @@ const UNREAD: &[&str] = &[
 ];
 
 /// Kinds that decisions rest on, in the order in which their events are taken in.
-const WATCHED: [(&str, &str, Project); 7] = [
-    ("", "Node", seen::node),
-    ("policy", "PodDisruptionBudget", seen::budget),
-    ("", "PersistentVolume", seen::volume),
-    ("", "PersistentVolumeClaim", seen::claim),
-    ("apps", "StatefulSet", seen::stateful_set),
-    ("batch", "Job", seen::job),
-    ("", "Pod", seen::pod),
+const WATCHED: [(&str, &str, Reading); 7] = [
+    ("", "Node", Reading::Tree(seen::node)),
+    ("policy", "PodDisruptionBudget", Reading::Budgets),
+    ("", "PersistentVolume", Reading::Tree(seen::volume)),
+    ("", "PersistentVolumeClaim", Reading::Tree(seen::claim)),
+    ("apps", "StatefulSet", Reading::Tree(seen::stateful_set)),
+    ("batch", "Job", Reading::Tree(seen::job)),
+    ("", "Pod", Reading::Pods),
 ];
 
 /// Kinds of Karpenter, where the cluster serves them.
-const PROVISIONING: [(&str, &str, Project); 3] = [
-    ("karpenter.k8s.aws", "EC2NodeClass", seen::node_class),
-    ("karpenter.sh", "NodePool", seen::node_pool),
-    ("karpenter.sh", "NodeClaim", seen::node_claim),
+const PROVISIONING: [(&str, &str, Reading); 3] = [
+    ("karpenter.k8s.aws", "EC2NodeClass", Reading::Tree(seen::node_class)),
+    ("karpenter.sh", "NodePool", Reading::Tree(seen::node_pool)),
+    ("karpenter.sh", "NodeClaim", Reading::Tree(seen::node_claim)),
 ];
 
 /// All of them.
@@ -54,12 +63,12 @@ impl Watches {
     pub(crate) async fn begin(access: &Access) -> Result<Self, AccessError> {
         let kinds = access.kinds().await?;
         let mut sets = Vec::new();
-        for (group, name, project) in WATCHED {
+        for (group, name, reading) in WATCHED {
             let id = GroupKind::new(group, name);
             let kind = kinds.preferred(&id).cloned().ok_or_else(|| AccessError::NotFound {
                 subject: format!("kind {id}"),
             })?;
-            sets.push(watch(access, kind, project));
+            sets.push(watch(access, kind, reading));
         }
         Ok(Self {
             sets,
@@ -81,9 +90,9 @@ impl Watches {
         if !served("NodeClaim") || !served("NodePool") {
             return Ok(false);
         }
-        for (group, name, project) in PROVISIONING {
+        for (group, name, reading) in PROVISIONING {
             if let Some(kind) = kinds.preferred(&id(group, name)) {
-                self.sets.push(watch(access, kind.clone(), project));
+                self.sets.push(watch(access, kind.clone(), reading));
             }
         }
         self.provisioning = true;
@@ -100,25 +109,41 @@ impl Watches {
         self.sets.len()
     }
 
-    /// The next event; dropping the wait loses nothing.
+    /// The next event, of the first kind that has one; dropping the wait loses nothing.
     pub(crate) async fn next(&mut self) -> WatchEvent<Seen> {
-        let waits = self.sets.iter_mut().map(|set| set.next().boxed());
-        select_all(waits).await.0
+        poll_fn(|context| {
+            let mut sets = self.sets.iter_mut();
+            let first = sets.find_map(|set| match set.poll_next(context) {
+                Poll::Ready(event) => Some(event),
+                Poll::Pending => None,
+            });
+            first.map_or(Poll::Pending, Poll::Ready)
+        })
+        .await
     }
 
-    /// The next event if there is one now.
-    pub(crate) fn ready(&mut self) -> Option<WatchEvent<Seen>> {
-        self.sets.iter_mut().find_map(|set| set.next().now_or_never())
+    /// Takes all events that are there now, kind by kind. A kind that has none is not asked again.
+    pub(crate) fn take_ready(&mut self, mut take: impl FnMut(WatchEvent<Seen>)) {
+        for set in &mut self.sets {
+            while let Some(event) = set.next().now_or_never() {
+                take(event);
+            }
+        }
     }
 }
 
-fn watch(access: &Access, kind: ApiKind, project: Project) -> WatchSet<Seen> {
+fn watch(access: &Access, kind: ApiKind, reading: Reading) -> WatchSet<Seen> {
     let options = WatchOptions {
         depth: Depth::Full,
         skip: UNREAD,
         ..WatchOptions::default()
     };
-    WatchSet::new(access, [(kind, options)], Arc::new(project))
+    let watched = [(kind, options)];
+    match reading {
+        Reading::Tree(project) => WatchSet::new(access, watched, Arc::new(project)),
+        Reading::Pods => WatchSet::reading::<Pods>(access, watched),
+        Reading::Budgets => WatchSet::reading::<Budgets>(access, watched),
+    }
 }
 
 #[cfg(test)]
@@ -149,7 +174,12 @@ mod tests {
             let (part, member) = path.split_once('.').unwrap();
             assert!(lean[part].as_object_mut().unwrap().remove(member).is_some(), "{path}");
         }
-        for (_, kind, project) in WATCHED.iter().chain(&PROVISIONING) {
+        for (_, kind, reading) in WATCHED.iter().chain(&PROVISIONING) {
+            let project = match reading {
+                Reading::Tree(project) => *project,
+                Reading::Pods => seen::pod,
+                Reading::Budgets => seen::budget,
+            };
             let (whole, part) = (project(&object), project(&lean));
             assert_eq!(format!("{whole:?}"), format!("{part:?}"), "{kind}");
         }

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::BufRead;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -11,15 +10,13 @@ use futures::stream::BoxStream;
 use http_body_util::BodyExt;
 use serde_json::Value;
 
-use super::lean::read_line;
+use super::known::Known;
+use super::reader::{Change, Keep, Line, Spot};
 use crate::access::{Access, lost};
 use crate::call::{Call, Depth};
 use crate::error::AccessError;
 use crate::list::{ListSink, Selection};
-use crate::resource::{ApiKind, ObjectKey, at, meta, text_at};
-
-/// What is kept of an object. It gets the whole object, or only its metadata, as [`WatchOptions::depth`] says.
-pub type Project<T> = Arc<dyn Fn(&Value) -> T + Send + Sync>;
+use crate::resource::{ApiKind, ObjectKey, at, meta};
 
 /// How a kind is watched.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,8 +25,8 @@ pub struct WatchOptions {
     pub selection: Selection,
     /// How much of each is transferred.
     pub depth: Depth,
-    /// Members of objects that the projection does not read, such as `metadata.managedFields`: two names with a dot between
-    /// them. Changes come without them, which is much cheaper where they are most of an object; lists may still have them.
+    /// Members of objects that nobody reads, such as `metadata.managedFields`: two names with a dot between them. Trees of
+    /// changes come without them, which is much cheaper where they are most of an object; those of lists may still have them.
     pub skip: &'static [&'static str],
     /// After which time a watch is opened anew; the server ends it then.
     pub session: Duration,
@@ -67,9 +64,8 @@ pub(super) struct Feed<T> {
     access: Access,
     kind: ApiKind,
     options: WatchOptions,
-    project: Project<T>,
-    /// The versions of everything that was said, to tell changes from repetitions.
-    known: BTreeMap<Name, String>,
+    keep: Box<dyn Keep<T>>,
+    known: Known,
     /// Where to go on; none means that a list is needed.
     version: Option<String>,
     open: Option<Open>,
@@ -92,13 +88,13 @@ struct Open {
 const GRACE: Duration = Duration::from_secs(30);
 
 impl<T: Send + 'static> Feed<T> {
-    pub(super) fn new(access: Access, kind: ApiKind, options: WatchOptions, project: Project<T>) -> Self {
+    pub(super) fn new(access: Access, kind: ApiKind, options: WatchOptions, keep: Box<dyn Keep<T>>) -> Self {
         Self {
             access,
             kind,
             options,
-            project,
-            known: BTreeMap::new(),
+            keep,
+            known: Known::default(),
             version: None,
             open: None,
             queue: VecDeque::new(),
@@ -108,11 +104,11 @@ impl<T: Send + 'static> Feed<T> {
         }
     }
 
-    /// The next thing to say. It never ends: trouble is said, and after a pause tried again.
-    pub(super) async fn next(&mut self) -> Said<T> {
+    /// What is to be said next, in order: all that came at once. It never ends: trouble is said, and after a pause tried again.
+    pub(super) async fn next(&mut self) -> VecDeque<Said<T>> {
         loop {
-            if let Some(said) = self.queue.pop_front() {
-                return said;
+            if !self.queue.is_empty() {
+                return std::mem::take(&mut self.queue);
             }
             if let Some(pause) = self.pause {
                 self.access.clock().sleep(pause).await;
@@ -137,7 +133,7 @@ impl<T: Send + 'static> Feed<T> {
             self.failures = self.failures.saturating_add(1);
             self.rest();
             self.troubled = true;
-            return Said::Trouble(error);
+            self.queue.push_back(Said::Trouble(error));
         }
     }
 
@@ -151,27 +147,22 @@ impl<T: Send + 'static> Feed<T> {
     /// Reads everything and says what differs from what was said.
     async fn list(&mut self) -> Result<(), AccessError> {
         let mut found = Found {
-            project: &self.project,
+            keep: &*self.keep,
             objects: BTreeMap::new(),
         };
         let (selection, depth) = (&self.options.selection, self.options.depth);
         let version = self.access.list_into(&self.kind, selection, depth, &mut found).await?;
         let objects = found.objects;
-        let gone: Vec<Name> = self
-            .known
-            .keys()
-            .filter(|name| !objects.contains_key(*name))
-            .cloned()
-            .collect();
-        for name in gone {
-            self.known.remove(&name);
-            self.queue.push_back(Said::Deleted(self.kind.key(&name.0, &name.1)));
+        let known = self.known.names();
+        let known = known.map(|(namespace, name)| (namespace.to_owned(), name.to_owned()));
+        let gone: Vec<Name> = known.filter(|name| !objects.contains_key(name)).collect();
+        for (namespace, name) in gone {
+            self.known.forget(&namespace, &name);
+            self.queue.push_back(Said::Deleted(self.key(namespace, name)));
         }
-        for (name, (version, value)) in objects {
-            if self.known.get(&name) != Some(&version) {
-                self.queue
-                    .push_back(Said::Applied(self.kind.key(&name.0, &name.1), value));
-                self.known.insert(name, version);
+        for ((namespace, name), (version, value)) in objects {
+            if self.known.note(&namespace, &name, &version) {
+                self.queue.push_back(Said::Applied(self.key(namespace, name), value));
             }
         }
         self.queue.push_back(Said::Synced);
@@ -221,13 +212,9 @@ impl<T: Send + 'static> Feed<T> {
         Ok(())
     }
 
-    /// Reads one line, or more bytes of it.
+    /// Reads more bytes, and the lines that are complete with them.
     async fn read(&mut self) -> Result<(), AccessError> {
         let Some(open) = &mut self.open else { return Ok(()) };
-        if let Some(length) = first_line(&open.buffer) {
-            let line = open.buffer.split_to(length);
-            return self.line(&line);
-        }
         let limit = self.access.clock().sleep(self.options.session + GRACE);
         let chunk = tokio::select! {
             biased;
@@ -238,7 +225,7 @@ impl<T: Send + 'static> Feed<T> {
             Some(Ok(bytes)) => {
                 self.access.inner.counters.received(bytes.len());
                 open.buffer.extend_from_slice(&bytes);
-                Ok(())
+                self.lines()
             }
             Some(Err(why)) => Err(lost(&open.call, &why)),
             // The session is over. Half a line is no event: it comes again after the version that was read last.
@@ -250,42 +237,62 @@ impl<T: Send + 'static> Feed<T> {
         }
     }
 
+    /// Takes in the lines that are there completely. What was said before one that cannot be read is said.
+    fn lines(&mut self) -> Result<(), AccessError> {
+        while let Some(open) = &mut self.open {
+            let Some(length) = first_line(&open.buffer) else { break };
+            let line = open.buffer.split_to(length);
+            self.line(&line)?;
+        }
+        Ok(())
+    }
+
     fn line(&mut self, line: &[u8]) -> Result<(), AccessError> {
         let Some(Open { call, .. }) = &self.open else {
             return Ok(());
         };
-        let parsed = read_line(line, self.options.skip).map_err(|error| AccessError::Unreadable {
+        let read = self.keep.line(line, self.options.skip);
+        let read = read.map_err(|error| AccessError::Unreadable {
             subject: call.subject.clone(),
             why: format!("line {} column {}", error.line(), error.column()),
         })?;
-        if parsed.kind == "ERROR" {
-            let code = at(&parsed.object, &["code"])
-                .and_then(Value::as_u64)
-                .and_then(|code| u16::try_from(code).ok());
-            let body = parsed.object.to_string();
-            return Err(self
-                .access
-                .refused(call, code.unwrap_or(500), &http::HeaderMap::new(), body.as_bytes()));
-        }
+        let (spot, change) = match read {
+            Line::Of(spot, change) => (spot, change),
+            Line::Error(status) => {
+                let code = at(&status, &["code"]).and_then(Value::as_u64);
+                let code = code.and_then(|code| u16::try_from(code).ok()).unwrap_or(500);
+                let (headers, body) = (http::HeaderMap::new(), status.to_string());
+                return Err(self.access.refused(call, code, &headers, body.as_bytes()));
+            }
+        };
         self.failures = 0;
-        let version = text_at(&parsed.object, &["metadata", "resourceVersion"]).to_owned();
-        self.version = Some(version.clone());
-        let name = (
-            meta(&parsed.object, "namespace").to_owned(),
-            meta(&parsed.object, "name").to_owned(),
-        );
-        let key = self.kind.key(&name.0, &name.1);
-        match parsed.kind.as_str() {
-            "ADDED" | "MODIFIED" if self.known.get(&name) != Some(&version) => {
-                self.known.insert(name, version);
-                let value = (self.project)(&parsed.object);
+        let Spot {
+            namespace,
+            name,
+            version,
+        } = spot;
+        // A repetition says nothing, and a bookmark only moves the place.
+        match change {
+            Change::Applied(value) if self.known.note(&namespace, &name, &version) => {
+                let key = self.key(namespace, name);
                 self.queue.push_back(Said::Applied(key, value));
             }
-            "DELETED" if self.known.remove(&name).is_some() => self.queue.push_back(Said::Deleted(key)),
-            // A repetition says nothing, and a bookmark only moves the place.
+            Change::Deleted if self.known.forget(&namespace, &name) => {
+                let key = self.key(namespace, name);
+                self.queue.push_back(Said::Deleted(key));
+            }
             _ => {}
         }
+        self.version = Some(version);
         Ok(())
+    }
+
+    fn key(&self, namespace: String, name: String) -> ObjectKey {
+        ObjectKey {
+            kind: self.kind.id.clone(),
+            namespace: if self.kind.namespaced { namespace } else { String::new() },
+            name,
+        }
     }
 }
 
@@ -299,7 +306,7 @@ fn first_line(mut bytes: &[u8]) -> Option<usize> {
 
 /// The objects of a list, projected one by one.
 struct Found<'f, T> {
-    project: &'f Project<T>,
+    keep: &'f dyn Keep<T>,
     objects: BTreeMap<Name, (String, T)>,
 }
 
@@ -307,7 +314,7 @@ impl<T> ListSink for Found<'_, T> {
     fn take(&mut self, object: Value) {
         let name = (meta(&object, "namespace").to_owned(), meta(&object, "name").to_owned());
         let version = meta(&object, "resourceVersion").to_owned();
-        self.objects.insert(name, (version, (self.project)(&object)));
+        self.objects.insert(name, (version, self.keep.tree(&object)));
     }
 
     fn reset(&mut self) {

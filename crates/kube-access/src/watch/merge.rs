@@ -1,13 +1,14 @@
 //! Several kinds as one stream of events.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::future::poll_fn;
-use std::task::Poll;
+use std::task::{Context, Poll};
 
 use futures::StreamExt;
 use futures::stream::BoxStream;
 
-use super::feed::{Feed, Project, Said, WatchOptions};
+use super::feed::{Feed, Said, WatchOptions};
+use super::reader::{Direct, Keep, Project, Projected, Reader};
 use crate::access::Access;
 use crate::error::AccessError;
 use crate::resource::{ApiKind, GroupKind, ObjectKey};
@@ -64,14 +65,23 @@ pub enum WatchEvent<T> {
 /// # }
 /// ```
 pub struct WatchSet<T> {
-    feeds: Vec<(GroupKind, BoxStream<'static, Said<T>>)>,
+    feeds: Vec<Telling<T>>,
     /// The feed that is asked first: the one after the last that said something, so that a busy kind does not silence others.
     first: usize,
 }
 
+/// The feed of a kind, and what it said that was not told yet.
+struct Telling<T> {
+    kind: GroupKind,
+    feed: BoxStream<'static, VecDeque<Said<T>>>,
+    said: VecDeque<Said<T>>,
+}
+
 impl<T> std::fmt::Debug for WatchSet<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list().entries(self.feeds.iter().map(|(kind, _)| kind)).finish()
+        f.debug_list()
+            .entries(self.feeds.iter().map(|telling| &telling.kind))
+            .finish()
     }
 }
 
@@ -79,14 +89,35 @@ impl<T: Send + 'static> WatchSet<T> {
     /// Watches these kinds; `project` says what is kept of an object.
     #[must_use]
     pub fn new(access: &Access, kinds: impl IntoIterator<Item = (ApiKind, WatchOptions)>, project: Project<T>) -> Self {
+        Self::with(access, kinds, || Box::new(Projected(Project::clone(&project))))
+    }
+
+    /// Watches these kinds, all of which `R` can read.
+    #[must_use]
+    pub fn reading<R: Reader<Kept = T>>(
+        access: &Access,
+        kinds: impl IntoIterator<Item = (ApiKind, WatchOptions)>,
+    ) -> Self {
+        Self::with(access, kinds, || Box::new(Direct::<R>::new()))
+    }
+
+    fn with(
+        access: &Access,
+        kinds: impl IntoIterator<Item = (ApiKind, WatchOptions)>,
+        keep: impl Fn() -> Box<dyn Keep<T>>,
+    ) -> Self {
         let feed = |(kind, options): (ApiKind, WatchOptions)| {
             let id = kind.id.clone();
-            let feed = Feed::new(access.clone(), kind, options, Project::clone(&project));
-            let said = futures::stream::unfold(feed, |mut feed| async move {
+            let feed = Feed::new(access.clone(), kind, options, keep());
+            let feed = futures::stream::unfold(feed, |mut feed| async move {
                 let said = feed.next().await;
                 Some((said, feed))
             });
-            (id, said.boxed())
+            Telling {
+                kind: id,
+                feed: feed.boxed(),
+                said: VecDeque::new(),
+            }
         };
         Self {
             feeds: kinds.into_iter().map(feed).collect(),
@@ -96,21 +127,28 @@ impl<T: Send + 'static> WatchSet<T> {
 
     /// The next event. It waits as long as there is none, and for ever if no kind is watched. Dropping the wait loses nothing.
     pub async fn next(&mut self) -> WatchEvent<T> {
-        poll_fn(|context| {
-            let count = self.feeds.len();
-            for turn in 0..count {
-                let place = (self.first + turn) % count;
-                let Some((kind, feed)) = self.feeds.get_mut(place) else {
-                    continue;
-                };
-                if let Poll::Ready(Some(said)) = feed.poll_next_unpin(context) {
-                    self.first = (place + 1) % count;
-                    return Poll::Ready(told(kind, said));
-                }
+        poll_fn(|context| self.poll_next(context)).await
+    }
+
+    /// The same for who polls several sets in an order of his own.
+    pub fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<WatchEvent<T>> {
+        let count = self.feeds.len();
+        for turn in 0..count {
+            let place = (self.first + turn) % count;
+            let Some(telling) = self.feeds.get_mut(place) else {
+                continue;
+            };
+            if telling.said.is_empty()
+                && let Poll::Ready(Some(said)) = telling.feed.poll_next_unpin(context)
+            {
+                telling.said = said;
             }
-            Poll::Pending
-        })
-        .await
+            if let Some(said) = telling.said.pop_front() {
+                self.first = (place + 1) % count;
+                return Poll::Ready(told(&telling.kind, said));
+            }
+        }
+        Poll::Pending
     }
 }
 
