@@ -1,0 +1,309 @@
+//! Maps from names to values.
+
+use std::fmt;
+
+use ecow::EcoVec;
+
+use crate::names::name;
+use crate::{Text, Value};
+
+/// A member of a map.
+type Member = (Text, Value);
+
+/// Up to here members are compared one by one, which is quicker than halving.
+const FEW: usize = 10;
+
+/// A map from names to values, in the order of the names (by their bytes). A copy shares the members until one of the two changes.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Map(EcoVec<Member>);
+
+impl Map {
+    /// An empty map.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self(EcoVec::new())
+    }
+
+    /// An empty map with room.
+    #[must_use]
+    pub fn with_capacity(members: usize) -> Self {
+        Self(EcoVec::with_capacity(members))
+    }
+
+    /// Whether both are the same memory.
+    #[must_use]
+    pub fn shares(&self, other: &Self) -> bool {
+        std::ptr::eq(self.0.as_slice(), other.0.as_slice())
+    }
+
+    /// How many members there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Where a member is.
+    fn place(&self, key: &str) -> Option<usize> {
+        if self.len() <= FEW {
+            self.0.iter().position(|(name, _)| name.as_str() == key)
+        } else {
+            self.search(key).ok()
+        }
+    }
+
+    /// Where a member is, or where it would have to be.
+    fn search(&self, key: &str) -> Result<usize, usize> {
+        // Members mostly come in order.
+        match self.0.last() {
+            Some((last, _)) if last.as_str() < key => Err(self.len()),
+            _ => self.0.binary_search_by(|(name, _)| name.as_str().cmp(key)),
+        }
+    }
+
+    /// The member of a name.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&Value> {
+        let place = self.place(key)?;
+        self.0.get(place).map(|(_, value)| value)
+    }
+
+    /// The member of a name, to be changed.
+    pub fn get_mut(&mut self, key: &str) -> Option<&mut Value> {
+        let place = self.place(key)?;
+        self.at_mut(place)
+    }
+
+    /// The member of a name with that name.
+    #[must_use]
+    pub fn get_key_value(&self, key: &str) -> Option<(&Text, &Value)> {
+        let place = self.place(key)?;
+        self.0.get(place).map(|(name, value)| (name, value))
+    }
+
+    fn at_mut(&mut self, place: usize) -> Option<&mut Value> {
+        self.0.make_mut().get_mut(place).map(|(_, value)| value)
+    }
+
+    /// Whether there is a member of this name.
+    #[must_use]
+    pub fn contains_key(&self, key: &str) -> bool {
+        self.place(key).is_some()
+    }
+
+    /// Sets a member, and returns what it was before.
+    pub fn insert(&mut self, key: impl AsRef<str>, value: impl Into<Value>) -> Option<Value> {
+        let (key, value) = (key.as_ref(), value.into());
+        match self.search(key) {
+            Ok(place) => self.at_mut(place).map(|old| std::mem::replace(old, value)),
+            Err(place) => {
+                self.0.insert(place, (name(key), value));
+                None
+            }
+        }
+    }
+
+    /// Takes a member away.
+    pub fn remove(&mut self, key: &str) -> Option<Value> {
+        self.remove_entry(key).map(|(_, value)| value)
+    }
+
+    /// Takes a member away, with its name.
+    pub fn remove_entry(&mut self, key: &str) -> Option<(Text, Value)> {
+        let place = self.place(key)?;
+        Some(self.0.remove(place))
+    }
+
+    /// Keeps the members that a judge wants. It may change them, so what is shared is copied first; who only reads asks
+    /// before whether there is anything to drop.
+    pub fn retain(&mut self, mut wanted: impl FnMut(&Text, &mut Value) -> bool) {
+        self.0.retain(|(name, value)| wanted(name, value));
+    }
+
+    /// Drops all members.
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// Moves all members of another map here; the other's win.
+    pub fn append(&mut self, other: &mut Self) {
+        self.extend(std::mem::take(other));
+    }
+
+    /// The members in order of their names.
+    pub fn iter(&self) -> Iter<'_> {
+        fn pair(member: &Member) -> (&Text, &Value) {
+            (&member.0, &member.1)
+        }
+        self.0.iter().map(pair)
+    }
+
+    /// The members, to be changed.
+    pub fn iter_mut(&mut self) -> impl DoubleEndedIterator<Item = (&Text, &mut Value)> {
+        self.0.make_mut().iter_mut().map(|(name, value)| (&*name, value))
+    }
+
+    /// The names in order.
+    pub fn keys(&self) -> impl DoubleEndedIterator<Item = &Text> + ExactSizeIterator + Clone {
+        self.0.iter().map(|(name, _)| name)
+    }
+
+    /// The values in order of their names.
+    pub fn values(&self) -> impl DoubleEndedIterator<Item = &Value> + ExactSizeIterator + Clone {
+        self.0.iter().map(|(_, value)| value)
+    }
+
+    /// The values, to be changed.
+    pub fn values_mut(&mut self) -> impl DoubleEndedIterator<Item = &mut Value> {
+        self.0.make_mut().iter_mut().map(|(_, value)| value)
+    }
+
+    /// The place of a member, be it there or not.
+    pub fn entry(&mut self, key: impl AsRef<str>) -> Entry<'_> {
+        let key = key.as_ref();
+        match self.search(key) {
+            Ok(place) => Entry::Occupied(OccupiedEntry { map: self, place }),
+            Err(place) => Entry::Vacant(VacantEntry {
+                key: name(key),
+                map: self,
+                place,
+            }),
+        }
+    }
+}
+
+/// The members of a map in order of their names.
+pub(crate) type Iter<'m> = std::iter::Map<std::slice::Iter<'m, Member>, fn(&'m Member) -> (&'m Text, &'m Value)>;
+
+/// A place in a map.
+#[derive(Debug)]
+pub enum Entry<'m> {
+    /// With a member.
+    Occupied(OccupiedEntry<'m>),
+    /// Without one.
+    Vacant(VacantEntry<'m>),
+}
+
+/// A place with a member.
+#[derive(Debug)]
+pub struct OccupiedEntry<'m> {
+    map: &'m mut Map,
+    place: usize,
+}
+
+/// A place without a member.
+#[derive(Debug)]
+pub struct VacantEntry<'m> {
+    map: &'m mut Map,
+    place: usize,
+    key: Text,
+}
+
+impl<'m> OccupiedEntry<'m> {
+    /// The value.
+    #[must_use]
+    pub fn get(&self) -> &Value {
+        &self.map.0[self.place].1
+    }
+
+    /// The value, to be changed.
+    pub fn get_mut(&mut self) -> &mut Value {
+        &mut self.map.0.make_mut()[self.place].1
+    }
+
+    /// The value, to be changed, for as long as the map is borrowed.
+    #[must_use]
+    pub fn into_mut(self) -> &'m mut Value {
+        &mut self.map.0.make_mut()[self.place].1
+    }
+
+    /// Sets the value, and returns what it was before.
+    pub fn insert(&mut self, value: impl Into<Value>) -> Value {
+        std::mem::replace(self.get_mut(), value.into())
+    }
+
+    /// Takes the member away.
+    #[must_use]
+    pub fn remove(self) -> Value {
+        self.map.0.remove(self.place).1
+    }
+}
+
+impl<'m> VacantEntry<'m> {
+    /// Sets the value.
+    pub fn insert(self, value: impl Into<Value>) -> &'m mut Value {
+        self.map.0.insert(self.place, (self.key, value.into()));
+        &mut self.map.0.make_mut()[self.place].1
+    }
+}
+
+impl<'m> Entry<'m> {
+    /// The value, set to this one where there is none.
+    pub fn or_insert(self, value: impl Into<Value>) -> &'m mut Value {
+        self.or_insert_with(|| value.into())
+    }
+
+    /// The value, made where there is none.
+    pub fn or_insert_with<V: Into<Value>>(self, make: impl FnOnce() -> V) -> &'m mut Value {
+        match self {
+            Self::Occupied(entry) => entry.into_mut(),
+            Self::Vacant(entry) => entry.insert(make()),
+        }
+    }
+
+    /// Changes the value where there is one.
+    #[must_use]
+    pub fn and_modify(mut self, change: impl FnOnce(&mut Value)) -> Self {
+        if let Self::Occupied(entry) = &mut self {
+            change(entry.get_mut());
+        }
+        self
+    }
+}
+
+impl fmt::Debug for Map {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.iter()).finish()
+    }
+}
+
+impl<K: AsRef<str>, V: Into<Value>> FromIterator<(K, V)> for Map {
+    fn from_iter<I: IntoIterator<Item = (K, V)>>(members: I) -> Self {
+        let mut map = Self::new();
+        map.extend(members);
+        map
+    }
+}
+
+impl<K: AsRef<str>, V: Into<Value>> Extend<(K, V)> for Map {
+    fn extend<I: IntoIterator<Item = (K, V)>>(&mut self, members: I) {
+        let members = members.into_iter();
+        self.0.reserve(members.size_hint().0);
+        for (key, value) in members {
+            self.insert(key, value);
+        }
+    }
+}
+
+impl IntoIterator for Map {
+    type Item = (Text, Value);
+    type IntoIter = ecow::vec::IntoIter<Member>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
+impl<'m> IntoIterator for &'m Map {
+    type Item = (&'m Text, &'m Value);
+    type IntoIter = Iter<'m>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}

@@ -1,0 +1,199 @@
+//! Reading and writing, by way of serde.
+
+use std::fmt;
+
+use serde::de::{DeserializeOwned, MapAccess, SeqAccess, Visitor};
+use serde::ser::{SerializeMap as _, SerializeSeq as _};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::{Error, List, Map, Value};
+
+impl Serialize for Value {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Null => serializer.serialize_unit(),
+            Self::Bool(flag) => serializer.serialize_bool(*flag),
+            Self::Number(number) => number.serialize(serializer),
+            Self::String(text) => serializer.serialize_str(text),
+            Self::Array(list) => list.serialize(serializer),
+            Self::Object(map) => map.serialize(serializer),
+        }
+    }
+}
+
+impl Serialize for List {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut list = serializer.serialize_seq(Some(self.len()))?;
+        for item in self {
+            list.serialize_element(item)?;
+        }
+        list.end()
+    }
+}
+
+impl Serialize for Map {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.len()))?;
+        for (key, value) in self {
+            map.serialize_entry(key.as_str(), value)?;
+        }
+        map.end()
+    }
+}
+
+struct AnyValue;
+
+impl<'de> Visitor<'de> for AnyValue {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any valid JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_none<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        Value::deserialize(deserializer)
+    }
+
+    fn visit_bool<E>(self, flag: bool) -> Result<Value, E> {
+        Ok(Value::Bool(flag))
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Value, E> {
+        Ok(number.into())
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Value, E> {
+        Ok(number.into())
+    }
+
+    fn visit_f64<E>(self, number: f64) -> Result<Value, E> {
+        Ok(number.into())
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Value, E> {
+        Ok(text.into())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let mut list = List::new();
+        while let Some(item) = items.next_element::<Value>()? {
+            list.push(item);
+        }
+        Ok(Value::Array(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<Value, A::Error> {
+        read_map(members).map(Value::Object)
+    }
+}
+
+/// A name that is borrowed from the text where nothing in it is escaped.
+struct Name<'n>(std::borrow::Cow<'n, str>);
+
+impl<'de> Deserialize<'de> for Name<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct AnyName;
+        impl<'de> Visitor<'de> for AnyName {
+            type Value = Name<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a name")
+            }
+
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Name<'de>, E> {
+                Ok(Name(text.into()))
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Name<'de>, E> {
+                Ok(Name(text.to_owned().into()))
+            }
+        }
+        deserializer.deserialize_str(AnyName)
+    }
+}
+
+/// Members in any order; of equal ones the last counts.
+fn read_map<'de, A: MapAccess<'de>>(mut members: A) -> Result<Map, A::Error> {
+    let mut map = Map::new();
+    while let Some(Name(key)) = members.next_key()? {
+        map.insert(key, members.next_value::<Value>()?);
+    }
+    Ok(map)
+}
+
+impl<'de> Deserialize<'de> for Value {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(AnyValue)
+    }
+}
+
+impl<'de> Deserialize<'de> for Map {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct AnyMap;
+        impl<'de> Visitor<'de> for AnyMap {
+            type Value = Map;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a map")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<Map, A::Error> {
+                read_map(members)
+            }
+        }
+        deserializer.deserialize_map(AnyMap)
+    }
+}
+
+/// Reads JSON.
+///
+/// # Errors
+/// The place and kind of what is no JSON.
+pub fn from_slice(bytes: &[u8]) -> Result<Value, Error> {
+    serde_json::from_slice(bytes)
+}
+
+/// Reads JSON.
+///
+/// # Errors
+/// The place and kind of what is no JSON.
+pub fn from_str(text: &str) -> Result<Value, Error> {
+    serde_json::from_str(text)
+}
+
+/// The value as compact canonical JSON.
+#[must_use]
+pub fn to_vec(value: &Value) -> Vec<u8> {
+    // Trees always serialise: their keys are texts and their numbers finite.
+    serde_json::to_vec(value).unwrap_or_default()
+}
+
+/// The value as compact canonical JSON.
+#[must_use]
+pub fn to_string(value: &Value) -> String {
+    serde_json::to_string(value).unwrap_or_default()
+}
+
+/// Makes a value of anything that serialises, by way of serde_json: for what is not frequent.
+///
+/// # Errors
+/// What cannot be JSON, such as a map whose keys are no texts.
+pub fn to_value(value: impl Serialize) -> Result<Value, Error> {
+    serde_json::to_value(value).map(Value::from)
+}
+
+/// Makes something of a value, by way of serde_json: for what is not frequent.
+///
+/// # Errors
+/// What does not fit.
+pub fn from_value<T: DeserializeOwned>(value: impl Into<serde_json::Value>) -> Result<T, Error> {
+    serde_json::from_value(value.into())
+}
