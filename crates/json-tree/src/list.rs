@@ -30,6 +30,18 @@ impl List {
         &self.0
     }
 
+    /// How many items there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Whether both are the same memory.
     #[must_use]
     pub fn shares(&self, other: &Self) -> bool {

@@ -144,8 +144,11 @@ impl Map {
     }
 
     /// The members, to be changed.
-    pub fn iter_mut(&mut self) -> impl DoubleEndedIterator<Item = (&Text, &mut Value)> {
-        self.0.make_mut().iter_mut().map(|(name, value)| (&*name, value))
+    pub fn iter_mut(&mut self) -> IterMut<'_> {
+        fn pair(member: &mut Member) -> (&Text, &mut Value) {
+            (&member.0, &mut member.1)
+        }
+        self.0.make_mut().iter_mut().map(pair)
     }
 
     /// The names in order.
@@ -179,6 +182,10 @@ impl Map {
 
 /// The members of a map in order of their names.
 pub(crate) type Iter<'m> = std::iter::Map<std::slice::Iter<'m, Member>, fn(&'m Member) -> (&'m Text, &'m Value)>;
+
+/// The same, to be changed.
+pub(crate) type IterMut<'m> =
+    std::iter::Map<std::slice::IterMut<'m, Member>, fn(&'m mut Member) -> (&'m Text, &'m mut Value)>;
 
 /// A place in a map.
 #[derive(Debug)]
@@ -305,5 +312,14 @@ impl<'m> IntoIterator for &'m Map {
 
     fn into_iter(self) -> Self::IntoIter {
         self.iter()
+    }
+}
+
+impl<'m> IntoIterator for &'m mut Map {
+    type Item = (&'m Text, &'m mut Value);
+    type IntoIter = IterMut<'m>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter_mut()
     }
 }

@@ -1,7 +1,7 @@
 //! Admission: what may change or refuse a write after it was authorized and before it is stored.
 
 use async_trait::async_trait;
-use serde_json::Value;
+use json_tree::Value;
 
 use crate::auth::UserInfo;
 use crate::server::ApiServer;

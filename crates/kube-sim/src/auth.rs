@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use http::HeaderMap;
-use serde_json::{Value, json};
+use json_tree::{Value, json};
 
 use crate::request::RequestInfo;
 use crate::server::ApiServer;

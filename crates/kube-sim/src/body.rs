@@ -40,7 +40,7 @@ impl ReplyBody {
     }
 
     /// A list: the snapshot holds references only, the text is made while it is read.
-    pub(crate) fn list(view: View, metadata: &serde_json::Value, objects: Vec<Arc<Object>>) -> Self {
+    pub(crate) fn list(view: View, metadata: &json_tree::Value, objects: Vec<Arc<Object>>) -> Self {
         let head = Some(view.list_head(metadata));
         Self(Inner::List(Box::new(ListBody {
             head,

@@ -1,6 +1,6 @@
 //! What every cluster has from the start.
 
-use serde_json::{Value, json};
+use json_tree::{Value, json};
 
 use crate::gc;
 use crate::registry::{builtin, split_api_version};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use serde_json::Value;
+use json_tree::Value;
 
 use crate::registry::GroupResource;
 use crate::server::ApiServer;

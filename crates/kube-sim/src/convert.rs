@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use serde_json::{Value, json};
+use json_tree::{Value, json};
 
 use crate::registry::{Resource, api_version};
 use crate::value::{as_map, at, int, list, map_at, remove, set, text};
@@ -141,7 +141,7 @@ fn to_v2_autoscaler(value: &mut Value) {
     }
     if at(value, &["metadata", "annotations"])
         .and_then(Value::as_object)
-        .is_some_and(serde_json::Map::is_empty)
+        .is_some_and(json_tree::Map::is_empty)
     {
         remove(value, &["metadata", "annotations"]);
     }

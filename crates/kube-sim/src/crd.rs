@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use kubemerge::schema::Schema;
-use serde_json::{Value, json};
+use json_tree::{Value, json};
 
 use crate::registry::{GroupResource, Registry, Resource, SelectableField, Subresource, Version, version_rank};
 use crate::server::Core;

@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use bytes::Bytes;
 use http::{HeaderValue, Response, header};
-use serde_json::{Value, json};
+use json_tree::{Value, json};
 
 use crate::body::ReplyBody;
 use crate::handlers::Answer;

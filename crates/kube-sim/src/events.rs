@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::Serialize;
-use serde_json::{Value, json};
+use json_tree::{Value, json};
 
 use crate::handlers::create::check_place;
 use crate::local::{Local, Place, Stored};

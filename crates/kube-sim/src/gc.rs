@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use conditions::{remaining_conditions, strip_times};
-use serde_json::Value;
+use json_tree::Value;
 pub(crate) use service_accounts::give_service_account;
 
 use crate::crd;

@@ -1,6 +1,6 @@
 //! The part of JSONPath that printer columns use: fields, indexes, wildcards and equality filters.
 
-use serde_json::Value;
+use json_tree::Value;
 
 #[derive(Debug, PartialEq)]
 enum Step {
@@ -147,7 +147,7 @@ fn bracket(text: &str) -> Option<Step> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use json_tree::json;
 
     #[test]
     fn paths_of_printer_columns_are_read() {

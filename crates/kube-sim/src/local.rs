@@ -13,7 +13,7 @@ use std::task::Poll;
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use json_tree::{Value, json};
 
 use crate::auth::UserInfo;
 use crate::gc::{self, DeleteRequest, Deleted};
@@ -327,7 +327,7 @@ impl Local {
         if let ("status", Some(status), Some(1)) = (
             subresource,
             patch.get("status"),
-            patch.as_object().map(serde_json::Map::len),
+            patch.as_object().map(json_tree::Map::len),
         ) && let Some(done) = self.patch_status(place, name, status)
         {
             return done;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use kubemerge::schema::{Kind, ListKind, TypeRef, builtin};
-use serde_json::{Map, Value, json};
+use json_tree::{Map, Value, json};
 
 use crate::handlers::Answer;
 use crate::registry::{Registry, Resource};
@@ -129,7 +129,7 @@ const PATCHES: &[&str] = &[
     "application/strategic-merge-patch+json",
 ];
 
-fn add_paths(paths: &mut Map<String, Value>, resource: &Resource, version: &str, gvk: &Value, name: &str) {
+fn add_paths(paths: &mut Map, resource: &Resource, version: &str, gvk: &Value, name: &str) {
     let root = if resource.group().is_empty() {
         format!("/api/{version}")
     } else {
@@ -166,7 +166,7 @@ fn add_paths(paths: &mut Map<String, Value>, resource: &Resource, version: &str,
         let kinds = PATCHES
             .iter()
             .filter(|media| !resource.custom || !media.contains("strategic"));
-        let content: Map<String, Value> = kinds
+        let content: Map = kinds
             .map(|media| ((*media).to_owned(), json!({"schema": {"type": "object"}})))
             .collect();
         patch["requestBody"] = json!({"content": content});
@@ -182,7 +182,7 @@ fn add_paths(paths: &mut Map<String, Value>, resource: &Resource, version: &str,
 #[derive(Default)]
 struct Writer {
     prefix: &'static str,
-    schemas: Map<String, Value>,
+    schemas: Map,
     seen: BTreeSet<String>,
     waiting: BTreeMap<String, Value>,
 }

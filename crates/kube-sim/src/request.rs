@@ -297,7 +297,7 @@ fn options_kind(method: &http::Method) -> &'static str {
 /// What deletion policies may be.
 pub(crate) const PROPAGATIONS: &[&str] = &["Foreground", "Background", "Orphan", "nil"];
 
-fn invalid_option(kind: &str, field: &str, value: serde_json::Value, supported: &[&str]) -> ApiError {
+fn invalid_option(kind: &str, field: &str, value: json_tree::Value, supported: &[&str]) -> ApiError {
     let error = crate::status::FieldError::not_supported(field, value, supported);
     ApiError::invalid("meta.k8s.io", kind, "", &[error])
 }

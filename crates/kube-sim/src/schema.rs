@@ -7,7 +7,7 @@ use kubemerge::apply::{self, ApplyError, Writer};
 use kubemerge::fields::FieldSet;
 use kubemerge::schema::{Kind, Scalar, Schema, TypeRef, builtin, definition};
 use kubemerge::structural;
-use serde_json::Value;
+use json_tree::Value;
 
 use crate::handlers::Target;
 use crate::registry::{Resource, api_version, split_api_version};

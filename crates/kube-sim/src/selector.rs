@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use json_tree::Value;
 
 use crate::registry::SelectableField;
 use crate::status::ApiError;

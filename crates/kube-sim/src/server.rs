@@ -12,7 +12,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimePrinter;
 use ports::{Clock, Ids};
-use serde_json::Value;
+use json_tree::Value;
 
 use crate::admission::{Admission, Review};
 use crate::auth::{AllowAll, AnyoneIsAdmin, Authenticator, Authorizer, Decision, UserInfo, refusal};

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Value, json};
+use json_tree::{Value, json};
 
 use crate::gc::give_service_account;
 use crate::registry::{Resource, split_api_version};

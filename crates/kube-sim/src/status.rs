@@ -3,7 +3,7 @@
 //! Clients branch on the code and the reason and people read the message, so all three follow the real server word by
 //! word. Field errors keep their kind, so that `causes` can be filled as well as the message.
 
-use serde_json::{Map, Value, json};
+use json_tree::{Map, Value, json};
 
 /// A refused request: what a client receives as a `Status` object of kind failure.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]

@@ -2,7 +2,7 @@
 //!
 //! Objects are trees only while a request works on them; everything that rests is bytes.
 
-use serde_json::{Map, Value};
+use json_tree::{Map, Value};
 
 /// The value at a path of map keys.
 pub(crate) fn at<'v>(value: &'v Value, path: &[&str]) -> Option<&'v Value> {
@@ -31,7 +31,7 @@ pub(crate) fn flag(value: &Value, path: &[&str]) -> bool {
 
 /// The list at a path; absent is empty.
 pub(crate) fn list<'v>(value: &'v Value, path: &[&str]) -> &'v [Value] {
-    at(value, path).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+    at(value, path).and_then(Value::as_array).map_or(&[], List::as_slice)
 }
 
 /// The mutable entries of the list at a path; absent is empty.
@@ -42,7 +42,7 @@ pub(crate) fn list_mut<'v>(value: &'v mut Value, path: &[&str]) -> &'v mut [Valu
 }
 
 /// The map at a path, made (with its parents) where it is missing. Something else in the way is replaced.
-pub(crate) fn map_at<'v>(value: &'v mut Value, path: &[&str]) -> &'v mut Map<String, Value> {
+pub(crate) fn map_at<'v>(value: &'v mut Value, path: &[&str]) -> &'v mut Map {
     let mut here = as_map(value);
     for key in path {
         here = as_map(here.entry(*key).or_insert_with(|| Value::Object(Map::new())));
@@ -51,7 +51,7 @@ pub(crate) fn map_at<'v>(value: &'v mut Value, path: &[&str]) -> &'v mut Map<Str
 }
 
 /// The value as a map; anything else is replaced by an empty one.
-pub(crate) fn as_map(value: &mut Value) -> &mut Map<String, Value> {
+pub(crate) fn as_map(value: &mut Value) -> &mut Map {
     if !value.is_object() {
         *value = Value::Object(Map::new());
     }
@@ -109,7 +109,7 @@ pub(crate) fn equal_but(one: &Value, two: &Value, ignored: &[&str]) -> bool {
     let (Value::Object(one), Value::Object(two)) = (one, two) else {
         return one == two;
     };
-    let counted = |member: &(&String, &Value)| !ignored.contains(&member.0.as_str());
+    let counted = |member: &(&Text, &Value)| !ignored.contains(&member.0.as_str());
     one.iter().filter(counted).eq(two.iter().filter(counted))
 }
 

@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 
 use jiff::Timestamp;
 use kubemerge::schema::{Kind, Scalar, Schema, TypeRef, builtin, definition};
-use serde_json::{Map, Value, json};
+use json_tree::{Map, Value, json};
 
 /// The media type of the format.
 pub(crate) const MEDIA: &str = "application/vnd.kubernetes.protobuf";
@@ -189,7 +189,7 @@ fn message(bytes: &[u8], kind: TypeRef<'_>, name: &str, depth: usize) -> Option<
     Some(Value::Object(out))
 }
 
-fn read_into(out: &mut Map<String, Value>, bytes: &[u8], kind: TypeRef<'_>, name: &str, depth: usize) -> Option<()> {
+fn read_into(out: &mut Map, bytes: &[u8], kind: TypeRef<'_>, name: &str, depth: usize) -> Option<()> {
     if depth > MAX_DEPTH {
         return None;
     }
@@ -210,7 +210,7 @@ fn read_into(out: &mut Map<String, Value>, bytes: &[u8], kind: TypeRef<'_>, name
 }
 
 /// Puts a value into its field; lists and maps arrive entry by entry.
-fn place(out: &mut Map<String, Value>, field: &str, kind: TypeRef<'_>, value: &Wire<'_>, depth: usize) -> Option<()> {
+fn place(out: &mut Map, field: &str, kind: TypeRef<'_>, value: &Wire<'_>, depth: usize) -> Option<()> {
     match kind.kind() {
         Kind::List { .. } => {
             let item = single(value, kind.element()?, depth)?;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use divan::Bencher;
 use jiff::Timestamp;
 use kube_world::scheduler::{Decision, Labels, Node, Pod, Scheduler, Selector};
-use serde_json::{Value, json};
+use json_tree::{Value, json};
 
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 

@@ -22,7 +22,7 @@
 use std::time::Duration;
 
 use model::duration::GoDuration;
-use serde_json::{Map, Value};
+use json_tree::{Map, Value};
 
 use crate::path::Path as _;
 
@@ -57,7 +57,7 @@ impl Behaviour {
         }
     }
 
-    fn of(annotations: &Map<String, Value>) -> Self {
+    fn of(annotations: &Map) -> Self {
         let text = |name: &str| annotations.get(&format!("{PREFIX}{name}")).and_then(Value::as_str);
         let time = |name: &str| text(name).and_then(|text| text.parse::<GoDuration>().ok()?.to_std());
         let number = |name: &str| text(name).and_then(|text| text.parse::<i64>().ok());
@@ -83,7 +83,7 @@ impl Behaviour {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use json_tree::json;
 
     #[test]
     fn what_cannot_be_read_counts_as_absent() {

@@ -7,7 +7,7 @@ use std::fmt;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
-use serde_json::Value;
+use json_tree::Value;
 
 use crate::cache::{Amounts, PodView};
 use crate::engine::View;

@@ -6,7 +6,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use kube_sim::Place;
-use serde_json::Value;
+use json_tree::Value;
 
 use crate::path::Path as _;
 

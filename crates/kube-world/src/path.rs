@@ -1,6 +1,6 @@
 //! Paths into JSON trees as sources write them.
 
-use serde_json::Value;
+use json_tree::Value;
 
 /// Following paths such as `/status/phase`.
 pub(crate) trait Path {
@@ -22,7 +22,7 @@ impl Path for Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use json_tree::json;
 
     #[test]
     fn paths_lead_where_pointers_lead() {

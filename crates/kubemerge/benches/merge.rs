@@ -3,7 +3,7 @@
 
 use kubemerge::apply::{self, Writer};
 use kubemerge::{schema, strategic};
-use serde_json::{Value, json};
+use json_tree::{Value, json};
 
 fn main() {
     divan::main();

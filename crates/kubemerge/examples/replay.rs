@@ -21,7 +21,7 @@ use kubemerge::apply::{self, ApplyError, Writer};
 use kubemerge::fields::FieldSet;
 use kubemerge::schema::{self, Schema};
 use kubemerge::{json_patch, merge_patch, strategic, structural};
-use serde_json::Value;
+use json_tree::Value;
 
 /// Fields of built-in kinds that the server fills in, or keeps for itself.
 const FILLED: &str = "terminationMessagePath terminationMessagePolicy imagePullPolicy protocol restartPolicy dnsPolicy \

@@ -5,7 +5,7 @@
 //! document can only be replaced. Members that an operation does not know are passed over. The patch is bounded: the number of
 //! operations has the API server's own limit, and `copy` cannot double a document again and again.
 
-use serde_json::{Map, Value};
+use json_tree::{Map, Value};
 use thiserror::Error;
 
 use crate::apply::same;
@@ -68,7 +68,7 @@ pub enum PatchError {
 /// [`PatchError`] when the patch is malformed or too large, a `test` fails or a path does not exist.
 ///
 /// ```
-/// use serde_json::json;
+/// use json_tree::json;
 /// let doc = json!({"spec": {"replicas": 1}});
 /// let patch = json!([{"op": "replace", "path": "/spec/replicas", "value": 2}]);
 /// assert_eq!(kubemerge::json_patch::apply(&doc, &patch).unwrap(), json!({"spec": {"replicas": 2}}));
@@ -119,7 +119,7 @@ fn kind_of(value: &Value) -> &'static str {
 }
 
 /// Carries one operation out and returns how much it has copied.
-fn carry_out(doc: &mut Value, operation: &Map<String, Value>, index: usize) -> Result<usize, PatchError> {
+fn carry_out(doc: &mut Value, operation: &Map, index: usize) -> Result<usize, PatchError> {
     let text = |member: &'static str| match operation.get(member) {
         Some(Value::String(text)) => Ok(text.as_str()),
         _ => Err(PatchError::Operation { index, member }),

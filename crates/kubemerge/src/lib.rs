@@ -1,7 +1,7 @@
 //! Kubernetes patch semantics: JSON, merge, strategic merge and server-side apply; managed fields; structural schemas.
 //!
 //! This crate does what the API server does between "the request is decoded" and "the object is stored", on plain
-//! [`serde_json::Value`]s. It reads no clock, does no I/O and knows no client: times and type descriptions are given to it.
+//! [`json_tree::Value`]s. It reads no clock, does no I/O and knows no client: times and type descriptions are given to it.
 //!
 //! - [`json_patch`], [`merge_patch`]: the two generic patches, bounded.
 //! - [`apply`]: server-side apply and managed fields ([`apply::apply`], [`apply::update`], [`apply::adopt`]); [`fields`]: sets of
@@ -16,7 +16,7 @@
 //! It does not convert between versions of a kind: owners of all versions are read by one schema. It does not evaluate CEL rules, does not run admission and does not know defaults that only the server's code knows.
 //!
 //! ```
-//! use serde_json::json;
+//! use json_tree::json;
 //! let doc = json!({"spec": {"replicas": 1, "paused": true}});
 //! let out = kubemerge::merge_patch::apply(&doc, &json!({"spec": {"paused": null}})).unwrap();
 //! assert_eq!(out, json!({"spec": {"replicas": 1}}));

@@ -1,6 +1,6 @@
 //! Bounds against hostile input. Every public entry point checks the nesting of what it is given before it recurses.
 
-use serde_json::Value;
+use json_tree::Value;
 use thiserror::Error;
 
 /// Deepest nesting of maps and lists that this crate works on. serde_json's own parser stops at 128, so nothing that came

@@ -1,6 +1,6 @@
 //! JSON merge patch (RFC 7386), `application/merge-patch+json`: maps merge, `null` deletes, everything else replaces.
 
-use serde_json::{Map, Value};
+use json_tree::{Map, Value};
 
 use crate::limits::{self, TooDeep};
 
@@ -10,7 +10,7 @@ use crate::limits::{self, TooDeep};
 /// [`TooDeep`] when one of them is nested too deep.
 ///
 /// ```
-/// use serde_json::json;
+/// use json_tree::json;
 /// let doc = json!({"metadata": {"labels": {"a": "1", "b": "2"}}});
 /// let patch = json!({"metadata": {"labels": {"a": null, "c": "3"}}});
 /// let out = kubemerge::merge_patch::apply(&doc, &patch).unwrap();
@@ -36,7 +36,7 @@ fn merged(target: &Value, patch: &Value) -> Value {
             Some(Value::Null) => None,
             Some(change) => Some((key.clone(), merged(old, change))),
         });
-    let mut map: Map<String, Value> = kept.collect();
+    let mut map: Map = kept.collect();
     for (key, value) in patch.iter().filter(|(_, value)| !value.is_null()) {
         if target.is_none_or(|target| !target.contains_key(key)) {
             map.insert(key.clone(), merged(&Value::Null, value));

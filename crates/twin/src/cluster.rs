@@ -11,7 +11,7 @@ use kube_world::scheduler::KubeScheduler;
 use kube_world::{Kind, NodeSpec, World, controllers};
 use ports::cloud::InstanceId;
 use ports::{Clock, Ids, SeededIds};
-use serde_json::{Value, json};
+use json_tree::{Value, json};
 
 use crate::bridge::{CloudAutoscaler, Drains, Ending, NodeChange, SharedScheduler};
 use crate::clock::ClusterClock;

@@ -10,7 +10,7 @@ use kube_world::scheduler::Labels;
 use kube_world::scheduler::pod::NodeRules;
 use kube_world::scheduler::taints::Taint;
 use model::quantity::Quantity;
-use serde_json::Value;
+use json_tree::Value;
 
 use crate::tree::{list, text};
 

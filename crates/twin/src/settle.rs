@@ -7,7 +7,7 @@
 use jiff::{SignedDuration, Timestamp};
 use kube_world::{Kind, World};
 use ports::{Ids, SeededIds};
-use serde_json::{Value, json};
+use json_tree::{Value, json};
 
 use crate::place::{Places, Siblings, Wish};
 use crate::tree::{int, list, set, text};

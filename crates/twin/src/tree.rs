@@ -1,6 +1,6 @@
 //! Short words for reading and writing trees of JSON.
 
-use serde_json::Value;
+use json_tree::Value;
 
 /// The text at a pointer, or nothing.
 pub(crate) fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
@@ -17,7 +17,7 @@ pub(crate) fn list<'a>(object: &'a Value, pointer: &str) -> &'a [Value] {
     object
         .pointer(pointer)
         .and_then(Value::as_array)
-        .map_or(&[], Vec::as_slice)
+        .map_or(&[], List::as_slice)
 }
 
 /// Sets a member of the map at a path, making maps on the way. What is no map is left alone.
@@ -25,7 +25,7 @@ pub(crate) fn set(object: &mut Value, path: &[&str], value: impl Into<Value>) {
     let mut place = object;
     for part in path {
         if place.is_null() {
-            *place = Value::Object(serde_json::Map::new());
+            *place = Value::Object(json_tree::Map::new());
         }
         let Value::Object(map) = place else { return };
         place = map.entry(*part).or_insert(Value::Null);

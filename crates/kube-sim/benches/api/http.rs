@@ -12,7 +12,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use kube_sim::{ApiServer, serve};
-use serde_json::json;
+use json_tree::json;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 

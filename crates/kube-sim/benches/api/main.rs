@@ -16,7 +16,7 @@ use divan::counter::ItemsCount;
 use http_body_util::BodyExt;
 use kube_sim::ApiServer;
 use ports::{SeededIds, SystemClock};
-use serde_json::{Value, json};
+use json_tree::{Value, json};
 use tokio::runtime::Runtime;
 use tower::ServiceExt;
 

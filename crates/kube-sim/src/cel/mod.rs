@@ -11,7 +11,7 @@ use std::sync::Arc;
 use kube_cel::KubeCelExt;
 use kube_cel::cel::objects::{Key, Map, OptionalValue};
 use kube_cel::cel::{Context, ExecutionError, Program, Value as CelValue};
-use serde_json::Value;
+use json_tree::Value;
 
 pub(crate) use rules::{Rules, check_definition};
 
@@ -170,7 +170,7 @@ pub(crate) fn optional(value: Option<CelValue>) -> CelValue {
     CelValue::Opaque(Arc::new(value.map_or_else(OptionalValue::none, OptionalValue::of)))
 }
 
-fn number(number: &serde_json::Number) -> CelValue {
+fn number(number: &json_tree::Number) -> CelValue {
     match (number.as_i64(), number.as_u64(), number.as_f64()) {
         (Some(int), _, _) => CelValue::Int(int),
         (_, Some(uint), _) => CelValue::UInt(uint),
@@ -193,7 +193,7 @@ pub(crate) fn value(json: &Value) -> CelValue {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use json_tree::json;
 
     fn run(source: &str, object: &Value) -> Result<bool, String> {
         let expression =

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use kube_cel::cel::{Context, Program, Value as CelValue};
-use serde_json::{Map, Value};
+use json_tree::{Map, Value};
 
 use super::{Expression, Refused, Wanted, map_value, number, optional, scope, text_value};
 use crate::status::{FieldError, FieldErrorKind};
@@ -252,7 +252,7 @@ impl Rules {
         }
     }
 
-    fn object(&self, node: Option<&Node>, map: &Map<String, Value>) -> CelValue {
+    fn object(&self, node: Option<&Node>, map: &Map) -> CelValue {
         let entries = map.iter().map(|(key, inner)| {
             let property = node.and_then(|node| node.properties.get(key));
             let additional = node.and_then(|node| node.additional.as_deref());

@@ -1,6 +1,6 @@
 //! What comes with every namespace.
 
-use serde_json::json;
+use json_tree::json;
 
 use crate::server::Core;
 use crate::store::{Key, State};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
+use json_tree::Value;
 
 use super::create::{Written, answer, judge, review};
 use super::{Answer, Target, decode};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use json_tree::{Value, json};
 
 use super::{Answer, Target, decode};
 use crate::admission::{Operation, Review};

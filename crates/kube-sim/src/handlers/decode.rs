@@ -1,6 +1,6 @@
 //! Reading the object in a body: format, kind, types and unknown fields.
 
-use serde_json::Value;
+use json_tree::Value;
 
 use super::Target;
 use super::json;
@@ -160,7 +160,7 @@ pub(super) fn check_changed_fields(
     old: &Value,
 ) -> Result<(), ApiError> {
     let map = as_map(value);
-    let is_old = |(name, member): &(&String, &Value)| old.get(name.as_str()) == Some(member);
+    let is_old = |(name, member): &(&Text, &Value)| old.get(name.as_str()) == Some(member);
     let names: Vec<String> = map.iter().filter(is_old).map(|(name, _)| name.clone()).collect();
     let mut members: Vec<(String, Value)> = names.iter().filter_map(|name| map.remove_entry(name)).collect();
     let checked = check_fields(context, target, value);

@@ -1,6 +1,6 @@
 //! Deleting one object or a selection.
 
-use serde_json::{Value, json};
+use json_tree::{Value, json};
 
 use super::create::judge;
 use super::{Answer, Target, decode, read};

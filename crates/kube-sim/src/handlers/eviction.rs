@@ -3,7 +3,7 @@
 //! The budget's status is what counts, as the disruption controller last wrote it. Each granted eviction takes one
 //! allowed disruption away and notes the pod, so that two evictions at once cannot both use the last one.
 
-use serde_json::{Value, json};
+use json_tree::{Value, json};
 
 use super::subresources::set_condition;
 use super::{Answer, Target, decode, delete};
@@ -173,7 +173,7 @@ fn judge(key: &Key, budget: &Value) -> Result<(), ApiError> {
     }
     let disrupted = at(budget, &["status", "disruptedPods"])
         .and_then(Value::as_object)
-        .map_or(0, serde_json::Map::len);
+        .map_or(0, json_tree::Map::len);
     if disrupted > MAX_DISRUPTED {
         return forbidden("DisruptedPods map too big - too many evictions not confirmed by PDB controller");
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Number, Value};
+use json_tree::{Map, Number, Value};
 
 /// How many doubled keys are told.
 const MOST: usize = 100;

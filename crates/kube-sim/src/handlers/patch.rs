@@ -1,6 +1,6 @@
 //! Patches: JSON, merge, strategic merge and server-side apply.
 
-use serde_json::Value;
+use json_tree::Value;
 
 use super::change::{Edited, change};
 use super::create::{answer, create_object};

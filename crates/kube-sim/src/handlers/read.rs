@@ -6,7 +6,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use http::HeaderValue;
-use serde_json::{Map, Value, json};
+use json_tree::{Map, Value, json};
 
 use super::{Answer, Target};
 use crate::body::ReplyBody;

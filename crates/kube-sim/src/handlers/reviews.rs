@@ -1,6 +1,6 @@
 //! Resources that are questions: reviews of access and of tokens, and the old form of bindings.
 
-use serde_json::{Value, json};
+use json_tree::{Value, json};
 
 use super::{Answer, Target, decode, subresources};
 use crate::auth::{Decision, UserInfo};

@@ -1,6 +1,6 @@
 //! Subresources: status, scale, binding, token and the smaller ones.
 
-use serde_json::{Value, json};
+use json_tree::{Value, json};
 
 use super::change::{Edited, change, update};
 use super::create::Written;

@@ -1,6 +1,6 @@
 //! The rules for objects that configure admission: policies, bindings and webhook configurations.
 
-use serde_json::Value;
+use json_tree::Value;
 
 use super::policy::VARIABLES;
 use crate::cel::{Expression, Refused, Wanted};

@@ -1,6 +1,6 @@
 //! Which writes a webhook or a policy is about: rules, selectors, and versions that are the same resource.
 
-use serde_json::Value;
+use json_tree::Value;
 
 use crate::admission::{Operation, Review};
 use crate::convert;
@@ -88,7 +88,7 @@ fn is_namespace(review: &Review) -> bool {
 
 /// Reads a selector whose absence selects everything.
 fn selector(value: &Value, field: &str) -> LabelSelector {
-    let empty = Value::Object(serde_json::Map::new());
+    let empty = Value::Object(json_tree::Map::new());
     LabelSelector::from_object(Some(
         at(value, &[field]).filter(|found| !found.is_null()).unwrap_or(&empty),
     ))
@@ -235,10 +235,10 @@ pub(crate) fn request(shown: &Review, asked: &Review, uid: &str) -> Value {
             "eviction" => ("policy", "v1", "Eviction"),
             _ => (review.group.as_str(), review.version.as_str(), review.kind.as_str()),
         };
-        serde_json::json!({"group": group, "version": version, "kind": kind})
+        json_tree::json!({"group": group, "version": version, "kind": kind})
     };
-    let resource = |review: &Review| serde_json::json!({"group": review.group, "version": review.version, "resource": review.resource});
-    let mut request = serde_json::json!({
+    let resource = |review: &Review| json_tree::json!({"group": review.group, "version": review.version, "resource": review.resource});
+    let mut request = json_tree::json!({
         "uid": uid, "kind": kind(shown), "resource": resource(shown),
         "requestKind": kind(asked), "requestResource": resource(asked),
         "operation": shown.operation.as_str(), "userInfo": shown.user.to_value(), "dryRun": shown.dry_run,

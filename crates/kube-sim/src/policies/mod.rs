@@ -7,7 +7,7 @@ mod policy;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use serde_json::Value;
+use json_tree::Value;
 
 pub(crate) use check::validate;
 pub(crate) use policy::{conditions_hold, scope};

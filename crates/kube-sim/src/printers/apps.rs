@@ -1,7 +1,7 @@
 //! Tables of workloads: apps, batch, autoscaling, policy.
 
 use jiff::Timestamp;
-use serde_json::Value;
+use json_tree::Value;
 
 use super::core::{containers, name, number, workload_selector};
 use super::text::{age, duration, pairs, plain, since};

@@ -5,7 +5,7 @@ mod pods;
 mod services;
 mod storage;
 
-use serde_json::{Value, json};
+use json_tree::{Value, json};
 
 use super::text::{age, pairs, selector, since};
 use super::{Env, Printer};
@@ -213,7 +213,7 @@ pub(super) fn containers(object: &Value, path: &[&str]) -> (String, String) {
 fn entries(object: &Value, field: &str) -> usize {
     at(object, &[field])
         .and_then(Value::as_object)
-        .map_or(0, serde_json::Map::len)
+        .map_or(0, json_tree::Map::len)
 }
 
 fn event(event: &Value, env: &Env) -> Vec<Value> {

@@ -1,6 +1,6 @@
 //! Tables of kinds that few people list.
 
-use serde_json::Value;
+use json_tree::Value;
 
 use super::Printer;
 use super::core::{containers, name, number};

@@ -10,7 +10,7 @@ mod others;
 mod text;
 
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use json_tree::{Value, json};
 
 use crate::crd;
 use crate::jsonpath;

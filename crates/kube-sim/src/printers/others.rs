@@ -1,6 +1,6 @@
 //! Tables of the remaining groups.
 
-use serde_json::Value;
+use json_tree::Value;
 
 use super::core::{name, number};
 use super::text::{age, or_none, selector};

@@ -1,7 +1,7 @@
 //! How ages, durations and lists are written in tables.
 
 use jiff::Timestamp;
-use serde_json::Value;
+use json_tree::Value;
 
 use super::Env;
 use crate::value::{text, text_map};

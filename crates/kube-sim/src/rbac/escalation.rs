@@ -1,7 +1,7 @@
 //! Nobody grants what he does not hold: the check on writes of roles and bindings.
 
 use async_trait::async_trait;
-use serde_json::Value;
+use json_tree::Value;
 
 use super::rules::{self, Rule, missing, quoted};
 use super::{GROUP, MASTERS, Rbac, Reader, is_aggregated, joined};

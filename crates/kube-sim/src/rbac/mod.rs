@@ -9,7 +9,7 @@ mod rules;
 mod tokens;
 
 use async_trait::async_trait;
-use serde_json::{Value, json};
+use json_tree::{Value, json};
 
 pub use escalation::NoEscalation;
 pub use tokens::TokenTable;

@@ -1,6 +1,6 @@
 //! Rules of roles: what they allow, and whether one set of rules covers another.
 
-use serde_json::Value;
+use json_tree::Value;
 
 use crate::request::RequestInfo;
 use crate::value::list;
@@ -200,7 +200,7 @@ pub(crate) fn missing(owned: &[Rule], wanted: &[Rule]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use json_tree::json;
 
     fn rule(verbs: &[&str], groups: &[&str], resources: &[&str], names: &[&str]) -> Rule {
         Rule::read(&json!({"verbs": verbs, "apiGroups": groups, "resources": resources, "resourceNames": names}))

@@ -1,6 +1,6 @@
 //! Which fields a field selector may name, for each resource.
 
-use serde_json::Value;
+use json_tree::Value;
 
 /// A field that selectors may name besides `metadata.name` and `metadata.namespace`.
 #[derive(Debug, Clone)]

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::Deserialize;
-use serde_json::Value;
+use json_tree::Value;
 
 use super::{Key, Object, Reference};
 use crate::selector::LabelSelector;
@@ -116,7 +116,7 @@ impl Budgets {
 mod tests {
     use super::*;
     use crate::registry::GroupResource;
-    use serde_json::json;
+    use json_tree::json;
 
     #[test]
     fn budgets_are_found_by_labels_as_last_written() {

@@ -45,7 +45,7 @@ fn value(object: Option<&Object>, place: usize) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use json_tree::json;
 
     use super::*;
     use crate::registry::SelectableField;

@@ -19,7 +19,7 @@ use std::sync::{Arc, Weak};
 use budgets::Budgets;
 use by_field::ByField;
 use futures::task::AtomicWaker;
-use serde_json::Value;
+use json_tree::Value;
 
 pub(crate) use object::Object;
 pub(crate) use tap::{TapBuffer, Tapped};

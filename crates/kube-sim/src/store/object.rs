@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use serde::Deserialize;
-use serde_json::Value;
+use json_tree::Value;
 
 use super::places::{self, Places, Span};
 use crate::registry::SelectableField;
@@ -241,11 +241,11 @@ impl Object {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use json_tree::json;
 
     #[test]
     fn the_type_can_be_left_out() {
-        let check = |value: serde_json::Value, expected: &str| {
+        let check = |value: json_tree::Value, expected: &str| {
             let pieces = Object::new(&value, 1, &[]).untyped();
             let text: Vec<u8> = pieces.iter().flat_map(|piece| piece.to_vec()).collect();
             assert_eq!(String::from_utf8(text).unwrap(), expected);
@@ -267,7 +267,7 @@ mod tests {
             SelectableField::plain("status.phase"),
             SelectableField::plain("spec.nodeName"),
         ];
-        let object = |version: u64, status: serde_json::Value| {
+        let object = |version: u64, status: json_tree::Value| {
             json!({"apiVersion": "v1", "kind": "Pod", "spec": {"nodeName": "n"}, "status": status, "metadata": {
                 "annotations": {"resourceVersion": "7"}, "labels": {"a": "b"}, "name": "x", "namespace": "y",
                 "resourceVersion": version.to_string(), "uid": "u"}})

@@ -1,6 +1,6 @@
 //! Where the parts of an object are in its bytes, so that a change of one part leaves the others unread.
 
-use serde_json::Value;
+use json_tree::Value;
 
 /// A piece of the bytes; an empty one stands for nothing.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -124,7 +124,7 @@ fn put(out: &mut Vec<u8>, value: &Value) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use json_tree::json;
 
     #[test]
     fn parts_are_where_they_are_said_to_be() {

@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use serde_json::Value;
+use json_tree::Value;
 
 use super::Object;
 
@@ -60,7 +60,7 @@ impl Trees {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use json_tree::json;
 
     #[test]
     fn the_oldest_trees_go() {

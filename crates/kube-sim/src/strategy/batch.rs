@@ -1,6 +1,6 @@
 //! Jobs and CronJobs.
 
-use serde_json::{Value, json};
+use json_tree::{Value, json};
 
 use super::{immutable, not_negative, pods, required};
 use crate::registry::Resource;

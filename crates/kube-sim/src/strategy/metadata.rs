@@ -1,6 +1,6 @@
 //! Rules for the metadata of all objects.
 
-use serde_json::Value;
+use json_tree::Value;
 
 use super::{immutable, names};
 use crate::registry::Resource;

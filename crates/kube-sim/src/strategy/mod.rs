@@ -10,7 +10,7 @@ mod workloads;
 
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use json_tree::{Value, json};
 
 use crate::crd;
 use crate::registry::{GroupResource, Resource};

@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use serde_json::{Value, json};
+use json_tree::{Value, json};
 
 use super::{immutable, names, required};
 use crate::registry::Resource;

@@ -1,7 +1,7 @@
 //! Pods and pod templates: defaults, rules, quality of service, admission.
 
 use model::quantity::Quantity;
-use serde_json::{Value, json};
+use json_tree::{Value, json};
 
 use super::{cluster_object, names};
 use crate::registry::GroupResource;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
-use serde_json::{Value, json};
+use json_tree::{Value, json};
 
 use crate::registry::GroupResource;
 use crate::server::Core;

@@ -1,6 +1,6 @@
 //! Deployments, ReplicaSets, StatefulSets, DaemonSets, ReplicationControllers.
 
-use serde_json::{Value, json};
+use json_tree::{Value, json};
 
 use super::{immutable, not_negative, pods};
 use crate::registry::Resource;

@@ -10,7 +10,7 @@ mod review;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use serde_json::Value;
+use json_tree::Value;
 
 pub use call::{AllowAllWebhooks, CallError, LoopbackWebhooks, WebhookCaller, WebhookTarget};
 pub use remote::WebhookAuthorizer;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use serde_json::{Value, json};
+use json_tree::{Value, json};
 
 use super::call::{WebhookCaller, WebhookTarget};
 use crate::auth::{Authorizer, Decision, UserInfo};

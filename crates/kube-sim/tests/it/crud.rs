@@ -1,6 +1,6 @@
 //! Verbs, defaults, errors, lists.
 
-use serde_json::{Value, json};
+use json_tree::{Value, json};
 
 use crate::support::*;
 

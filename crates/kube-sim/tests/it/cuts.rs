@@ -12,7 +12,7 @@ use kube::api::Api;
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::runtime::{WatchStreamExt, reflector};
 use kube_sim::ApiServer;
-use serde_json::{Value, json};
+use json_tree::{Value, json};
 
 use crate::support::*;
 use crate::wire::{Proxy, Served, Wire, client};

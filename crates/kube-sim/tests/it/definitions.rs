@@ -1,6 +1,6 @@
 //! CustomResourceDefinitions and their objects.
 
-use serde_json::{Value, json};
+use json_tree::{Value, json};
 
 use crate::support::*;
 

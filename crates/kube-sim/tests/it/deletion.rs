@@ -1,7 +1,7 @@
 //! Finalizers, grace periods, owners, namespaces.
 
 use http::Method;
-use serde_json::{Value, json};
+use json_tree::{Value, json};
 
 use crate::support::*;
 

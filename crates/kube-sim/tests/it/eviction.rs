@@ -1,7 +1,7 @@
 //! Evictions and budgets, bindings, reviews, tokens.
 
 use kube_sim::ApiServer;
-use serde_json::{Value, json};
+use json_tree::{Value, json};
 
 use crate::support::*;
 

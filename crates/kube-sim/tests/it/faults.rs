@@ -11,7 +11,7 @@ use kube::runtime::watcher::{Config, Event, watcher};
 use kube::{Client, ResourceExt};
 use kube_sim::{ApiServer, Fault, FaultPlan, FaultRule, FaultyApi, serve};
 use ports::{Clock, SimClock};
-use serde_json::json;
+use json_tree::json;
 use tokio::net::TcpListener;
 use tower::ServiceExt;
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http::Method;
 use kube_sim::{AllowAllWebhooks, ApiServer};
 use ports::{Clock, SeededIds, SimClock};
-use serde_json::{Value, json};
+use json_tree::{Value, json};
 
 use crate::kubectl::Session;
 
@@ -90,7 +90,7 @@ fn path_of(plurals: &Value, object: &Value) -> String {
 }
 
 async fn plurals(server: &ApiServer, objects: &[Value]) -> Value {
-    let mut out = serde_json::Map::new();
+    let mut out = json_tree::Map::new();
     for object in objects {
         let version = object["apiVersion"].as_str().unwrap();
         if !out.contains_key(version) {
@@ -207,7 +207,7 @@ async fn kubectl_sees_no_difference() {
         .run("diff --server-side --field-manager=kubectl -f -", &wish, 0, &[])
         .await;
     assert_eq!(clean, "", "another manager's field is no difference");
-    let (code, body) = patch(session.server(), &paths[map], MERGE, json!({"data": objects[map]["data"].as_object().unwrap().keys().map(|key| (key.clone(), json!("else"))).collect::<serde_json::Map<_, _>>()})).await;
+    let (code, body) = patch(session.server(), &paths[map], MERGE, json!({"data": objects[map]["data"].as_object().unwrap().keys().map(|key| (key.clone(), json!("else"))).collect::<json_tree::Map<_, _>>()})).await;
     assert_eq!(code, 200, "{body}");
     for how in ["--server-side --force-conflicts --field-manager=kubectl ", ""] {
         session

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use http_body_util::BodyExt;
 use proptest::prelude::*;
-use serde_json::{Value, json};
+use json_tree::{Value, json};
 use tower::ServiceExt;
 
 use crate::support::*;

@@ -8,7 +8,7 @@ use kube_sim::{
     ApiServer, CallError, LoopbackWebhooks, TokenTable, UserInfo, WebhookAuthorizer, WebhookCaller, WebhookTarget,
 };
 use ports::{Clock, SeededIds, SimClock};
-use serde_json::{Value, json};
+use json_tree::{Value, json};
 use tower::ServiceExt;
 
 const RBAC: &str = "/apis/rbac.authorization.k8s.io/v1";

@@ -6,7 +6,7 @@ use ::http::{Method, Request};
 use http_body_util::BodyExt;
 use kube_sim::{ApiServer, Config};
 use ports::{Clock, SeededIds, SimClock};
-use serde_json::{Value, json};
+use json_tree::{Value, json};
 use tower::ServiceExt;
 
 /// The media types of bodies.

@@ -10,7 +10,7 @@ use http_body_util::BodyExt;
 use kube_sim::{ApiServer, Config, LoopbackWebhooks, TokenTable, UserInfo};
 use ports::{Clock, SeededIds, SimClock};
 use regex::Regex;
-use serde_json::{Map, Value, json};
+use json_tree::{Map, Value, json};
 use tower::ServiceExt;
 
 /// The sessions in the order in which they were recorded: later ones name objects of earlier ones.
@@ -158,7 +158,7 @@ fn column(column: &Value) -> Value {
     let kept = fields
         .iter()
         .map(|field| ((*field).to_owned(), column.get(field).cloned().unwrap_or_default()));
-    Value::Object(kept.collect::<Map<String, Value>>())
+    Value::Object(kept.collect::<Map>())
 }
 
 /// Sends a recorded request and returns code, body and warnings.
@@ -206,7 +206,7 @@ fn differences(path: &str, expected: &Value, found: &Value, out: &mut Vec<String
         (Value::Object(left), Value::Object(right)) => {
             let keys: BTreeSet<&String> = left.keys().chain(right.keys()).collect();
             for key in keys {
-                let side = |map: &Map<String, Value>| map.get(key).cloned();
+                let side = |map: &Map| map.get(key).cloned();
                 match (side(left), side(right)) {
                     (Some(left), Some(right)) => differences(&format!("{path}.{key}"), &left, &right, out),
                     (Some(left), None) => out.push(format!("{path}.{key}: {left} | absent")),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::Request;
 use http_body_util::BodyExt;
 use kube_sim::{ApiServer, Config, ReplyBody};
-use serde_json::{Value, json};
+use json_tree::{Value, json};
 use tower::ServiceExt;
 
 use crate::support::*;

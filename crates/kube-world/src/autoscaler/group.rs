@@ -1,6 +1,6 @@
 //! What the planner is told: node groups, their nodes, and the pods on them.
 
-use serde_json::Value;
+use json_tree::Value;
 
 use crate::scheduler::read::{self, Labels};
 use crate::scheduler::taints::Taint;

@@ -1,7 +1,7 @@
 //! The planner against tables of situations.
 
 use jiff::SignedDuration;
-use serde_json::{Value, json};
+use json_tree::{Value, json};
 
 use super::{Autoscaler, Blocker, Member, NodeGroup, Occupant, Options, Situation, Step};
 use crate::scheduler::tests::{World, both, merge, node, on, pod, zone};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use kube_sim::Stored;
-use serde_json::Value;
+use json_tree::Value;
 
 use super::resources::{Amounts, List, units};
 use crate::path::Path as _;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use kube_sim::LabelSelector;
-use serde_json::Value;
+use json_tree::Value;
 
 use super::postings::Postings;
 use crate::engine::Change;
@@ -241,7 +241,7 @@ fn selector_of(kind: Kind, object: &Value) -> Option<LabelSelector> {
         // A plain map, and an empty one finds nothing.
         Kind::SERVICE | Kind::REPLICATION_CONTROLLER => {
             let map = wanted.and_then(Value::as_object).filter(|map| !map.is_empty());
-            let selector = map.map(|map| serde_json::json!({"matchLabels": map}));
+            let selector = map.map(|map| json_tree::json!({"matchLabels": map}));
             Some(LabelSelector::from_object(selector.as_ref()))
         }
         Kind::POD_DISRUPTION_BUDGET | Kind::DEPLOYMENT | Kind::REPLICA_SET | Kind::STATEFUL_SET => {
@@ -254,7 +254,7 @@ fn selector_of(kind: Kind, object: &Value) -> Option<LabelSelector> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use json_tree::json;
 
     #[test]
     fn selectors_are_found_by_the_labels_of_a_pod() {

@@ -1,6 +1,6 @@
 //! Publishes the certificate of the API server's authority in every namespace, where pods expect to find it.
 
-use serde_json::json;
+use json_tree::json;
 
 use super::support::acts::Acts;
 use super::support::tree::text;

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use kube_sim::DeleteOptions;
-use serde_json::Value;
+use json_tree::Value;
 
 use crate::kind::{Key, Kind};
 use crate::path::Path as _;

@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use kube_sim::Stored;
-use serde_json::Value;
+use json_tree::Value;
 
 use crate::cache::{NodeView, PodView};
 use crate::kind::Key;

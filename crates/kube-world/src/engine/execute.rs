@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use kube_sim::{ApiError, ApiServer, Local, Stored};
-use serde_json::Value;
+use json_tree::Value;
 
 use super::action::Action;
 use super::recorder::{Happening, Record, Recorder, new_event};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use kube_sim::{NewEvent, Stored, Subject};
-use serde_json::{Value, json};
+use json_tree::{Value, json};
 
 use super::action::EventType;
 use super::seconds;

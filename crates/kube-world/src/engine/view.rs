@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use kube_sim::{ApiServer, LabelSelector, Stored};
-use serde_json::Value;
+use json_tree::Value;
 
 use crate::cache::{Caches, NodeView, PodView};
 use crate::kind::{Key, Kind};

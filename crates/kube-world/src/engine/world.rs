@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use kube_sim::{ApiError, ApiServer, Tap, UserInfo, Write};
-use serde_json::Value;
+use json_tree::Value;
 
 use super::action::Action;
 use super::change::Change;

@@ -1,6 +1,6 @@
 //! Taking pods on: a kubelet refuses what its node has no room for, whatever the scheduler thought.
 
-use serde_json::{Value, json};
+use json_tree::{Value, json};
 
 use crate::cache::{Amounts, PodView};
 use crate::engine::{Action, EventType, View, seconds};

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use serde_json::{Value, json};
+use json_tree::{Value, json};
 
 use crate::engine::seconds;
 use crate::path::Path as _;

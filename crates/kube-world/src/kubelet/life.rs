@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use json_tree::{Value, json};
 
 use super::containers::{Container, End, Rules, State, after};
 use super::profile::{Draws, Profile};
@@ -34,7 +34,7 @@ pub(super) struct Course {
 }
 
 fn list<'v>(value: &'v Value, path: &str) -> &'v [Value] {
-    value.path(path).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+    value.path(path).and_then(Value::as_array).map_or(&[], List::as_slice)
 }
 
 fn text<'v>(value: &'v Value, path: &str) -> &'v str {

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use kube_sim::UserInfo;
-use serde_json::Value;
+use json_tree::Value;
 
 pub use profile::{EventDetail, Profile};
 
@@ -171,12 +171,12 @@ impl Kubelets {
         let status = tree.get("status").unwrap_or(&Value::Null);
         plan.extend(self.events(key, status, &state));
         let status = written.unwrap_or(status);
-        let patch: serde_json::Map<String, Value> = match state.status {
+        let patch: json_tree::Map = match state.status {
             Value::Object(wanted) => wanted
                 .into_iter()
                 .filter(|(field, value)| status.get(field) != Some(value))
                 .collect(),
-            _ => serde_json::Map::new(),
+            _ => json_tree::Map::new(),
         };
         if !patch.is_empty() {
             plan.push(Action::PatchStatus {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use kube_sim::DeleteOptions;
-use serde_json::{Value, json};
+use json_tree::{Value, json};
 
 use super::containers::after;
 use super::life::{Course, Pod};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use kube_sim::UserInfo;
-use serde_json::{Map, Value, json};
+use json_tree::{Map, Value, json};
 
 use super::conditions::{self, Wanted};
 use super::heartbeats::micro;
@@ -160,7 +160,7 @@ fn tell(key: &Key, node: &Value, ready: Wanted<'_>, now: Timestamp) -> Vec<Actio
 
 fn register(machine: &Machine, now: Timestamp) -> Vec<Action> {
     let spec = &machine.spec;
-    let mut labels: Map<String, Value> = Map::new();
+    let mut labels: Map = Map::new();
     for (key, value) in [
         ("beta.kubernetes.io/arch", "amd64"),
         ("beta.kubernetes.io/os", "linux"),

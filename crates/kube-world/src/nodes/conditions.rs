@@ -1,7 +1,7 @@
 //! Lists of conditions, as nodes and pods carry them.
 
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use json_tree::{Value, json};
 
 use crate::engine::seconds;
 use crate::path::Path as _;
@@ -35,7 +35,7 @@ pub(crate) fn list(object: &Value) -> &[Value] {
     object
         .path("/status/conditions")
         .and_then(Value::as_array)
-        .map_or(&[], Vec::as_slice)
+        .map_or(&[], List::as_slice)
 }
 
 /// Makes a condition say this; its transition time moves with its status only. Returns whether anything changed.

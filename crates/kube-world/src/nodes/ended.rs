@@ -1,7 +1,7 @@
 //! The rest of the pod garbage collector: pods that ended long ago, and pods of nodes that are declared out of service.
 
 use kube_sim::DeleteOptions;
-use serde_json::Value;
+use json_tree::Value;
 
 use super::NodeTimes;
 use super::lifecycle::next_look;

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use kube_sim::DeleteOptions;
-use serde_json::{Value, json};
+use json_tree::{Value, json};
 
 use super::conditions::{self, Wanted};
 use crate::cache::{NodeTaint, NodeView};

@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 use kube_sim::Projection;
-use serde_json::Value;
+use json_tree::Value;
 
 use crate::engine::seconds;
 

@@ -1,7 +1,7 @@
 //! The node lifecycle controller: notices silent nodes, and turns what nodes say into taints.
 
 use jiff::{SignedDuration, Timestamp};
-use serde_json::{Value, json};
+use json_tree::{Value, json};
 
 use super::NodeTimes;
 use super::conditions::{self, Wanted};

@@ -5,7 +5,7 @@
 //! clock would show them now.
 
 use jiff::{SignedDuration, Timestamp};
-use serde_json::Value;
+use json_tree::Value;
 
 use crate::engine::seconds;
 
@@ -66,7 +66,7 @@ impl Setbacks {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use json_tree::json;
 
     use super::*;
 

@@ -16,7 +16,7 @@
 //! ```
 //! use std::sync::Arc;
 //! use kube_world::scheduler::{Decision, Node, Pod, Scheduler};
-//! use serde_json::json;
+//! use json_tree::json;
 //!
 //! let mut scheduler = Scheduler::new(Arc::new(ports::SeededIds::new(1)));
 //! let now = jiff::Timestamp::UNIX_EPOCH;

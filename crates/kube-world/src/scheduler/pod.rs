@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use serde_json::Value;
+use json_tree::Value;
 
 use super::read::{self, Labels};
 use super::resources::Requests;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use model::quantity::Quantity;
-use serde_json::Value;
+use json_tree::Value;
 
 /// Labels, annotations and other flat maps of texts.
 pub type Labels = BTreeMap<String, String>;
@@ -20,7 +20,7 @@ pub(crate) fn text<'a>(value: &'a Value, path: &[&str]) -> Option<&'a str> {
 
 /// The items of a list at a path; an absent list is empty.
 pub(crate) fn list<'a>(value: &'a Value, path: &[&str]) -> &'a [Value] {
-    at(value, path).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+    at(value, path).and_then(Value::as_array).map_or(&[], List::as_slice)
 }
 
 /// The texts of a list at a path.
@@ -35,7 +35,7 @@ pub(crate) fn texts(value: &Value, path: &[&str]) -> Vec<String> {
 /// A flat map of texts at a path.
 pub(crate) fn labels(value: &Value, path: &[&str]) -> Labels {
     let map = at(value, path).and_then(Value::as_object);
-    let text = |(name, value): (&String, &Value)| Some((name.clone(), value.as_str()?.to_owned()));
+    let text = |(name, value): (&Text, &Value)| Some((name.clone(), value.as_str()?.to_owned()));
     map.into_iter().flatten().filter_map(text).collect()
 }
 

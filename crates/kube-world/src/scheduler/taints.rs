@@ -1,6 +1,6 @@
 //! Taints of nodes and tolerations of pods.
 
-use serde_json::Value;
+use json_tree::Value;
 
 use super::read;
 use crate::cache::NodeTaint;

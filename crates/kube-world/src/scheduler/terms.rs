@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
+use json_tree::Value;
 
 use super::read::{self, Labels};
 use super::selector::{Operator, Requirement, Selector};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use json_tree::Value;
 
 use super::read::{self, Labels};
 use super::selector::NodeTerm;
@@ -156,7 +156,7 @@ impl StorageClass {
                 }
                 as_requirement
             });
-            NodeTerm::from_json(&serde_json::json!({ "matchExpressions": expressions.collect::<Vec<_>>() }))
+            NodeTerm::from_json(&json_tree::json!({ "matchExpressions": expressions.collect::<Vec<_>>() }))
         };
         Self {
             provisioner: read::text(class, &["provisioner"]).unwrap_or_default().to_owned(),

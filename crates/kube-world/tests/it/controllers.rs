@@ -8,7 +8,7 @@ use kube_world::invariants::Memory;
 use kube_world::scheduler::KubeScheduler;
 use kube_world::{NodeSpec, StepClock, World, controllers};
 use ports::SeededIds;
-use serde_json::{Value, json};
+use json_tree::{Value, json};
 
 use crate::support::{server, start};
 

@@ -2,7 +2,7 @@
 
 use kube_sim::{DeleteOptions, UserInfo};
 use kube_world::{NodeSpec, Profile};
-use serde_json::{Value, json};
+use json_tree::{Value, json};
 
 use crate::support::{Bench, condition, pod, pods};
 

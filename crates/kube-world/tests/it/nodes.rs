@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use kube_sim::UserInfo;
 use kube_world::{NodeSpec, NodeTimes};
-use serde_json::{Value, json};
+use json_tree::{Value, json};
 use tower::ServiceExt;
 
 use crate::support::{Bench, START, condition, pod};

@@ -7,7 +7,7 @@ use kube_sim::{ApiServer, DeleteOptions, Place, UserInfo};
 use kube_world::invariants::Memory;
 use kube_world::{NodeTimes, Profile, StepClock, World};
 use ports::SeededIds;
-use serde_json::{Value, json};
+use json_tree::{Value, json};
 
 /// When every test begins: a whole minute.
 pub(crate) const START: i64 = 1_750_000_020;
@@ -162,7 +162,7 @@ pub(crate) fn pod(name: &str, node: &str, annotations: &[(&str, &str)]) -> Value
     let annotations: Value = annotations
         .iter()
         .map(|(key, value)| (format!("sim.fleetwright.dev/{key}"), json!(value)))
-        .collect::<serde_json::Map<_, _>>()
+        .collect::<json_tree::Map<_, _>>()
         .into();
     json!({
         "metadata": {"name": name, "namespace": "default", "annotations": annotations},

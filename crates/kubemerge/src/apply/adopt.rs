@@ -1,6 +1,6 @@
 //! Moves ownership from client-side apply to an applier.
 
-use serde_json::Value;
+use json_tree::Value;
 
 use super::managed::{ManagedFields, ManagedFieldsError, ManagerId, Operation};
 

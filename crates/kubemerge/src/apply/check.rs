@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use serde_json::{Map, Value};
+use json_tree::{Map, Value};
 use thiserror::Error;
 
 use super::trail::Trail;
@@ -97,7 +97,7 @@ impl Checker {
     }
 
     /// Stops at the first member that is not known, as the API server does.
-    fn members(&mut self, map: &Map<String, Value>, at: TypeRef<'_>, trail: &Trail<'_>) {
+    fn members(&mut self, map: &Map, at: TypeRef<'_>, trail: &Trail<'_>) {
         for (name, value) in map {
             let below = trail.field(name);
             match at.child(name) {
@@ -169,7 +169,7 @@ fn kind_of(value: &Value) -> &'static str {
 fn plain(value: &Value) -> String {
     match value {
         Value::Null => "<nil>".to_owned(),
-        Value::String(text) => text.clone(),
+        Value::String(text) => text.to_string(),
         Value::Array(items) => format!("[{}]", items.iter().map(plain).collect::<Vec<_>>().join(" ")),
         Value::Object(map) => {
             let members: Vec<String> = map

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::{Map, Value};
+use json_tree::{List, Map, Text, Value};
 
 use super::trail::Trail;
 use super::walk::{Place, item_element, place};
@@ -103,7 +103,7 @@ fn differ_maps(
         let other = after.and_then(|map| map.get(name));
         differ(Some(value), other, child(name), &trail.field(name), out);
     }
-    let is_new = |name: &&String| before.is_none_or(|map: &Map<String, Value>| !map.contains_key(*name));
+    let is_new = |name: &&Text| before.is_none_or(|map: &Map| !map.contains_key(*name));
     for name in after.into_iter().flat_map(Map::keys).filter(is_new) {
         let value = after.and_then(|map| map.get(name));
         differ(None, value, child(name), &trail.field(name), out);
@@ -152,7 +152,7 @@ fn differ_lists(
 }
 
 /// Items by path element, those with the same key together; items without a key are left out.
-fn index<'v>(kind: &ListKind, items: Option<&'v Vec<Value>>) -> BTreeMap<PathElement, Vec<&'v Value>> {
+fn index<'v>(kind: &ListKind, items: Option<&'v List>) -> BTreeMap<PathElement, Vec<&'v Value>> {
     let mut out: BTreeMap<PathElement, Vec<&Value>> = BTreeMap::new();
     for item in items.into_iter().flatten() {
         if let Ok(element) = item_element(kind, item) {

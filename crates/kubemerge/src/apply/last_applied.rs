@@ -3,7 +3,7 @@
 //! The API server knows it for one manager only, `kubectl`: what the annotation says and the object still has may be taken over
 //! without force, and an object that carries the annotation gets it renewed.
 
-use serde_json::{Map, Value};
+use json_tree::{Map, Value};
 
 use super::compare;
 use super::conflict::Conflicts;
@@ -70,7 +70,7 @@ pub(super) fn renew(object: &mut Value, config: &Value) {
         ANNOTATION.to_owned(),
         Value::from(format!("{}\n", crate::fields::escaped(&applied))),
     );
-    let size = |map: &Map<String, Value>| -> usize {
+    let size = |map: &Map| -> usize {
         map.iter()
             .map(|(name, value)| name.len() + value.as_str().map_or(0, str::len))
             .sum()

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use serde_json::{Map, Value, json};
+use json_tree::{Map, Value, json};
 use thiserror::Error;
 
 use crate::fields::{DecodeError, FieldSet};
@@ -239,7 +239,7 @@ impl ManagedFields {
     }
 }
 
-fn decode_entry(index: usize, entry: &Map<String, Value>) -> Result<(ManagerId, Owned), ManagedFieldsError> {
+fn decode_entry(index: usize, entry: &Map) -> Result<(ManagerId, Owned), ManagedFieldsError> {
     let invalid = |member| ManagedFieldsError::Entry { index, member };
     let text = |member: &'static str| match entry.get(member) {
         None | Some(Value::Null) => Ok(""),

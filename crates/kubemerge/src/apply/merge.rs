@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::{Map, Value};
+use json_tree::{List, Map, Value};
 
 use super::walk::{Place, item_element, place};
 use crate::fields::PathElement;
@@ -27,18 +27,18 @@ pub(super) fn merge(live: Option<&Value>, config: Option<&Value>, at: TypeRef<'_
         }
         Place::List(kind) => {
             let (old, new) = (live.and_then(Value::as_array), config.and_then(Value::as_array));
-            if old.is_none_or(Vec::is_empty) && new.is_none_or(Vec::is_empty) {
+            if old.is_none_or(List::is_empty) && new.is_none_or(List::is_empty) {
                 return leaf();
             }
-            let empty = Vec::new();
+            let empty = List::new();
             Lists::new(kind, at, old.unwrap_or(&empty), new.unwrap_or(&empty)).merge()
         }
     }
 }
 
-fn maps(old: Option<&Map<String, Value>>, new: Option<&Map<String, Value>>, at: TypeRef<'_>) -> Option<Value> {
+fn maps(old: Option<&Map>, new: Option<&Map>, at: TypeRef<'_>) -> Option<Value> {
     let mut out = Map::new();
-    let mut put = |name: &String, live: Option<&Value>, config: Option<&Value>| {
+    let mut put = |name: &str, live: Option<&Value>, config: Option<&Value>| {
         let child = at.child(name).unwrap_or(Schema::untyped_root());
         if let Some(value) = merge(live, config, child) {
             out.insert(name.clone(), value);
@@ -158,6 +158,6 @@ impl<'v, 't> Lists<'v, 't> {
                 None => break,
             }
         }
-        (!self.out.is_empty()).then_some(Value::Array(self.out))
+        (!self.out.is_empty()).then_some(Value::from(self.out))
     }
 }

@@ -14,7 +14,7 @@ mod walk;
 use std::sync::LazyLock;
 
 use jiff::Timestamp;
-use serde_json::Value;
+use json_tree::{List, Text, Value};
 use thiserror::Error;
 
 pub use adopt::{CLIENT_SIDE_APPLY, adopt};
@@ -120,7 +120,7 @@ static UNOWNED: LazyLock<FieldSet> = LazyLock::new(|| {
 ///
 /// ```
 /// use kubemerge::apply::{self, Writer};
-/// use serde_json::json;
+/// use json_tree::json;
 /// let writer = Writer {
 ///     schema: kubemerge::schema::builtin("", "v1", "ConfigMap").unwrap(),
 ///     manager: "me", api_version: "v1", subresource: "", now: "2026-01-01T00:00:00Z".parse().unwrap(), ignored: None,
@@ -266,7 +266,7 @@ fn bare(object: &Value) -> Value {
     let Value::Object(map) = object else {
         return object.clone();
     };
-    let strip = |(name, value): (&String, &Value)| match value {
+    let strip = |(name, value): (&Text, &Value)| match value {
         Value::Object(metadata) if name == "metadata" => {
             let kept = metadata.iter().filter(|(name, _)| *name != "managedFields");
             (
@@ -281,7 +281,7 @@ fn bare(object: &Value) -> Value {
 
 /// What an apply that creates an object merges into: its identity only.
 fn empty_object(config: &Value) -> Value {
-    let mut out = serde_json::Map::new();
+    let mut out = json_tree::Map::new();
     for name in ["apiVersion", "kind"] {
         if let Some(value) = config.get(name) {
             out.insert(name.to_owned(), value.clone());
@@ -298,7 +298,7 @@ fn live_or_given(old: Option<&Value>, new: &Value, writer: &Writer<'_>) -> Manag
         return live();
     }
     let given = new.pointer("/metadata/managedFields").and_then(Value::as_array);
-    match given.map(Vec::as_slice) {
+    match given.map(List::as_slice) {
         // In custom resources the API server does not see an empty list.
         Some([]) if writer.schema.root().name().is_some() => return ManagedFields::default(),
         Some([Value::Object(entry)]) if entry.is_empty() => return ManagedFields::default(),

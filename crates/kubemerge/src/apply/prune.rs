@@ -1,6 +1,6 @@
 //! Removes what an applier has applied before and applies no more.
 
-use serde_json::Value;
+use json_tree::Value;
 
 use super::managed::ManagedFields;
 use super::walk;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value};
+use json_tree::{List, Map, Value};
 
 use crate::fields::{FieldSet, PathElement, Scalar};
 use crate::schema::{Kind, ListKey, ListKind, Schema, TypeRef};
@@ -112,7 +112,7 @@ pub(super) fn field_set(value: &Value, at: TypeRef<'_>) -> FieldSet {
 /// What stands for a map or list that has lost all it had but stays itself.
 fn emptied(value: &Value) -> Value {
     if value.is_array() {
-        Value::Array(Vec::new())
+        Value::Array(List::new())
     } else {
         Value::Object(Map::new())
     }
@@ -145,7 +145,7 @@ pub(super) fn remove(value: &Value, gone: &FieldSet, at: TypeRef<'_>) -> Option<
                     _ => out.push(item.clone()),
                 }
             }
-            (!out.is_empty()).then_some(Value::Array(out))
+            (!out.is_empty()).then_some(Value::from(out))
         }
         _ => Some(value.clone()),
     }

@@ -1,6 +1,6 @@
 //! FieldsV1: the form of a field set in managedFields.
 
-use serde_json::{Map, Value};
+use json_tree::{Map, Text, Value};
 use thiserror::Error;
 
 use super::{FieldSet, PathElement, Scalar};
@@ -34,7 +34,7 @@ impl FieldSet {
         Value::Object(self.encode(false))
     }
 
-    fn encode(&self, member: bool) -> Map<String, Value> {
+    fn encode(&self, member: bool) -> Map {
         let mut out = Map::new();
         if member {
             out.insert(".".to_owned(), Value::Object(Map::new()));
@@ -78,7 +78,7 @@ impl PathElement {
         match self {
             Self::Field(name) => format!("f:{name}"),
             Self::Key(fields) => {
-                let map: Map<String, Value> = fields
+                let map: Map = fields
                     .iter()
                     .map(|(name, value)| (name.clone(), value.value().clone()))
                     .collect();
@@ -101,7 +101,7 @@ impl PathElement {
             "i" => rest.parse().map(Self::Index).map_err(|_| unknown()),
             "k" => match json()? {
                 Value::Object(map) => {
-                    let field = |(name, value)| Scalar::new(value).map(|value| (name, value));
+                    let field = |(name, value): (Text, Value)| Scalar::new(value).map(|value| (name.to_string(), value));
                     let fields = map.into_iter().map(field).collect::<Option<Vec<_>>>();
                     fields.map(Self::key).ok_or_else(unknown)
                 }

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::fmt;
 
-use serde_json::Value;
+use json_tree::Value;
 
 /// One step of a path. The order is that of the API server: fields, keys, values, indices.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -82,7 +82,7 @@ impl Ord for Scalar {
 }
 
 /// Integers compare exactly, everything else as floating point.
-pub(crate) fn numbers(a: &serde_json::Number, b: &serde_json::Number) -> Ordering {
+pub(crate) fn numbers(a: &json_tree::Number, b: &json_tree::Number) -> Ordering {
     match (a.as_i64(), b.as_i64(), a.as_u64(), b.as_u64()) {
         (Some(a), Some(b), _, _) => a.cmp(&b),
         (_, _, Some(a), Some(b)) => a.cmp(&b),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
+use json_tree::{Map, Value};
 use thiserror::Error;
 
 use super::{
@@ -34,7 +34,7 @@ pub struct SchemaError {
 /// [`SchemaError`] when the schema is not structural, too large, or a pattern cannot be compiled.
 ///
 /// ```
-/// use serde_json::json;
+/// use json_tree::json;
 /// let schema = kubemerge::schema::from_crd(&json!({
 ///     "type": "object",
 ///     "properties": {"spec": {"type": "object", "properties": {"size": {"type": "integer"}}}},
@@ -154,7 +154,7 @@ impl Reader {
     }
 
     /// A schema without a type: structure as far as it has any, else anything.
-    fn untyped(&mut self, map: &Map<String, Value>, path: &str, structural: bool) -> Result<Shape, SchemaError> {
+    fn untyped(&mut self, map: &Map, path: &str, structural: bool) -> Result<Shape, SchemaError> {
         if map.contains_key("properties") || map.contains_key("additionalProperties") || map.contains_key("required") {
             self.object(map, path, structural)
         } else if map.contains_key("items") {
@@ -164,12 +164,12 @@ impl Reader {
         }
     }
 
-    fn object(&mut self, map: &Map<String, Value>, path: &str, structural: bool) -> Result<Shape, SchemaError> {
+    fn object(&mut self, map: &Map, path: &str, structural: bool) -> Result<Shape, SchemaError> {
         let mut fields = BTreeMap::new();
         for (name, schema) in map.get("properties").and_then(Value::as_object).into_iter().flatten() {
             let node = self.node(schema, &format!("{path}.properties[{name}]"), structural)?;
             fields.insert(
-                name.clone(),
+                name.to_string(),
                 Field {
                     node,
                     default: None,
@@ -196,7 +196,7 @@ impl Reader {
         })
     }
 
-    fn list(&mut self, map: &Map<String, Value>, path: &str, structural: bool) -> Result<Shape, SchemaError> {
+    fn list(&mut self, map: &Map, path: &str, structural: bool) -> Result<Shape, SchemaError> {
         let fail = |field: &str, reason: &str| SchemaError {
             path: format!("{path}.{field}"),
             reason: reason.to_owned(),
@@ -302,7 +302,7 @@ impl Reader {
     }
 
     /// The value rules of a schema; `None` when it has none.
-    fn rules(&mut self, map: &Map<String, Value>, path: &str) -> Result<Option<Rules>, SchemaError> {
+    fn rules(&mut self, map: &Map, path: &str) -> Result<Option<Rules>, SchemaError> {
         const NAMES: [&str; 19] = [
             "format",
             "enum",
@@ -343,7 +343,7 @@ impl Reader {
         };
         Ok(Some(Rules {
             format: text("format"),
-            allowed: map.get("enum").and_then(Value::as_array).cloned().unwrap_or_default(),
+            allowed: map.get("enum").and_then(Value::as_array).map_or_else(Vec::new, |allowed| allowed.to_vec()),
             minimum: number("minimum").map(|bound| (bound, flag("exclusiveMinimum"))),
             maximum: number("maximum").map(|bound| (bound, flag("exclusiveMaximum"))),
             multiple_of: number("multipleOf"),
@@ -360,7 +360,7 @@ impl Reader {
         }))
     }
 
-    fn junctors(&mut self, map: &Map<String, Value>, path: &str) -> Result<Vec<Junctor>, SchemaError> {
+    fn junctors(&mut self, map: &Map, path: &str) -> Result<Vec<Junctor>, SchemaError> {
         let mut out = Vec::new();
         let kinds = [
             ("allOf", JunctorKind::AllOf),
@@ -390,7 +390,7 @@ impl Reader {
     }
 }
 
-fn string_format(map: &Map<String, Value>) -> Scalar {
+fn string_format(map: &Map) -> Scalar {
     match map.get("format").and_then(Value::as_str) {
         Some("date-time") => Scalar::Time,
         Some("byte") => Scalar::Bytes,

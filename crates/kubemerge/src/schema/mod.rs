@@ -12,7 +12,7 @@ mod table;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde_json::Value;
+use json_tree::Value;
 
 use crate::limits;
 
@@ -47,7 +47,7 @@ fn zero(at: TypeRef<'_>, depth: usize) -> Value {
     let Shape::Object { fields, required, .. } = &at.node.shape else {
         return Value::Null;
     };
-    let mut out = serde_json::Map::new();
+    let mut out = json_tree::Map::new();
     for (name, field) in fields {
         let always = field.default.as_ref().is_some_and(Value::is_object);
         let child = at.enter(field);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::{Map, Value};
+use json_tree::{Map, Text, Value};
 
 use super::SchemaError;
 
@@ -51,16 +51,16 @@ fn fail<T>(path: &str, reason: &str) -> Result<T, SchemaError> {
     })
 }
 
-fn text<'v>(map: &'v Map<String, Value>, name: &str) -> &'v str {
+fn text<'v>(map: &'v Map, name: &str) -> &'v str {
     map.get(name).and_then(Value::as_str).unwrap_or_default()
 }
 
-fn flag(map: &Map<String, Value>, name: &str) -> bool {
+fn flag(map: &Map, name: &str) -> bool {
     map.get(name).and_then(Value::as_bool).unwrap_or(false)
 }
 
 /// apiVersion, kind and metadata have their structure already.
-fn envelope(map: &Map<String, Value>) -> Result<(), SchemaError> {
+fn envelope(map: &Map) -> Result<(), SchemaError> {
     let Some(Value::Object(properties)) = map.get("properties") else {
         return Ok(());
     };
@@ -78,7 +78,7 @@ fn envelope(map: &Map<String, Value>) -> Result<(), SchemaError> {
     let fields = metadata
         .and_then(|metadata| metadata.get("properties"))
         .and_then(Value::as_object);
-    let other = |name: &String| !matches!(name.as_str(), "name" | "generateName");
+    let other = |name: &Text| !matches!(name.as_str(), "name" | "generateName");
     let more = metadata.is_some_and(|metadata| metadata.contains_key("additionalProperties"));
     if more || fields.is_some_and(|fields| fields.keys().any(other)) {
         let reason = "Forbidden: must not specify anything other than name and generateName, but metadata is implicitly specified";
@@ -107,7 +107,7 @@ fn node(schema: &Value, path: &str, root: bool) -> Result<(), SchemaError> {
     junctors(map, path)
 }
 
-fn keywords(map: &Map<String, Value>, path: &str) -> Result<(), SchemaError> {
+fn keywords(map: &Map, path: &str) -> Result<(), SchemaError> {
     if map.contains_key("$schema") {
         return fail("", "Invalid value: \"\": OpenAPIV3Schema 'schema' is not supported");
     }
@@ -144,7 +144,7 @@ fn keywords(map: &Map<String, Value>, path: &str) -> Result<(), SchemaError> {
     Ok(())
 }
 
-fn kind(map: &Map<String, Value>, path: &str) -> Result<(), SchemaError> {
+fn kind(map: &Map, path: &str) -> Result<(), SchemaError> {
     let (given, at) = (text(map, "type"), format!("{path}.type"));
     if given.is_empty() {
         if flag(map, PRESERVE) || flag(map, INT_OR_STRING) {
@@ -179,7 +179,7 @@ fn kind(map: &Map<String, Value>, path: &str) -> Result<(), SchemaError> {
     Ok(())
 }
 
-fn embedded(map: &Map<String, Value>, path: &str) -> Result<(), SchemaError> {
+fn embedded(map: &Map, path: &str) -> Result<(), SchemaError> {
     let given = text(map, "type");
     if given != "object" {
         let reason = format!("Invalid value: {given:?}: must be object if {EMBEDDED} is true");
@@ -192,7 +192,7 @@ fn embedded(map: &Map<String, Value>, path: &str) -> Result<(), SchemaError> {
     Ok(())
 }
 
-fn lists(map: &Map<String, Value>, path: &str) -> Result<(), SchemaError> {
+fn lists(map: &Map, path: &str) -> Result<(), SchemaError> {
     let keys: Vec<&str> = map
         .get(LIST_KEYS)
         .and_then(Value::as_array)
@@ -254,7 +254,7 @@ fn lists(map: &Map<String, Value>, path: &str) -> Result<(), SchemaError> {
 }
 
 /// A key is a scalar field of the items that is always there.
-fn list_key(items: &Map<String, Value>, key: &str, keys: &Value, path: &str) -> Result<(), SchemaError> {
+fn list_key(items: &Map, key: &str, keys: &Value, path: &str) -> Result<(), SchemaError> {
     let Some(field) = items
         .get("properties")
         .and_then(|properties| properties.get(key))
@@ -283,7 +283,7 @@ fn list_key(items: &Map<String, Value>, key: &str, keys: &Value, path: &str) -> 
 }
 
 /// Below anyOf and its like there are value rules only: nothing that says what the structure is.
-fn junctors(map: &Map<String, Value>, path: &str) -> Result<(), SchemaError> {
+fn junctors(map: &Map, path: &str) -> Result<(), SchemaError> {
     for name in ["allOf", "anyOf", "oneOf"] {
         for (index, member) in map
             .get(name)

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde_json::Value;
+use json_tree::Value;
 
 use super::{Field, Graph, ListKey, ListKind, Node, NodeId, Scalar, Shape, Strategic};
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::{Map, Value};
+use json_tree::{Map, Value};
 
 use super::{DELETE_VALUES, ORDER, PATCH, REPLACE, StrategicError, merge_map};
 use crate::schema::{Schema, TypeRef};
@@ -13,7 +13,7 @@ pub(super) fn merge(
     change: &[Value],
     at: TypeRef<'_>,
     name: &str,
-    patch: &Map<String, Value>,
+    patch: &Map,
     path: &str,
 ) -> Result<Vec<Value>, StrategicError> {
     let key = at.strategic(name).and_then(|strategic| strategic.key.as_deref());
@@ -102,7 +102,7 @@ fn check_order(
 /// What tells items apart: their text, as the API server compares keys after printing them.
 fn id(value: &Value) -> String {
     match value {
-        Value::String(text) => text.clone(),
+        Value::String(text) => text.to_string(),
         other => other.to_string(),
     }
 }

@@ -6,7 +6,7 @@
 
 mod list;
 
-use serde_json::{Map, Value};
+use json_tree::{Map, Text, Value};
 use thiserror::Error;
 
 use crate::limits::{self, TooDeep};
@@ -63,7 +63,7 @@ pub enum StrategicError {
 /// [`StrategicError`] when a directive or list item in the patch cannot be understood.
 ///
 /// ```
-/// use serde_json::json;
+/// use json_tree::json;
 /// let schema = kubemerge::schema::builtin("", "v1", "Pod").unwrap();
 /// let doc = json!({"spec": {"containers": [{"name": "a", "image": "x:1"}, {"name": "b"}]}});
 /// let patch = json!({"spec": {"containers": [{"name": "a", "image": "x:2"}, {"name": "b", "$patch": "delete"}]}});
@@ -86,11 +86,11 @@ pub fn apply(doc: &Value, patch: &Value, schema: &Schema) -> Result<Value, Strat
 
 /// Merges a patch into a map.
 fn merge_map(
-    original: &Map<String, Value>,
-    patch: &Map<String, Value>,
+    original: &Map,
+    patch: &Map,
     at: TypeRef<'_>,
     path: &str,
-) -> Result<Map<String, Value>, StrategicError> {
+) -> Result<Map, StrategicError> {
     let directive = |name: &str| StrategicError::Directive {
         field: path.to_owned(),
         directive: name.to_owned(),
@@ -118,7 +118,7 @@ fn merge_map(
             continue;
         }
         let below = if path.is_empty() {
-            name.clone()
+            name.to_string()
         } else {
             format!("{path}.{name}")
         };
@@ -142,12 +142,12 @@ fn merge_map(
         if !value.is_array() {
             return Err(StrategicError::Directive {
                 field: path.to_owned(),
-                directive: directive.clone(),
+                directive: directive.to_string(),
             });
         }
         if let Some(Value::Array(items)) = out.get(name).cloned() {
             let merged = list::merge(&items, &[], at, name, patch, name)?;
-            out.insert(name.to_owned(), Value::Array(merged));
+            out.insert(name.to_owned(), Value::from(merged));
         }
     }
     Ok(out)
@@ -159,7 +159,7 @@ fn merge_value(
     value: &Value,
     at: TypeRef<'_>,
     name: &str,
-    patch: &Map<String, Value>,
+    patch: &Map,
     path: &str,
 ) -> Result<Value, StrategicError> {
     static NONE: Strategic = Strategic {
@@ -176,14 +176,14 @@ fn merge_value(
             Ok(Value::Object(merge_map(before, change, child, path)?))
         }
         (Some(Value::Array(before)), Value::Array(change)) if strategic.merge => {
-            Ok(Value::Array(list::merge(before, change, at, name, patch, path)?))
+            Ok(Value::from(list::merge(before, change, at, name, patch, path)?))
         }
         (_, Value::Array(_)) if strategic.merge && patch.contains_key(&order) => {
             // A new list has an order too; its items are taken as they are.
             let Value::Array(change) = without_marks(value) else {
                 return Ok(value.clone());
             };
-            Ok(Value::Array(list::merge(&[], &change, at, name, patch, path)?))
+            Ok(Value::from(list::merge(&[], &change, at, name, patch, path)?))
         }
         // There is nothing to merge with. Directives for deeper places then have nothing to say.
         _ => Ok(without_marks(value)),
@@ -208,7 +208,7 @@ fn without_keys(value: &Value) -> Value {
 fn without_marks(value: &Value) -> Value {
     match value {
         Value::Object(map) => {
-            let plain = |(name, value): &(&String, &Value)| {
+            let plain = |(name, value): &(&Text, &Value)| {
                 !name.starts_with('$') && !value.is_null() && value.get(PATCH).is_none()
             };
             let kept = map
@@ -226,7 +226,7 @@ fn without_marks(value: &Value) -> Value {
 }
 
 /// Keeps only the listed members. Every member of the patch must be listed.
-fn retain(out: &mut Map<String, Value>, patch: &Map<String, Value>, retained: &Value) -> Option<()> {
+fn retain(out: &mut Map, patch: &Map, retained: &Value) -> Option<()> {
     let names: Vec<&str> = retained.as_array()?.iter().map(Value::as_str).collect::<Option<_>>()?;
     let listed = |name: &str| names.contains(&name);
     if patch

@@ -6,7 +6,7 @@
 mod format;
 mod validate;
 
-use serde_json::{Map, Value};
+use json_tree::{Map, Value};
 
 pub use validate::{Cause, FieldError, validate};
 
@@ -19,7 +19,7 @@ use crate::schema::{Kind, Schema, TypeRef};
 /// [`TooDeep`] when the object is nested too deep.
 ///
 /// ```
-/// use serde_json::json;
+/// use json_tree::json;
 /// let schema = kubemerge::schema::from_crd(&json!({"type": "object", "properties": {"a": {"type": "string"}}})).unwrap();
 /// let mut object = json!({"a": "x", "b": 1, "kind": "K"});
 /// kubemerge::structural::prune(&mut object, &schema).unwrap();
@@ -91,7 +91,7 @@ fn default_at(value: &mut Value, at: TypeRef<'_>) {
     }
 }
 
-fn default_members(map: &mut Map<String, Value>, at: TypeRef<'_>) {
+fn default_members(map: &mut Map, at: TypeRef<'_>) {
     if at.kind() != Kind::Object {
         return;
     }

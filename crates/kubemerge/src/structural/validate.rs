@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde_json::{Map, Value};
+use json_tree::{Map, Value};
 
 use super::{format, join};
 use crate::limits::{self, TooDeep};
@@ -197,7 +197,7 @@ impl Validator {
         }
     }
 
-    fn members(&mut self, map: &Map<String, Value>, at: TypeRef<'_>, path: &str) {
+    fn members(&mut self, map: &Map, at: TypeRef<'_>, path: &str) {
         let mut required: Vec<&str> = at.required().iter().map(String::as_str).collect();
         if at.is_embedded_resource() {
             for name in ["apiVersion", "kind"] {

@@ -5,7 +5,7 @@ use kubemerge::fields::FieldSet;
 use kubemerge::schema::{self, Schema};
 use kubemerge::{json_patch, merge_patch, strategic, structural};
 use proptest::prelude::*;
-use serde_json::{Map, Value, json};
+use json_tree::{Map, Value, json};
 
 fn writer<'a>(schema: &'a Schema, manager: &'a str) -> Writer<'a> {
     let now = "2026-01-01T00:00:00Z".parse().unwrap();
@@ -116,7 +116,7 @@ fn words() -> impl Strategy<Value = Value> {
             prop::collection::btree_map(word.clone(), inner, 0..6).prop_map(|map| Value::Object(
                 map.into_iter()
                     .map(|(name, value)| (name.to_owned(), value))
-                    .collect::<Map<_, _>>()
+                    .collect::<Map>()
             )),
         ]
     })

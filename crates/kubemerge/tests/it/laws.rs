@@ -4,7 +4,7 @@ use kubemerge::apply::{self, Writer};
 use kubemerge::fields::FieldSet;
 use kubemerge::{merge_patch, schema};
 use proptest::prelude::*;
-use serde_json::{Map, Value, json};
+use json_tree::{Map, Value, json};
 
 fn any_json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
@@ -21,7 +21,7 @@ fn any_json() -> impl Strategy<Value = Value> {
                 inner,
                 0..4
             )
-            .prop_map(|map| Value::Object(map.into_iter().collect::<Map<_, _>>())),
+            .prop_map(|map| Value::Object(map.into_iter().collect::<Map>())),
         ]
     })
 }

@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 
 use kubemerge::{schema, structural};
-use serde_json::{Value, json};
+use json_tree::{Value, json};
 
 fn lines(text: &str) -> impl Iterator<Item = Value> + '_ {
     text.lines().map(|line| serde_json::from_str(line).unwrap())

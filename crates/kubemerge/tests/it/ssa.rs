@@ -2,7 +2,7 @@
 
 use kubemerge::apply::{self, ApplyError, ManagedFields, Writer};
 use kubemerge::schema;
-use serde_json::{Value, json};
+use json_tree::{Value, json};
 
 fn writer<'a>(manager: &'a str, minute: u8) -> Writer<'a> {
     let schema = schema::builtin("apps", "v1", "Deployment").unwrap();

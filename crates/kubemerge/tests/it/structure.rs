@@ -1,7 +1,7 @@
 //! Custom resource schemas: pruning, defaulting, validation, unknown fields.
 
 use kubemerge::{schema, structural};
-use serde_json::{Value, json};
+use json_tree::{Value, json};
 
 fn crd() -> schema::Schema {
     schema::from_crd(&json!({"type": "object", "required": ["spec"], "properties": {"spec": {"type": "object", "required": ["host"],

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use kubemerge::schema::{self, Kind, ListKind, Scalar};
-use serde_json::Value;
+use json_tree::Value;
 
 #[test]
 fn every_line_of_the_table_is_understood() {

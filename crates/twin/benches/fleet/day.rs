@@ -17,7 +17,7 @@ use jiff::{SignedDuration, Timestamp};
 use kube_sim::{Place, UserInfo};
 use kube_world::{Metrics, NodeSpec};
 use ports::Clock;
-use serde_json::{Value, json};
+use json_tree::{Value, json};
 use twin::{Fleet, StepClock};
 
 use crate::{block, build, one, pods, spent};

@@ -11,7 +11,7 @@ use kube_world::autoscaler::{Autoscaler, Member, NodeGroup, Occupant, Options, S
 use kube_world::scheduler::{KubeScheduler, Node};
 use kube_world::{Action, Change, Kind, Scheduler, View, World};
 use ports::cloud::{GroupName, GroupSize, InstanceId, NodeGroups};
-use serde_json::{Value, json};
+use json_tree::{Value, json};
 
 use super::drain::{Drains, Ending};
 use super::machine::{ENABLED, node_template, owner_tag};

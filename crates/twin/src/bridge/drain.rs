@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use kube_sim::{Place, UserInfo};
 use kube_world::World;
 use ports::cloud::{HookDefault, HookTransition, InstanceId, NodeGroups, Shrink};
-use serde_json::{Value, json};
+use json_tree::{Value, json};
 
 use crate::log::FleetLog;
 use crate::tree::{list, text};

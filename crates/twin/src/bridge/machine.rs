@@ -7,7 +7,7 @@ use cloud_sim::{CloudSim, GroupSpec, LaunchTemplateSpec};
 use kube_world::NodeSpec;
 use ports::cloud::{CloudError, Group, Instance, Market};
 use ports::{Ids, SeededIds};
-use serde_json::{Value, json};
+use json_tree::{Value, json};
 
 use crate::spec::{ClusterSpec, PoolSpec};
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use ports::{Ids, SeededIds};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
-use serde_json::{Value, json};
+use json_tree::{Value, json};
 
 use crate::error::TwinError;
 use crate::spec::{ClusterSpec, PoolSpec};

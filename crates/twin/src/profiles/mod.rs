@@ -14,7 +14,7 @@ mod zalando;
 use std::fmt;
 use std::str::FromStr;
 
-use serde_json::Value;
+use json_tree::Value;
 
 use crate::error::TwinError;
 use crate::spec::ClusterSpec;

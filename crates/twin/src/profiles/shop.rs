@@ -1,6 +1,6 @@
 //! Web applications: Deployments with Services, autoscalers, budgets and topology spread.
 
-use serde_json::json;
+use json_tree::json;
 
 use super::fill::{Filler, autoscaler, budget, service};
 

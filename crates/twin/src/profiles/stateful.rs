@@ -1,6 +1,6 @@
 //! Databases and search: sets whose pods are not alike, with budgets that say so.
 
-use serde_json::json;
+use json_tree::json;
 
 use super::fill::{Filler, budget, metadata, service};
 use super::shop;

@@ -1,6 +1,6 @@
 //! Troublemakers, one of each in every cluster: what drains and rollouts meet in real clusters.
 
-use serde_json::json;
+use json_tree::json;
 
 use super::fill::{Filler, budget, job};
 use crate::tree::set;

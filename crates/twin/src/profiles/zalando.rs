@@ -1,6 +1,6 @@
 //! A cluster as Zalando runs them: system parts on every node, and teams with web applications, databases and jobs.
 
-use serde_json::json;
+use json_tree::json;
 
 use super::fill::{Filler, cron_job};
 use super::{shop, stateful};

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use kube_sim::{DeleteOptions, Place, UserInfo};
 use kube_world::autoscaler::Options;
 use ports::Clock;
-use serde_json::{Value, json};
+use json_tree::{Value, json};
 use tower::ServiceExt as _;
 use twin::{ClusterSpec, Fleet, FleetSnapshot, PoolSpec, Profile};
 

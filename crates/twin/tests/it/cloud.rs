@@ -4,7 +4,7 @@ use cloud_sim::CloudSim;
 use kube_sim::{Place, UserInfo};
 use kube_world::autoscaler::Options;
 use ports::cloud::{InstanceId, Market};
-use serde_json::json;
+use json_tree::json;
 use twin::{ClusterSpec, PoolSpec, Profile};
 
 use crate::support::Lab;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use kube_sim::{Place, UserInfo};
 use ports::cloud::{GroupName, GroupSize, NodeGroups};
 use ports::{Clock, SimClock};
-use serde_json::json;
+use json_tree::json;
 use twin::{ClusterSpec, Fleet, FleetSpec, PoolSpec, Profile, ScaledClock, SharedFleet};
 
 use crate::support::start;

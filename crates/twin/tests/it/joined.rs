@@ -1,7 +1,7 @@
 //! Clusters whose groups others make: instances join by their tag, and workloads are put on the nodes that are there.
 
 use cloud_sim::{GroupSpec, LaunchTemplateSpec};
-use serde_json::{Value, json};
+use json_tree::{Value, json};
 use twin::{ClusterSpec, Furnishing, PoolSpec, Profile};
 
 use crate::support::Lab;

@@ -10,7 +10,7 @@ use kube_sim::{DeleteOptions, Place, UserInfo};
 use ports::Clock;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use serde_json::{Value, json};
+use json_tree::{Value, json};
 use twin::{Cluster, ClusterSpec, PoolSpec, Profile};
 
 use crate::support::Lab;

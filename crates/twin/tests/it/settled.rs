@@ -31,7 +31,7 @@ async fn settled_profiles_stay_as_they_are() {
         lab.pass(50).await;
         let after = watched.map(|(group, resource)| names(&lab, group, resource));
         assert_eq!(before, after, "{profile}");
-        let running = |pod: &serde_json::Value| pod["status"]["phase"] == "Running";
+        let running = |pod: &json_tree::Value| pod["status"]["phase"] == "Running";
         let pods = lab.fleet.clusters()[0].server().read_all("", "pods", "");
         let all = pods.len();
         assert!(all > 40, "{profile} has {all} pods");

@@ -1,6 +1,6 @@
 //! Tables of pods: what a pod is doing, in the real printer's words.
 
-use serde_json::Value;
+use json_tree::Value;
 
 use super::name;
 use crate::printers::Env;

@@ -1,6 +1,6 @@
 //! Tables of volumes and claims.
 
-use serde_json::Value;
+use json_tree::Value;
 
 use super::name;
 use crate::printers::Env;

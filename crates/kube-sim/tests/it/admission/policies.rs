@@ -2,7 +2,7 @@
 
 use http::{Method, Request};
 use kube_sim::LoopbackWebhooks;
-use serde_json::{Value, json};
+use json_tree::{Value, json};
 use tower::ServiceExt;
 
 use super::{ADMISSION, MAPS, server};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::Request;
 use kube_sim::{AllowAllWebhooks, ApiServer, LoopbackWebhooks};
-use serde_json::{Value, json};
+use json_tree::{Value, json};
 use tower::ServiceExt;
 
 use super::{ADMISSION, MAPS, URL, server};

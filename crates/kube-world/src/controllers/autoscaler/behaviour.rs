@@ -3,7 +3,7 @@
 //! What was recommended and what was done in the recent past is a [`History`]; the arithmetic never asks a clock.
 
 use jiff::{SignedDuration, Timestamp};
-use serde_json::Value;
+use json_tree::Value;
 
 use crate::controllers::support::tree::{int, list, text};
 
@@ -317,7 +317,7 @@ fn choose(rules: &Direction, proposals: impl Iterator<Item = i64>, current: i64,
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use json_tree::json;
 
     use super::*;
 

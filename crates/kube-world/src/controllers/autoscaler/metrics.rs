@@ -6,7 +6,7 @@
 //! `fleetwright-metrics` of the namespace. So a change of a measurement is a write like any other, and wakes who needs it.
 
 use model::quantity::Quantity;
-use serde_json::{Value, json};
+use json_tree::{Value, json};
 
 use crate::annotations::PREFIX;
 use crate::controllers::support::tree::text;
@@ -46,7 +46,7 @@ impl Metrics {
     /// The config map of a namespace with these values, ready to be created.
     #[must_use]
     pub fn config_map(namespace: &str, values: &[(String, String)]) -> Value {
-        let data: serde_json::Map<String, Value> = values
+        let data: json_tree::Map = values
             .iter()
             .map(|(key, value)| (key.clone(), value.as_str().into()))
             .collect();

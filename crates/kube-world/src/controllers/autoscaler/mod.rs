@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use kube_sim::LabelSelector;
-use serde_json::Value;
+use json_tree::Value;
 
 use crate::controllers::support::interest::{is_numbered, selecting};
 use crate::controllers::support::pods::Pod;

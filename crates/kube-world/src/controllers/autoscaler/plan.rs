@@ -1,7 +1,7 @@
 //! What a HorizontalPodAutoscaler does in one turn: measure, propose, hold back, scale, tell.
 
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use json_tree::{Value, json};
 
 use super::behaviour::{History, Limits, Rules, normalise};
 use super::metrics::{Metrics, millis, of_map};

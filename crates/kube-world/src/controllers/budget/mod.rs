@@ -8,7 +8,7 @@ mod plan;
 use std::collections::BTreeMap;
 
 use kube_sim::LabelSelector;
-use serde_json::Value;
+use json_tree::Value;
 
 use crate::controllers::support::interest::{is_numbered, owner_key, selecting};
 use crate::controllers::support::pods::Pod;

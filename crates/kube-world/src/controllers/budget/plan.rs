@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
-use serde_json::{Value, json};
+use json_tree::{Value, json};
 
 use super::arithmetic::{Numbers, Wish, numbers};
 use crate::controllers::support::acts::Acts;

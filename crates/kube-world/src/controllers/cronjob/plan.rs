@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use serde_json::{Value, json};
+use json_tree::{Value, json};
 
 use super::schedule::{Schedule, ScheduleError};
 use crate::controllers::job::plan::finished;

@@ -1,6 +1,6 @@
 //! On which nodes a daemon belongs: node selector, node affinity, taints and the tolerations that daemons have anyway.
 
-use serde_json::{Value, json};
+use json_tree::{Value, json};
 
 use crate::cache::NodeView;
 use crate::controllers::support::tree::{flag, list, set, text};

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use kube_sim::ApiError;
-use serde_json::Value;
+use json_tree::Value;
 
 use crate::controllers::support::interest::{owner_key, owner_of, owners_of_pod};
 use crate::controllers::support::pods::Pod;

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use jiff::Timestamp;
 use kube_sim::LabelSelector;
-use serde_json::{Value, json};
+use json_tree::{Value, json};
 
 use super::rolling::{self, Resize, SetSize, by_age};
 use super::sets::{self, bounds, desired, find_new, is_rolling, size, wanted};

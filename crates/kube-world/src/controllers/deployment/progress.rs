@@ -1,7 +1,7 @@
 //! Whether a rollout gets on: the `Progressing` condition of a Deployment.
 
 use jiff::{SignedDuration, Timestamp};
-use serde_json::Value;
+use json_tree::Value;
 
 use crate::controllers::support::conditions::{self, Habit, Says};
 use crate::controllers::support::tree::{int, text, time};
@@ -131,7 +131,7 @@ fn keep_transition(status: &mut Value, since: Timestamp) {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use json_tree::json;
 
     use super::*;
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Value, json};
+use json_tree::{Value, json};
 
 use super::rolling::{Bounds, SetSize};
 use crate::controllers::support::hash;

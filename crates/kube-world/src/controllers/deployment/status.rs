@@ -1,7 +1,7 @@
 //! The status of a Deployment, summed up from its ReplicaSets.
 
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use json_tree::{Value, json};
 
 use super::progress::{self, HABIT};
 use super::sets::{bounds, desired, wanted};

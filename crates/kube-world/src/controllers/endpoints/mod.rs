@@ -8,7 +8,7 @@ mod plan;
 
 use std::sync::Arc;
 
-use serde_json::Value;
+use json_tree::Value;
 
 use crate::controllers::support::acts::Acts;
 use crate::controllers::support::interest::{controlled, is_numbered, selecting};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Value, json};
+use json_tree::{Value, json};
 
 use super::plan::{Backend, HEADLESS, Ports};
 use crate::controllers::support::acts::Acts;

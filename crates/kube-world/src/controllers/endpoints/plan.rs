@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use serde_json::{Map, Value, json};
+use json_tree::{Map, Value, json};
 
 use crate::cache::PodNetwork;
 use crate::controllers::support::acts::Acts;

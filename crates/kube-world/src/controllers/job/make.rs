@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use json_tree::{Value, json};
 
 use super::pods::{FAILURES, INDEX, TRACKING};
 use crate::controllers::support::meta::{controller_ref, generate_name, pod_from_template, set_generated_name};

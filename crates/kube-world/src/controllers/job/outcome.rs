@@ -4,7 +4,7 @@
 //! pod has stopped.
 
 use jiff::{SignedDuration, Timestamp};
-use serde_json::Value;
+use json_tree::Value;
 
 use super::count::{Rules, Tally};
 use super::indexes;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
-use serde_json::{Value, json};
+use json_tree::{Value, json};
 
 use super::backoff::{self, Ended};
 use super::count::{Rules, Tally, tally};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use serde_json::Value;
+use json_tree::Value;
 
 use crate::cache::Phase;
 use crate::controllers::support::meta::deletion_cost;

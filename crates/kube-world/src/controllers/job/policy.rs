@@ -1,6 +1,6 @@
 //! `podFailurePolicy`: what the way in which a pod failed means for its Job.
 
-use serde_json::Value;
+use json_tree::Value;
 
 use super::pods::JobPod;
 use crate::controllers::support::tree::{list, text};
@@ -63,7 +63,7 @@ fn matching(rule: &Value, pod: &JobPod) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use json_tree::json;
 
     use super::*;
 

@@ -5,7 +5,7 @@
 
 mod usage;
 
-use serde_json::{Map, Value, json};
+use json_tree::{Map, Value, json};
 
 use super::support::acts::Acts;
 use super::support::tree::{at, deleting};
@@ -40,7 +40,7 @@ impl Controller for ResourceQuotas {
         let hard = at(&quota, &["spec", "hard"]).cloned().unwrap_or_else(|| json!({}));
         let scopes = usage::Scopes::of(&quota);
         let names = hard.as_object().into_iter().flat_map(Map::keys);
-        let used: Map<String, Value> = names
+        let used: Map = names
             .filter_map(|name| Some((name.clone(), usage::used(view, &key.namespace, name, &scopes)?.into())))
             .collect();
         let mut acts = Acts::default();

@@ -1,7 +1,7 @@
 //! What a namespace uses, by the names that quotas have for it.
 
 use model::quantity::Quantity;
-use serde_json::Value;
+use json_tree::Value;
 
 use crate::controllers::support::tree::{at, list, text, texts};
 use crate::engine::View;
@@ -179,7 +179,7 @@ fn of_pod(pod: &Value, field: &str, name: &str) -> Option<Quantity> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use json_tree::json;
 
     use super::*;
 

@@ -4,7 +4,7 @@ mod plan;
 pub(crate) mod rank;
 
 use kube_sim::{ApiError, Stored};
-use serde_json::Value;
+use json_tree::Value;
 
 use crate::cache::PodView;
 use crate::controllers::support::interest::{adopters, claimable, controlled, is_numbered, owners_of_pod};

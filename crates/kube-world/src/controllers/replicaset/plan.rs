@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use kube_sim::LabelSelector;
-use serde_json::{Value, json};
+use json_tree::{Value, json};
 
 use super::rank::{Candidate, victims};
 use crate::cache::{PodView, by_labels};

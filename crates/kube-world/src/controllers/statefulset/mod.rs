@@ -7,7 +7,7 @@ mod turn;
 use std::sync::Arc;
 
 use kube_sim::{ApiError, LabelSelector, Stored};
-use serde_json::{Value, json};
+use json_tree::{Value, json};
 
 use crate::controllers::support::acts::Acts;
 use crate::controllers::support::interest::{adopters, controlled, is_counted, owner_of, owners_of_pod};

@@ -1,6 +1,6 @@
 //! Pods of a StatefulSet: their names, ordinals, labels and claims.
 
-use serde_json::{Value, json};
+use json_tree::{Value, json};
 
 use crate::controllers::support::meta::{controller_ref, pod_from_template};
 use crate::controllers::support::revisions::POD_LABEL;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use json_tree::{Value, json};
 
 use super::plan::{Member, Shape, Step, Update, Why, plan};
 use super::pods::{self, POD_INDEX, POD_NAME};

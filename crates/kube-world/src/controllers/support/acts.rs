@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use kube_sim::{DeleteOptions, Propagation};
-use serde_json::{Value, json};
+use json_tree::{Value, json};
 
 use super::tree::{merge_patch, uid};
 use crate::engine::{Action, EventType};

@@ -1,7 +1,7 @@
 //! Conditions in the status of objects: finding one, setting one.
 
 use jiff::Timestamp;
-use serde_json::{Map, Value};
+use json_tree::{Map, Value};
 
 use super::tree::{list, set, stamp, text};
 
@@ -97,7 +97,7 @@ pub(crate) fn drop(status: &mut Value, kind: &str) {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use json_tree::json;
 
     use super::*;
 

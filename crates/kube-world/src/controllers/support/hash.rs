@@ -3,7 +3,7 @@
 //! Real clusters hash a dump of Go structs, which nobody outside can repeat; these hashes are as short, as stable and
 //! made of the same letters, but not the same.
 
-use serde_json::Value;
+use json_tree::Value;
 
 /// The letters of generated names: no vowels and nothing that is easily misread.
 const LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
@@ -57,7 +57,7 @@ pub(crate) fn suffix(parts: &[&str]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use json_tree::json;
 
     use super::*;
 

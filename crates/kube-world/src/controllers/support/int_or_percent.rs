@@ -1,6 +1,6 @@
 //! Fields that are a number or a percentage (`maxSurge`, `maxUnavailable`, `minAvailable`) and how they are rounded.
 
-use serde_json::Value;
+use json_tree::Value;
 
 /// A number of pods, absolute or as a share of all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,7 +58,7 @@ pub(crate) fn fenceposts(surge: Option<IntOrPercent>, unavailable: Option<IntOrP
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use json_tree::json;
 
     use super::*;
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use kube_sim::Stored;
-use serde_json::Value;
+use json_tree::Value;
 
 use super::meta::controller_of;
 use super::pods::{Pod, PodExt};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::{Map, Value, json};
+use json_tree::{Map, Value, json};
 
 use super::hash;
 use super::tree::{at, flag, list, name, namespace, set, text, uid};

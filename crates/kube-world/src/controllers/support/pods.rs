@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use kube_sim::LabelSelector;
-use serde_json::{Value, json};
+use json_tree::{Value, json};
 
 use crate::cache::PodView;
 use crate::kind::{Key, Kind};

@@ -1,6 +1,6 @@
 //! ControllerRevisions: the history of the templates of StatefulSets and DaemonSets.
 
-use serde_json::{Value, json};
+use json_tree::{Value, json};
 
 use super::hash;
 use super::meta::{controller_ref, is_controlled_by};

@@ -1,6 +1,6 @@
 //! Objects that can be scaled: workloads, and custom resources whose definition has a scale subresource.
 
-use serde_json::Value;
+use json_tree::Value;
 
 use super::tree::{at, int, list, text};
 use crate::engine::View;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use json_tree::{Value, json};
 
 use super::meta::controller_of;
 use super::pods::Pod;

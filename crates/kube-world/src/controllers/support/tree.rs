@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use serde_json::{Map, Value};
+use json_tree::{Map, Value};
 
 /// The value at a path of map keys.
 pub(crate) fn at<'v>(value: &'v Value, path: &[&str]) -> Option<&'v Value> {
@@ -27,7 +27,7 @@ pub(crate) fn flag(value: &Value, path: &[&str]) -> bool {
 
 /// The list at a path; absent is empty.
 pub(crate) fn list<'v>(value: &'v Value, path: &[&str]) -> &'v [Value] {
-    at(value, path).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+    at(value, path).and_then(Value::as_array).map_or(&[], List::as_slice)
 }
 
 /// The moment at a path.
@@ -109,7 +109,7 @@ pub(crate) fn equal_but(one: Option<&Value>, two: Option<&Value>, ignored: &str)
     let (Some(Value::Object(one)), Some(Value::Object(two))) = (one, two) else {
         return one == two;
     };
-    let counted = |member: &(&String, &Value)| member.0 != ignored;
+    let counted = |member: &(&Text, &Value)| member.0 != ignored;
     one.iter().filter(counted).eq(two.iter().filter(counted))
 }
 
@@ -144,7 +144,7 @@ pub(crate) fn merge_patch(old: &Value, new: &Value) -> Option<Value> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use json_tree::json;
 
     use super::*;
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use kube_sim::{ApiError, ApiServer, Tap};
 use ports::{Clock, SeededIds};
-use serde_json::{Value, json};
+use json_tree::{Value, json};
 
 use crate::cache::Caches;
 use crate::controllers::daemonset::pinned;

@@ -1,7 +1,7 @@
 //! Deployments in motion: bounds kept at every write, whatever the pods do, and an end.
 
 use proptest::prelude::*;
-use serde_json::{Value, json};
+use json_tree::{Value, json};
 
 use super::bench::Bench;
 use crate::controllers::support::tree::{deleting, int, list, name, text};

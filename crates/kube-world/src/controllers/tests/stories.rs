@@ -1,6 +1,6 @@
 //! Stories of the other controllers.
 
-use serde_json::{Value, json};
+use json_tree::{Value, json};
 
 use super::bench::Bench;
 use crate::controllers::support::tree::{at, int, list, name, set, text};

@@ -5,7 +5,7 @@ mod plan;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use serde_json::Value;
+use json_tree::Value;
 
 use crate::controllers::support::pods::Pod;
 use crate::controllers::support::tree::{annotation, text};

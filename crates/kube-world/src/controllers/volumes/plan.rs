@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use model::quantity::Quantity;
-use serde_json::{Value, json};
+use json_tree::{Value, json};
 
 use crate::controllers::support::acts::Acts;
 use crate::controllers::support::tree::{annotation, at, deleting, list, name, namespace, remove, set, text, uid};

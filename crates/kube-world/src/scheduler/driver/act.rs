@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use kube_sim::DeleteOptions;
-use serde_json::{Value, json};
+use json_tree::{Value, json};
 
 use super::super::{Binding, PodRef, Preemption, Refusal, read};
 use super::Objects;
@@ -74,7 +74,7 @@ pub(super) fn refuse(refusal: &Refusal, scheduler: &str, now: Timestamp, objects
         "FailedScheduling",
         refusal.event(),
     ));
-    let mut status = serde_json::Map::new();
+    let mut status = json_tree::Map::new();
     let says = [
         ("status", "False"),
         ("reason", "Unschedulable"),

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use kube_sim::ApiError;
 use ports::Ids;
-use serde_json::Value;
+use json_tree::Value;
 
 use super::{Binding, ClaimKey, Labels, PodRef, Scheduler, Selector};
 use crate::engine::{self, Action, Change, View};

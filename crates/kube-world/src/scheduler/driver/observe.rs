@@ -1,7 +1,7 @@
 //! Taking the server's writes in.
 
 use jiff::Timestamp;
-use serde_json::Value;
+use json_tree::Value;
 
 use super::super::read::{self, Labels};
 use super::super::{Budget, Claim, Node, Pod, Selector, StorageClass, Volume, default_selector};

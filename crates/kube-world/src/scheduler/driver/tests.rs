@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use json_tree::{Value, json};
 
 use super::super::tests::{both, merge, node, on, pod};
 use super::{KubeScheduler, Objects};

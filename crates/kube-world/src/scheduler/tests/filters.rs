@@ -1,6 +1,6 @@
 //! One situation per filter, with the message of the refusal.
 
-use serde_json::{Value, json};
+use json_tree::{Value, json};
 
 use super::super::{Claim, Node, Pod, StorageClass, Volume};
 use super::{World, both, node, on, pod, zone};

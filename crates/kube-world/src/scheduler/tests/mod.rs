@@ -10,7 +10,7 @@ mod scores;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use serde_json::{Value, json};
+use json_tree::{Value, json};
 
 use super::{Decision, Node, Pod, Refusal, Scheduler};
 

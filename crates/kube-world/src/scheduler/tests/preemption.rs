@@ -1,6 +1,6 @@
 //! Who has to go for a more important pod.
 
-use serde_json::{Value, json};
+use json_tree::{Value, json};
 
 use super::super::{Budget, Preemption, Refusal};
 use super::{World, both, on};

@@ -2,7 +2,7 @@
 //! it decides breaks no rule.
 
 use proptest::prelude::*;
-use serde_json::{Value, json};
+use json_tree::{Value, json};
 
 use super::super::filter::Question;
 use super::super::volumes::Demand;

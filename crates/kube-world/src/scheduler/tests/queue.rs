@@ -1,7 +1,7 @@
 //! Who is next, and what brings refused pods back.
 
 use jiff::SignedDuration;
-use serde_json::{Value, json};
+use json_tree::{Value, json};
 
 use super::super::Decision;
 use super::{World, both, on};

@@ -1,6 +1,6 @@
 //! Which of several nodes is chosen.
 
-use serde_json::{Value, json};
+use json_tree::{Value, json};
 
 use super::super::{Labels, Pod, Selector, default_selector};
 use super::{World, both, merge, on, pod, zone};

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-use serde_json::{Value, json};
+use json_tree::{Text, Value, json};
 
 /// Where Debian puts the library.
 const LIBRARY: &str = "/usr/share/gocode/src/sigs.k8s.io/structured-merge-diff";
@@ -130,7 +130,7 @@ fn atom(schema: &Value) -> Value {
             json!({"list": list})
         }
         Some(_) => {
-            let field = |(name, schema): (&String, &Value)| {
+            let field = |(name, schema): (&Text, &Value)| {
                 let mut field = json!({"name": name, "type": atom(schema)});
                 if let Some(default) = schema.get("default") {
                     field["default"] = default.clone();

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use kubemerge::apply::{self, ApplyError, ManagedFields, Operation, Writer};
 use kubemerge::schema::{self, Schema};
-use serde_json::{Value, json};
+use json_tree::{Text, Value, json};
 
 use driver::Oracle;
 use random::Rng;
@@ -138,7 +138,7 @@ fn theirs(oracle: &mut Oracle, live: Option<&Value>, step: &Step<'_>) -> Outcome
     if answer["error"].is_string() {
         return Outcome::Refused;
     }
-    let fields = |(name, owned): (&String, &Value)| (name.clone(), owned["fields"].clone());
+    let fields = |(name, owned): (&Text, &Value)| (name.to_string(), owned["fields"].clone());
     let owners = answer["owners"].as_object().into_iter().flatten().map(fields).collect();
     Outcome::Done {
         object: answer["object"].clone(),

@@ -1,6 +1,6 @@
 //! Random objects of a schema, from few names and values, so that managers meet often.
 
-use serde_json::{Map, Value, json};
+use json_tree::{Map, Value, json};
 
 /// SplitMix64: a small generator with one number of state, the same on every machine.
 pub(super) struct Rng {
