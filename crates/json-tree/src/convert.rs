@@ -72,6 +72,12 @@ impl<V: Into<Value>> FromIterator<V> for Value {
     }
 }
 
+impl<K: AsRef<str>, V: Into<Value>> FromIterator<(K, V)> for Value {
+    fn from_iter<I: IntoIterator<Item = (K, V)>>(members: I) -> Self {
+        Self::Object(members.into_iter().collect())
+    }
+}
+
 macro_rules! texts {
     ($($name:ty),*) => {$(
         impl From<$name> for Value {

@@ -49,8 +49,8 @@ impl List {
     }
 
     /// Adds an item at the end.
-    pub fn push(&mut self, value: impl Into<Value>) {
-        self.0.push(value.into());
+    pub fn push(&mut self, value: Value) {
+        self.0.push(value);
     }
 
     /// Takes the last item.
@@ -62,8 +62,8 @@ impl List {
     ///
     /// # Panics
     /// If the place is beyond the end.
-    pub fn insert(&mut self, place: usize, value: impl Into<Value>) {
-        self.0.insert(place, value.into());
+    pub fn insert(&mut self, place: usize, value: Value) {
+        self.0.insert(place, value);
     }
 
     /// Takes the item at a place.

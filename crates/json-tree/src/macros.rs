@@ -1,7 +1,8 @@
 //! Values written down as JSON.
 
 /// Makes a [`Value`](crate::Value) from JSON with Rust expressions in it, as `serde_json::json!` does. Expressions are borrowed:
-/// everything that is [`ToTree`](crate::ToTree) can stand there. Names of members are literals, variables, or expressions in parentheses.
+/// everything that is [`ToTree`](crate::ToTree) can stand there. Names of members are literals, variables, constants,
+/// or other expressions in parentheses.
 ///
 /// ```
 /// use json_tree::json;
@@ -70,5 +71,8 @@ macro_rules! json_members {
     ($map:ident; $key:tt : $value:expr $(, $($rest:tt)*)?) => {
         $map.insert($key, $crate::json!($value));
         $($crate::json_members!($map; $($rest)*);)?
+    };
+    ($map:ident; $key:path : $($rest:tt)+) => {
+        $crate::json_members!($map; ($key) : $($rest)+);
     };
 }

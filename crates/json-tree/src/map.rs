@@ -97,8 +97,8 @@ impl Map {
     }
 
     /// Sets a member, and returns what it was before.
-    pub fn insert(&mut self, key: impl AsRef<str>, value: impl Into<Value>) -> Option<Value> {
-        let (key, value) = (key.as_ref(), value.into());
+    pub fn insert(&mut self, key: impl AsRef<str>, value: Value) -> Option<Value> {
+        let key = key.as_ref();
         match self.search(key) {
             Ok(place) => self.at_mut(place).map(|old| std::mem::replace(old, value)),
             Err(place) => {
@@ -230,8 +230,8 @@ impl<'m> OccupiedEntry<'m> {
     }
 
     /// Sets the value, and returns what it was before.
-    pub fn insert(&mut self, value: impl Into<Value>) -> Value {
-        std::mem::replace(self.get_mut(), value.into())
+    pub fn insert(&mut self, value: Value) -> Value {
+        std::mem::replace(self.get_mut(), value)
     }
 
     /// Takes the member away.
@@ -243,20 +243,20 @@ impl<'m> OccupiedEntry<'m> {
 
 impl<'m> VacantEntry<'m> {
     /// Sets the value.
-    pub fn insert(self, value: impl Into<Value>) -> &'m mut Value {
-        self.map.0.insert(self.place, (self.key, value.into()));
+    pub fn insert(self, value: Value) -> &'m mut Value {
+        self.map.0.insert(self.place, (self.key, value));
         &mut self.map.0.make_mut()[self.place].1
     }
 }
 
 impl<'m> Entry<'m> {
     /// The value, set to this one where there is none.
-    pub fn or_insert(self, value: impl Into<Value>) -> &'m mut Value {
-        self.or_insert_with(|| value.into())
+    pub fn or_insert(self, value: Value) -> &'m mut Value {
+        self.or_insert_with(|| value)
     }
 
     /// The value, made where there is none.
-    pub fn or_insert_with<V: Into<Value>>(self, make: impl FnOnce() -> V) -> &'m mut Value {
+    pub fn or_insert_with(self, make: impl FnOnce() -> Value) -> &'m mut Value {
         match self {
             Self::Occupied(entry) => entry.into_mut(),
             Self::Vacant(entry) => entry.insert(make()),
@@ -292,7 +292,7 @@ impl<K: AsRef<str>, V: Into<Value>> Extend<(K, V)> for Map {
         let members = members.into_iter();
         self.0.reserve(members.size_hint().0);
         for (key, value) in members {
-            self.insert(key, value);
+            self.insert(key, value.into());
         }
     }
 }

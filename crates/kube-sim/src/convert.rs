@@ -95,7 +95,7 @@ fn to_v1_autoscaler(value: &mut Value) {
     }
     let mut notes = Vec::new();
     if !others.is_empty() {
-        notes.push((METRICS, Value::Array(others)));
+        notes.push((METRICS, Value::from(others)));
     }
     if let Some(behavior) = remove(value, &["spec", "behavior"]) {
         notes.push((BEHAVIOR, behavior));

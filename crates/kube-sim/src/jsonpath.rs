@@ -1,6 +1,6 @@
 //! The part of JSONPath that printer columns use: fields, indexes, wildcards and equality filters.
 
-use json_tree::Value;
+use json_tree::{List, Value};
 
 #[derive(Debug, PartialEq)]
 enum Step {
@@ -25,7 +25,7 @@ fn enter<'v>(value: &'v Value, step: &Step) -> Vec<&'v Value> {
     match step {
         Step::Field(name) => value.get(name.as_str()).into_iter().collect(),
         Step::Index(at) => {
-            let list = value.as_array().map_or(&[][..], Vec::as_slice);
+            let list = value.as_array().map_or(&[][..], List::as_slice);
             let place = if *at < 0 {
                 i64::try_from(list.len()).unwrap_or(0) + at
             } else {
@@ -53,7 +53,7 @@ fn enter<'v>(value: &'v Value, step: &Step) -> Vec<&'v Value> {
             };
             value
                 .as_array()
-                .map_or(&[][..], Vec::as_slice)
+                .map_or(&[][..], List::as_slice)
                 .iter()
                 .filter(matches)
                 .collect()

@@ -7,7 +7,7 @@ use kubemerge::apply::{self, ApplyError, Writer};
 use kubemerge::fields::FieldSet;
 use kubemerge::schema::{Kind, Scalar, Schema, TypeRef, builtin, definition};
 use kubemerge::structural;
-use json_tree::Value;
+use json_tree::{Text, Value};
 
 use crate::handlers::Target;
 use crate::registry::{Resource, api_version, split_api_version};
@@ -42,7 +42,7 @@ fn metadata_schema() -> Option<&'static Schema> {
 /// Reads one YAML document as JSON.
 pub(crate) fn parse_yaml(text: &str) -> Result<Value, String> {
     yaml::load_value(text, &yaml::Options::manifests())
-        .map(|document| document.value)
+        .map(|document| document.value.into())
         .map_err(|error| error.to_string())
 }
 
@@ -86,7 +86,7 @@ pub(crate) fn check(target: &Target, version: &str, object: &mut Value) -> Resul
     walk.typed = !resource.custom;
     if let Some(map) = object.as_object_mut() {
         // The envelope is checked; what is left is the kind's own.
-        let envelope: Vec<(String, Value)> = ["apiVersion", "kind", "metadata"]
+        let envelope: Vec<(Text, Value)> = ["apiVersion", "kind", "metadata"]
             .iter()
             .filter_map(|key| map.remove_entry(*key))
             .collect();
@@ -139,7 +139,7 @@ fn empty(kind: TypeRef<'_>, value: &mut Value, written: &[&str]) {
                     }
                     _ => false,
                 };
-                !bare || required.contains(name) || written.contains(&name.as_str())
+                !bare || required.iter().any(|required| name == required) || written.contains(&name.as_str())
             });
         }
         _ => {}

@@ -95,7 +95,7 @@ impl LabelSelector {
             for (key, value) in labels {
                 let value = value.as_str().unwrap_or_default().to_owned();
                 requirements.push(Requirement {
-                    key: key.clone(),
+                    key: key.to_string(),
                     operator: Operator::In(vec![value]),
                 });
             }

@@ -66,7 +66,8 @@ impl ApiServer {
             }
         }
         objects.sort_by_key(|(rank, _)| *rank);
-        yaml::to_stream(objects.iter().map(|(_, value)| value))
+        let plain: Vec<serde_json::Value> = objects.into_iter().map(|(_, value)| value.into()).collect();
+        yaml::to_stream(&plain)
     }
 
     /// Loads a stream of YAML documents (or lists) and returns how many objects it held. Objects that are there already are
@@ -78,16 +79,17 @@ impl ApiServer {
         let documents = yaml::load_documents(text, &yaml::Options::manifests()).map_err(SnapshotError::Yaml)?;
         let mut objects: Vec<(usize, Value)> = Vec::new();
         for (place, document) in documents.into_iter().enumerate() {
-            let is_list = value::text(&document.value, &["kind"]).is_some_and(|kind| kind.ends_with("List"))
-                && document.value.get("items").is_some_and(Value::is_array);
+            let document = Value::from(document.value);
+            let is_list = value::text(&document, &["kind"]).is_some_and(|kind| kind.ends_with("List"))
+                && document.get("items").is_some_and(Value::is_array);
             if is_list {
                 objects.extend(
-                    list(&document.value, &["items"])
+                    list(&document, &["items"])
                         .iter()
                         .map(|item| (place + 1, item.clone())),
                 );
             } else {
-                objects.push((place + 1, document.value));
+                objects.push((place + 1, document));
             }
         }
         objects.sort_by_key(|(_, value)| rank(value));

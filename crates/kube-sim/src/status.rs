@@ -245,10 +245,10 @@ impl ApiError {
         });
         if let Some(map) = status.as_object_mut() {
             if !self.reason.is_empty() {
-                map.insert("reason".into(), self.reason.into());
+                map.insert("reason", self.reason.into());
             }
             if let Some(details) = &self.details {
-                map.insert("details".into(), details.to_value());
+                map.insert("details", details.to_value());
             }
         }
         status

@@ -2,7 +2,7 @@
 //!
 //! Objects are trees only while a request works on them; everything that rests is bytes.
 
-use json_tree::{Map, Value};
+use json_tree::{List, Map, Text, Value};
 
 /// The value at a path of map keys.
 pub(crate) fn at<'v>(value: &'v Value, path: &[&str]) -> Option<&'v Value> {
@@ -38,7 +38,7 @@ pub(crate) fn list<'v>(value: &'v Value, path: &[&str]) -> &'v [Value] {
 pub(crate) fn list_mut<'v>(value: &'v mut Value, path: &[&str]) -> &'v mut [Value] {
     at_mut(value, path)
         .and_then(Value::as_array_mut)
-        .map_or(&mut [], |list| list.as_mut_slice())
+        .map_or(&mut [], |list| &mut **list)
 }
 
 /// The map at a path, made (with its parents) where it is missing. Something else in the way is replaced.
@@ -117,7 +117,7 @@ pub(crate) fn equal_but(one: &Value, two: &Value, ignored: &[&str]) -> bool {
 pub(crate) fn go_text(value: &Value) -> String {
     match value {
         Value::Null => "<nil>".to_owned(),
-        Value::String(text) => text.clone(),
+        Value::String(text) => text.to_string(),
         Value::Array(items) => format!("[{}]", items.iter().map(go_text).collect::<Vec<_>>().join(" ")),
         Value::Object(map) => {
             let members: Vec<String> = map

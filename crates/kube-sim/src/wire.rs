@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 
 use jiff::Timestamp;
 use kubemerge::schema::{Kind, Scalar, Schema, TypeRef, builtin, definition};
-use json_tree::{Map, Value, json};
+use json_tree::{List, Map, Value, json};
 
 /// The media type of the format.
 pub(crate) const MEDIA: &str = "application/vnd.kubernetes.protobuf";
@@ -251,7 +251,7 @@ fn single(value: &Wire<'_>, kind: TypeRef<'_>, depth: usize) -> Option<Value> {
             items
                 .iter()
                 .map(|(_, item)| single(item, element, depth + 1))
-                .collect::<Option<Vec<_>>>()
+                .collect::<Option<List>>()
                 .map(Value::Array)
         }
         (Kind::Object, Wire::Bytes(bytes)) => match kind.name().and_then(short).filter(|name| TABLE.contains_key(name))

@@ -186,7 +186,7 @@ pub(crate) fn value(json: &Value) -> CelValue {
         Value::Number(found) => number(found),
         Value::String(text) => text_value(text),
         Value::Array(items) => CelValue::List(Arc::new(items.iter().map(value).collect())),
-        Value::Object(map) => map_value(map.iter().map(|(key, inner)| (key.clone(), value(inner)))),
+        Value::Object(map) => map_value(map.iter().map(|(key, inner)| (key.to_string(), value(inner)))),
     }
 }
 

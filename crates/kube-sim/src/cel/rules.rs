@@ -110,7 +110,7 @@ impl Node {
             .and_then(Value::as_object)
             .into_iter()
             .flatten();
-        let properties: BTreeMap<String, Self> = properties.map(|(name, inner)| (name.clone(), child(inner))).collect();
+        let properties: BTreeMap<String, Self> = properties.map(|(name, inner)| (name.to_string(), child(inner))).collect();
         let items = at(schema, &["items"])
             .filter(|inner| inner.is_object())
             .map(|inner| Box::new(child(inner)));
@@ -254,11 +254,11 @@ impl Rules {
 
     fn object(&self, node: Option<&Node>, map: &Map) -> CelValue {
         let entries = map.iter().map(|(key, inner)| {
-            let property = node.and_then(|node| node.properties.get(key));
+            let property = node.and_then(|node| node.properties.get(key.as_str()));
             let additional = node.and_then(|node| node.additional.as_deref());
             // Only declared fields are names; keys of maps are data.
             let name = if additional.is_some() && property.is_none() {
-                key.clone()
+                key.to_string()
             } else {
                 escaped(key)
             };
@@ -298,9 +298,9 @@ impl Walk<'_> {
             Value::Object(map) => {
                 for (key, inner) in map {
                     let before = old.and_then(|old| old.get(key));
-                    if let Some(child) = node.properties.get(key) {
+                    if let Some(child) = node.properties.get(key.as_str()) {
                         let path = if path.is_empty() {
-                            key.clone()
+                            key.to_string()
                         } else {
                             format!("{path}.{key}")
                         };

@@ -1,6 +1,6 @@
 //! Reading the object in a body: format, kind, types and unknown fields.
 
-use json_tree::Value;
+use json_tree::{Text, Value};
 
 use super::Target;
 use super::json;
@@ -161,8 +161,8 @@ pub(super) fn check_changed_fields(
 ) -> Result<(), ApiError> {
     let map = as_map(value);
     let is_old = |(name, member): &(&Text, &Value)| old.get(name.as_str()) == Some(member);
-    let names: Vec<String> = map.iter().filter(is_old).map(|(name, _)| name.clone()).collect();
-    let mut members: Vec<(String, Value)> = names.iter().filter_map(|name| map.remove_entry(name)).collect();
+    let names: Vec<Text> = map.iter().filter(is_old).map(|(name, _)| name.clone()).collect();
+    let mut members: Vec<(Text, Value)> = names.iter().filter_map(|name| map.remove_entry(name)).collect();
     let checked = check_fields(context, target, value);
     as_map(value).extend(members.drain(..));
     checked

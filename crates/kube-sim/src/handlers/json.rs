@@ -96,11 +96,11 @@ impl<'de> Visitor<'de> for Node<'_> {
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-        Ok(Value::String(value.to_owned()))
+        Ok(Value::from(value.to_owned()))
     }
 
     fn visit_string<E>(self, value: String) -> Result<Value, E> {
-        Ok(Value::String(value))
+        Ok(Value::from(value))
     }
 
     fn visit_unit<E>(self) -> Result<Value, E> {
@@ -112,7 +112,7 @@ impl<'de> Visitor<'de> for Node<'_> {
         loop {
             let known = self.doubled.len();
             let Some(item) = items.next_element_seed(Node { doubled: self.doubled })? else {
-                return Ok(Value::Array(list));
+                return Ok(Value::from(list));
             };
             within(self.doubled, known, &format!("[{}]", list.len()));
             list.push(item);

@@ -116,7 +116,7 @@ fn subject(target: &Target, spec: &Value) -> Result<UserInfo, ApiError> {
         groups: at(spec, &["groups"]).map(texts).unwrap_or_default(),
         extra: at(spec, &["extra"])
             .and_then(Value::as_object)
-            .map(|map| map.iter().map(|(key, value)| (key.clone(), texts(value))).collect())
+            .map(|map| map.iter().map(|(key, value)| (key.to_string(), texts(value))).collect())
             .unwrap_or_default(),
     };
     if user.name.is_empty() && user.groups.is_empty() {

@@ -126,7 +126,7 @@ fn binding(object: &Value) -> Vec<FieldError> {
     let has = |wanted: &str| actions.iter().any(|action| action == wanted);
     if has("Deny") && has("Warn") {
         let why = "must not contain both Deny and Warn (repeating the same validation failure information in the API response and headers serves no purpose)";
-        errors.push(FieldError::invalid(field, Value::Array(actions.to_vec()), why));
+        errors.push(FieldError::invalid(field, Value::from(actions.to_vec()), why));
     }
     errors
 }
@@ -233,7 +233,7 @@ fn webhook_options(webhook: &Value, path: &str) -> Vec<FieldError> {
         errors.push(FieldError::required(field, "must specify one of v1, v1beta1"));
     } else if !versions.iter().any(|version| version == "v1" || version == "v1beta1") {
         let why = "must include at least one of v1, v1beta1";
-        errors.push(FieldError::invalid(field, Value::Array(versions.to_vec()), why));
+        errors.push(FieldError::invalid(field, Value::from(versions.to_vec()), why));
     }
     let variables = ["object", "oldObject", "request", "authorizer"];
     for (place, condition) in list(webhook, &["matchConditions"]).iter().enumerate() {

@@ -385,7 +385,7 @@ fn validate_rules(resource: &Resource, object: &Value) -> Vec<FieldError> {
         let urls = list(rule, &["nonResourceURLs"]);
         if !urls.is_empty() {
             if resource.plural() == "roles" {
-                let shown = Value::Array(urls.to_vec());
+                let shown = Value::from(urls.to_vec());
                 let detail = "namespaced rules cannot apply to non-resource URLs";
                 errors.push(FieldError::invalid(
                     format!("rules[{place}].nonResourceURLs"),

@@ -51,7 +51,7 @@ fn objects() -> Option<Vec<Value>> {
         all.extend(
             documents
                 .into_iter()
-                .map(|document| document.value)
+                .map(|document| Value::from(document.value))
                 .filter(Value::is_object),
         );
     }
@@ -207,7 +207,7 @@ async fn kubectl_sees_no_difference() {
         .run("diff --server-side --field-manager=kubectl -f -", &wish, 0, &[])
         .await;
     assert_eq!(clean, "", "another manager's field is no difference");
-    let (code, body) = patch(session.server(), &paths[map], MERGE, json!({"data": objects[map]["data"].as_object().unwrap().keys().map(|key| (key.clone(), json!("else"))).collect::<json_tree::Map<_, _>>()})).await;
+    let (code, body) = patch(session.server(), &paths[map], MERGE, json!({"data": objects[map]["data"].as_object().unwrap().keys().map(|key| (key.clone(), json!("else"))).collect::<json_tree::Map>()})).await;
     assert_eq!(code, 200, "{body}");
     for how in ["--server-side --force-conflicts --field-manager=kubectl ", ""] {
         session

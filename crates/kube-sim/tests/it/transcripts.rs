@@ -204,7 +204,7 @@ async fn send(server: &ApiServer, step: &Value) -> (u64, Value, Vec<String>) {
 fn differences(path: &str, expected: &Value, found: &Value, out: &mut Vec<String>) {
     match (expected, found) {
         (Value::Object(left), Value::Object(right)) => {
-            let keys: BTreeSet<&String> = left.keys().chain(right.keys()).collect();
+            let keys: BTreeSet<&json_tree::Text> = left.keys().chain(right.keys()).collect();
             for key in keys {
                 let side = |map: &Map| map.get(key).cloned();
                 match (side(left), side(right)) {

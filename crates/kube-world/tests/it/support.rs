@@ -162,7 +162,7 @@ pub(crate) fn pod(name: &str, node: &str, annotations: &[(&str, &str)]) -> Value
     let annotations: Value = annotations
         .iter()
         .map(|(key, value)| (format!("sim.fleetwright.dev/{key}"), json!(value)))
-        .collect::<json_tree::Map<_, _>>()
+        .collect::<json_tree::Map>()
         .into();
     json!({
         "metadata": {"name": name, "namespace": "default", "annotations": annotations},

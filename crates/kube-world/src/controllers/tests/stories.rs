@@ -300,7 +300,7 @@ fn an_autoscaler_follows_what_pods_use() {
         bench.patch(
             Kind::POD,
             &pod,
-            json!({"metadata": {"annotations": {Metrics::usage_annotation("cpu"): "900m"}}}),
+            json!({"metadata": {"annotations": {(Metrics::usage_annotation("cpu")): "900m"}}}),
         );
     }
     bench.create(Kind::HORIZONTAL_POD_AUTOSCALER, json!({"metadata": {"name": "web"}, "spec": {
