@@ -62,7 +62,7 @@ impl<T: Into<Value>, const N: usize> From<[T; N]> for Value {
 
 impl<K: AsRef<str>, V: Into<Value>> From<BTreeMap<K, V>> for Value {
     fn from(members: BTreeMap<K, V>) -> Self {
-        Self::Object(members.into_iter().collect())
+        members.into_iter().collect()
     }
 }
 
@@ -74,7 +74,8 @@ impl<V: Into<Value>> FromIterator<V> for Value {
 
 impl<K: AsRef<str>, V: Into<Value>> FromIterator<(K, V)> for Value {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(members: I) -> Self {
-        Self::Object(members.into_iter().collect())
+        let members = members.into_iter().map(|(key, value)| (key, value.into()));
+        Self::Object(members.collect())
     }
 }
 
@@ -105,7 +106,7 @@ impl From<&serde_json::Value> for Value {
             Plain::Number(number) => Self::Number(number.clone()),
             Plain::String(text) => text.into(),
             Plain::Array(items) => Self::Array(items.iter().collect()),
-            Plain::Object(members) => Self::Object(members.iter().collect()),
+            Plain::Object(members) => members.iter().collect(),
         }
     }
 }
@@ -225,6 +226,12 @@ impl<T: ToTree, const N: usize> ToTree for [T; N] {
 impl<T: ToTree> ToTree for BTreeSet<T> {
     fn to_tree(&self) -> Value {
         self.iter().map(T::to_tree).collect()
+    }
+}
+
+impl<A: ToTree, B: ToTree> ToTree for (A, B) {
+    fn to_tree(&self) -> Value {
+        Value::Array([self.0.to_tree(), self.1.to_tree()].into_iter().collect())
     }
 }
 

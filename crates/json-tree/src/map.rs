@@ -279,20 +279,20 @@ impl fmt::Debug for Map {
     }
 }
 
-impl<K: AsRef<str>, V: Into<Value>> FromIterator<(K, V)> for Map {
-    fn from_iter<I: IntoIterator<Item = (K, V)>>(members: I) -> Self {
+impl<K: AsRef<str>> FromIterator<(K, Value)> for Map {
+    fn from_iter<I: IntoIterator<Item = (K, Value)>>(members: I) -> Self {
         let mut map = Self::new();
         map.extend(members);
         map
     }
 }
 
-impl<K: AsRef<str>, V: Into<Value>> Extend<(K, V)> for Map {
-    fn extend<I: IntoIterator<Item = (K, V)>>(&mut self, members: I) {
+impl<K: AsRef<str>> Extend<(K, Value)> for Map {
+    fn extend<I: IntoIterator<Item = (K, Value)>>(&mut self, members: I) {
         let members = members.into_iter();
         self.0.reserve(members.size_hint().0);
         for (key, value) in members {
-            self.insert(key, value.into());
+            self.insert(key, value);
         }
     }
 }

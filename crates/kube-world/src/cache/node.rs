@@ -66,7 +66,7 @@ impl NodeView {
         let text = |value: &Value, path: &str| -> Box<str> {
             value.path(path).and_then(Value::as_str).unwrap_or_default().into()
         };
-        let list = |path: &str| node.path(path).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        let list = |path: &str| node.path(path).and_then(Value::as_array).map_or(&[][..], |list| list.as_slice());
         let labels = node.path("/metadata/labels").and_then(Value::as_object);
         let allocatable: List<'_> = node
             .path("/status/allocatable")

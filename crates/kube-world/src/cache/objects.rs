@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use kube_sim::LabelSelector;
-use json_tree::Value;
+use json_tree::{List, Value};
 
 use super::postings::Postings;
 use crate::engine::Change;
@@ -140,7 +140,7 @@ impl Objects {
     }
 
     fn put_set(&mut self, key: &Key, after: Option<&Value>) {
-        let owners = |set: &Value| set.pointer("/metadata/ownerReferences")?.as_array().map(Vec::len);
+        let owners = |set: &Value| set.pointer("/metadata/ownerReferences")?.as_array().map(List::len);
         let place = (key.namespace.clone(), key.name.clone());
         if after.is_some_and(|set| owners(set).unwrap_or(0) == 0) {
             self.ownerless.insert(place);

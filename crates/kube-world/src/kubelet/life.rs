@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use json_tree::{Value, json};
+use json_tree::{List, Value, json};
 
 use super::containers::{Container, End, Rules, State, after};
 use super::profile::{Draws, Profile};

@@ -100,14 +100,16 @@ pub(super) fn shut_down(pod: &Pod<'_>, key: &Key, course: Course, order: Order, 
     status["reason"] = "Terminated".into();
     let message = "Pod was terminated in response to imminent node shutdown.";
     status["message"] = message.into();
-    if let Some(list) = status.get_mut("conditions").and_then(Value::as_array_mut) {
+    if let Some(list) = status.get("conditions").and_then(Value::as_array) {
+        let mut list = list.to_vec();
         let wanted = Wanted {
             r#type: "DisruptionTarget",
             status: "True",
             reason: "TerminationByKubelet",
             message,
         };
-        conditions::set(list, wanted, false, now);
+        conditions::set(&mut list, wanted, false, now);
+        status["conditions"] = list.into();
     }
     vec![Action::PatchStatus {
         key: key.clone(),

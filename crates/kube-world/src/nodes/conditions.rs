@@ -1,7 +1,7 @@
 //! Lists of conditions, as nodes and pods carry them.
 
 use jiff::Timestamp;
-use json_tree::{Value, json};
+use json_tree::{List, Value, json};
 
 use crate::engine::seconds;
 use crate::path::Path as _;

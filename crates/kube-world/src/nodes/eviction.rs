@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use kube_sim::DeleteOptions;
-use json_tree::{Value, json};
+use json_tree::{List, Value, json};
 
 use super::conditions::{self, Wanted};
 use crate::cache::{NodeTaint, NodeView};
@@ -76,7 +76,7 @@ impl Controller for TaintEviction {
 /// Until when the taints are tolerated; none for ever.
 fn deadline(pod: &Value, taints: &[NodeTaint], now: Timestamp) -> Option<Timestamp> {
     let tolerations = pod.path("/spec/tolerations").and_then(Value::as_array);
-    let tolerations = tolerations.map_or(&[][..], Vec::as_slice);
+    let tolerations = tolerations.map_or(&[][..], List::as_slice);
     let mut first: Option<Timestamp> = None;
     for taint in taints {
         let fitting: Vec<&Value> = tolerations

@@ -188,7 +188,7 @@ fn taint(key: &Key, node: &Value, list: &[Value], now: Timestamp) -> Option<Acti
         taint["timeAdded"] = seconds(now).into();
         new.push(taint);
     }
-    if new == old {
+    if new.as_slice() == old.as_slice() {
         return None;
     }
     let version = node.pointer("/metadata/resourceVersion").cloned();

@@ -48,7 +48,7 @@ impl Setbacks {
                 let Some(time) = text.parse::<Timestamp>().ok().filter(|time| *time > now) else {
                     return false;
                 };
-                *text = seconds(self.past(time, now));
+                *text = seconds(self.past(time, now)).into();
                 true
             }
             Value::Array(list) => self.mend_all(list.iter_mut(), now),

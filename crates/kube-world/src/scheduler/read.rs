@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use model::quantity::Quantity;
-use json_tree::Value;
+use json_tree::{List, Text, Value};
 
 /// Labels, annotations and other flat maps of texts.
 pub type Labels = BTreeMap<String, String>;
@@ -35,7 +35,7 @@ pub(crate) fn texts(value: &Value, path: &[&str]) -> Vec<String> {
 /// A flat map of texts at a path.
 pub(crate) fn labels(value: &Value, path: &[&str]) -> Labels {
     let map = at(value, path).and_then(Value::as_object);
-    let text = |(name, value): (&Text, &Value)| Some((name.clone(), value.as_str()?.to_owned()));
+    let text = |(name, value): (&Text, &Value)| Some((name.to_string(), value.as_str()?.to_owned()));
     map.into_iter().flatten().filter_map(text).collect()
 }
 

@@ -129,7 +129,7 @@ fn address(service: &Value, pod: &Pod) -> Option<(Value, bool)> {
     let ip = pod
         .ip
         .filter(|_| !pod.phase.is_terminal() && (published || !pod.is_deleting()))?;
-    let mut address = json!({"ip": ip,
+    let mut address = json!({"ip": ip.to_string(),
         "targetRef": {"kind": "Pod", "namespace": &*pod.namespace, "name": &*pod.name, "uid": &*pod.uid}});
     if let Some(node) = &pod.node {
         set(&mut address, &["nodeName"], &**node);

@@ -111,7 +111,7 @@ fn endpoint(service: &Value, backend: &Backend) -> Option<Value> {
     let (serving, terminating) = (pod.ready, pod.is_deleting());
     let published = flag(service, &["spec", "publishNotReadyAddresses"]);
     let mut endpoint = json!({
-        "addresses": [address],
+        "addresses": [address.to_string()],
         "conditions": {"ready": published || (serving && !terminating), "serving": serving, "terminating": terminating},
         "targetRef": {"kind": "Pod", "namespace": &*pod.namespace, "name": &*pod.name, "uid": &*pod.uid}});
     if let Some(node) = &pod.node {
@@ -172,7 +172,7 @@ fn ports(service: &Value, pod: &Pod) -> Value {
         }
         out.push(Value::Object(found));
     }
-    Value::Array(out)
+    Value::from(out)
 }
 
 fn named(pod: &Pod, wanted: &str, protocol: &str) -> Option<i64> {

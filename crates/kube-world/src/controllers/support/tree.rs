@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use json_tree::{Map, Value};
+use json_tree::{List, Map, Text, Value};
 
 /// The value at a path of map keys.
 pub(crate) fn at<'v>(value: &'v Value, path: &[&str]) -> Option<&'v Value> {
@@ -39,7 +39,7 @@ pub(crate) fn time(value: &Value, path: &[&str]) -> Option<Timestamp> {
 pub(crate) fn texts(value: &Value, path: &[&str]) -> BTreeMap<String, String> {
     let entries = at(value, path).and_then(Value::as_object).into_iter().flatten();
     entries
-        .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))
+        .filter_map(|(key, value)| Some((key.to_string(), value.as_str()?.to_owned())))
         .collect()
 }
 

@@ -165,5 +165,5 @@ fn with_condition(pod: Option<&Value>, kind: &str, says: &[(&str, &str)], now: T
         Some(slot) => *slot = condition,
         None => conditions.push(condition),
     }
-    Some(Value::Array(conditions))
+    Some(Value::from(conditions))
 }
