@@ -12,7 +12,7 @@ use kube_sim::Identity;
 use kube_world::NodeSpec;
 use ports::Clock;
 use serde::{Deserialize, Serialize};
-use json_tree::Value;
+use json_tree::{Text, Value};
 
 use crate::cluster::Cluster;
 use crate::error::TwinError;
@@ -141,7 +141,7 @@ impl Fleet {
 fn machine(node: &Value) -> NodeSpec {
     let texts = |pointer: &str| -> BTreeMap<String, String> {
         let map = node.pointer(pointer).and_then(Value::as_object);
-        let text = |(key, value): (&Text, &Value)| Some((key.clone(), value.as_str()?.to_owned()));
+        let text = |(key, value): (&Text, &Value)| Some((key.to_string(), value.as_str()?.to_owned()));
         map.into_iter().flatten().filter_map(text).collect()
     };
     let mut spec = NodeSpec::new(text(node, "/metadata/name"));

@@ -1,6 +1,6 @@
 //! Short words for reading and writing trees of JSON.
 
-use json_tree::Value;
+use json_tree::{List, Value};
 
 /// The text at a pointer, or nothing.
 pub(crate) fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {

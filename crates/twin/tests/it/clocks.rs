@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use kube_sim::{DeleteOptions, Place, UserInfo};
 use kube_world::autoscaler::Options;
 use ports::Clock;
-use json_tree::{Value, json};
+use json_tree::{List, Value, json};
 use tower::ServiceExt as _;
 use twin::{ClusterSpec, Fleet, FleetSnapshot, PoolSpec, Profile};
 
@@ -54,7 +54,7 @@ fn nodes(lab: &Lab) -> Vec<(String, String, usize)> {
         let ready = conditions.iter().find(|one| one["type"] == "Ready").unwrap();
         ready["status"].as_str().unwrap().to_owned()
     };
-    let taints = |node: &Value| node["spec"]["taints"].as_array().map_or(0, Vec::len);
+    let taints = |node: &Value| node["spec"]["taints"].as_array().map_or(0, List::len);
     all.iter()
         .map(|node| {
             (
