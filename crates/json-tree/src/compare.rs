@@ -64,7 +64,9 @@ impl PartialEq<serde_json::Value> for Value {
             (Self::Bool(one), Plain::Bool(two)) => one == two,
             (Self::Number(one), Plain::Number(two)) => one == two,
             (Self::String(one), Plain::String(two)) => one == two,
-            (Self::Array(one), Plain::Array(two)) => one.len() == two.len() && one.iter().zip(two).all(|(one, two)| one == two),
+            (Self::Array(one), Plain::Array(two)) => {
+                one.len() == two.len() && one.iter().zip(two).all(|(one, two)| one == two)
+            }
             (Self::Object(one), Plain::Object(two)) => {
                 one.len() == two.len() && two.iter().all(|(key, two)| one.get(key).is_some_and(|one| one == two))
             }

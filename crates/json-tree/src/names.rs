@@ -48,7 +48,13 @@ mod tests {
 
     #[test]
     fn names_are_what_they_were() {
-        for text in ["", "name", "fifteen--bytes-", "sixteen---bytes-", "terminationGracePeriodSeconds"] {
+        for text in [
+            "",
+            "name",
+            "fifteen--bytes-",
+            "sixteen---bytes-",
+            "terminationGracePeriodSeconds",
+        ] {
             assert_eq!(name(text), text);
             assert_eq!(name(text), text);
         }

@@ -2,8 +2,8 @@
 
 use std::sync::{Arc, OnceLock};
 
-use kubemerge::schema::Schema;
 use json_tree::{Value, json};
+use kubemerge::schema::Schema;
 
 use crate::registry::{GroupResource, Registry, Resource, SelectableField, Subresource, Version, version_rank};
 use crate::server::Core;

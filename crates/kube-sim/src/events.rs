@@ -7,8 +7,8 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use serde::Serialize;
 use json_tree::{Value, json};
+use serde::Serialize;
 
 use crate::handlers::create::check_place;
 use crate::local::{Local, Place, Stored};

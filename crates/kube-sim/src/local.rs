@@ -13,7 +13,7 @@ use std::task::Poll;
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use json_tree::{Value, json};
+use json_tree::{ToTree, Value, json};
 
 use crate::auth::UserInfo;
 use crate::gc::{self, DeleteRequest, Deleted};
@@ -230,8 +230,8 @@ impl ApiServer {
     /// Puts an object in as it is, with its status, as a snapshot does: defaults are filled in, and a uid and a creation time
     /// where it has none; nothing is checked and nothing follows. For clusters that begin in the middle of their life. Returns
     /// the object as it is stored; none if its kind is not served.
-    pub fn place(&self, object: Value) -> Option<Value> {
-        crate::snapshot::place_one(&self.core, &mut self.core.state(), object)
+    pub fn place(&self, object: impl Into<Value>) -> Option<Value> {
+        crate::snapshot::place_one(&self.core, &mut self.core.state(), object.into())
     }
 
     /// Opens a tap: all writes from now on, until it is dropped.
@@ -306,9 +306,11 @@ impl Local {
     ///
     /// # Errors
     /// What the API answers: invalid, already there, refused by admission, namespace missing or terminating.
-    pub async fn create(&self, place: Place<'_>, object: Value) -> Result<Stored, ApiError> {
+    pub async fn create(&self, place: Place<'_>, object: impl Into<Value>) -> Result<Stored, ApiError> {
         let (mut context, target) = self.request(place, "", "", "create")?;
-        handlers::create_local(&mut context, &target, object).await.map(stored)
+        handlers::create_local(&mut context, &target, object.into())
+            .await
+            .map(stored)
     }
 
     /// Merges a patch (RFC 7386) into an object, or into its `status` where that is the subresource.
@@ -322,8 +324,9 @@ impl Local {
         place: Place<'_>,
         name: &str,
         subresource: &str,
-        patch: &Value,
+        patch: &impl ToTree,
     ) -> Result<Stored, ApiError> {
+        let patch = &patch.to_tree();
         if let ("status", Some(status), Some(1)) = (
             subresource,
             patch.get("status"),

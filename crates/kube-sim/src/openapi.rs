@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use kubemerge::schema::{Kind, ListKind, TypeRef, builtin};
 use json_tree::{Map, Value, json};
+use kubemerge::schema::{Kind, ListKind, TypeRef, builtin};
 
 use crate::handlers::Answer;
 use crate::registry::{Registry, Resource};

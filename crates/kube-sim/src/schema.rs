@@ -3,11 +3,11 @@
 use std::fmt::Write;
 use std::sync::{Arc, LazyLock};
 
+use json_tree::{Text, Value};
 use kubemerge::apply::{self, ApplyError, Writer};
 use kubemerge::fields::FieldSet;
 use kubemerge::schema::{Kind, Scalar, Schema, TypeRef, builtin, definition};
 use kubemerge::structural;
-use json_tree::{Text, Value};
 
 use crate::handlers::Target;
 use crate::registry::{Resource, api_version, split_api_version};

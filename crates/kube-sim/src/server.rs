@@ -11,8 +11,8 @@ use http::{HeaderMap, HeaderValue, Request, Response, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimePrinter;
-use ports::{Clock, Ids};
 use json_tree::Value;
+use ports::{Clock, Ids};
 
 use crate::admission::{Admission, Review};
 use crate::auth::{AllowAll, AnyoneIsAdmin, Authenticator, Authorizer, Decision, UserInfo, refusal};

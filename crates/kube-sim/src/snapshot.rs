@@ -83,11 +83,7 @@ impl ApiServer {
             let is_list = value::text(&document, &["kind"]).is_some_and(|kind| kind.ends_with("List"))
                 && document.get("items").is_some_and(Value::is_array);
             if is_list {
-                objects.extend(
-                    list(&document, &["items"])
-                        .iter()
-                        .map(|item| (place + 1, item.clone())),
-                );
+                objects.extend(list(&document, &["items"]).iter().map(|item| (place + 1, item.clone())));
             } else {
                 objects.push((place + 1, document));
             }

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use jiff::Timestamp;
-use kubemerge::schema::{Kind, Scalar, Schema, TypeRef, builtin, definition};
 use json_tree::{List, Map, Value, json};
+use kubemerge::schema::{Kind, Scalar, Schema, TypeRef, builtin, definition};
 
 /// The media type of the format.
 pub(crate) const MEDIA: &str = "application/vnd.kubernetes.protobuf";

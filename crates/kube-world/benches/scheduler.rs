@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use divan::Bencher;
 use jiff::Timestamp;
-use kube_world::scheduler::{Decision, Labels, Node, Pod, Scheduler, Selector};
 use json_tree::{Value, json};
+use kube_world::scheduler::{Decision, Labels, Node, Pod, Scheduler, Selector};
 
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 

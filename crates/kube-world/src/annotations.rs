@@ -21,8 +21,8 @@
 
 use std::time::Duration;
 
-use model::duration::GoDuration;
 use json_tree::{Map, Value};
+use model::duration::GoDuration;
 
 use crate::path::Path as _;
 

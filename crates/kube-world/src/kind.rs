@@ -5,8 +5,8 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use kube_sim::Place;
 use json_tree::Value;
+use kube_sim::Place;
 
 use crate::path::Path as _;
 

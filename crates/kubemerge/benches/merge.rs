@@ -1,9 +1,9 @@
 //! What the API server does on every write: apply, strategic merge, update, on a typical Deployment.
 #![allow(missing_docs, clippy::unwrap_used, reason = "benchmarks")]
 
+use json_tree::{Value, json};
 use kubemerge::apply::{self, Writer};
 use kubemerge::{schema, strategic};
-use json_tree::{Value, json};
 
 fn main() {
     divan::main();

@@ -17,11 +17,11 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 
+use json_tree::Value;
 use kubemerge::apply::{self, ApplyError, Writer};
 use kubemerge::fields::FieldSet;
 use kubemerge::schema::{self, Schema};
 use kubemerge::{json_patch, merge_patch, strategic, structural};
-use json_tree::Value;
 
 /// Fields of built-in kinds that the server fills in, or keeps for itself.
 const FILLED: &str = "terminationMessagePath terminationMessagePolicy imagePullPolicy protocol restartPolicy dnsPolicy \

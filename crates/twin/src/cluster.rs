@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use cloud_sim::CloudSim;
 use jiff::{SignedDuration, Timestamp};
+use json_tree::{Value, json};
 use kube_sim::{ApiServer, FaultyApi, LoopbackWebhooks};
 use kube_world::invariants::{Memory, Violation};
 use kube_world::scheduler::KubeScheduler;
 use kube_world::{Kind, NodeSpec, World, controllers};
 use ports::cloud::InstanceId;
 use ports::{Clock, Ids, SeededIds};
-use json_tree::{Value, json};
 
 use crate::bridge::{CloudAutoscaler, Drains, Ending, NodeChange, SharedScheduler};
 use crate::clock::ClusterClock;

@@ -5,12 +5,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use json_tree::Value;
 use kube_world::View;
 use kube_world::scheduler::Labels;
 use kube_world::scheduler::pod::NodeRules;
 use kube_world::scheduler::taints::Taint;
 use model::quantity::Quantity;
-use json_tree::Value;
 
 use crate::tree::{list, text};
 

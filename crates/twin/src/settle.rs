@@ -5,9 +5,9 @@
 //! all of it and write the status of the owners; they find nothing else to do.
 
 use jiff::{SignedDuration, Timestamp};
+use json_tree::{Value, json};
 use kube_world::{Kind, World};
 use ports::{Ids, SeededIds};
-use json_tree::{Value, json};
 
 use crate::place::{Places, Siblings, Wish};
 use crate::tree::{int, list, set, text};

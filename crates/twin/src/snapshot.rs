@@ -8,11 +8,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
+use json_tree::{Text, Value};
 use kube_sim::Identity;
 use kube_world::NodeSpec;
 use ports::Clock;
 use serde::{Deserialize, Serialize};
-use json_tree::{Text, Value};
 
 use crate::cluster::Cluster;
 use crate::error::TwinError;

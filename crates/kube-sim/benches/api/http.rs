@@ -11,8 +11,8 @@ use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use kube_sim::{ApiServer, serve};
 use json_tree::json;
+use kube_sim::{ApiServer, serve};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 

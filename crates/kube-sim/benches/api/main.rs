@@ -14,9 +14,9 @@ use ::http::{Method, Request};
 use divan::Bencher;
 use divan::counter::ItemsCount;
 use http_body_util::BodyExt;
+use json_tree::{Value, json};
 use kube_sim::ApiServer;
 use ports::{SeededIds, SystemClock};
-use json_tree::{Value, json};
 use tokio::runtime::Runtime;
 use tower::ServiceExt;
 

@@ -8,10 +8,10 @@ mod rules;
 
 use std::sync::Arc;
 
+use json_tree::Value;
 use kube_cel::KubeCelExt;
 use kube_cel::cel::objects::{Key, Map, OptionalValue};
 use kube_cel::cel::{Context, ExecutionError, Program, Value as CelValue};
-use json_tree::Value;
 
 pub(crate) use rules::{Rules, check_definition};
 

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use kube_cel::cel::{Context, Program, Value as CelValue};
 use json_tree::{Map, Value};
+use kube_cel::cel::{Context, Program, Value as CelValue};
 
 use super::{Expression, Refused, Wanted, map_value, number, optional, scope, text_value};
 use crate::status::{FieldError, FieldErrorKind};
@@ -110,7 +110,9 @@ impl Node {
             .and_then(Value::as_object)
             .into_iter()
             .flatten();
-        let properties: BTreeMap<String, Self> = properties.map(|(name, inner)| (name.to_string(), child(inner))).collect();
+        let properties: BTreeMap<String, Self> = properties
+            .map(|(name, inner)| (name.to_string(), child(inner)))
+            .collect();
         let items = at(schema, &["items"])
             .filter(|inner| inner.is_object())
             .map(|inner| Box::new(child(inner)));

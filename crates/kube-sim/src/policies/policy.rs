@@ -1,7 +1,7 @@
 //! One policy: compiled, and evaluated on a write.
 
-use kube_cel::cel::{Context, Value as CelValue};
 use json_tree::Value;
+use kube_cel::cel::{Context, Value as CelValue};
 
 use super::matching::{Scope, namespace_object, request};
 use crate::admission::Review;

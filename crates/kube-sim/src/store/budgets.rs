@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use serde::Deserialize;
 use json_tree::Value;
+use serde::Deserialize;
 
 use super::{Key, Object, Reference};
 use crate::selector::LabelSelector;

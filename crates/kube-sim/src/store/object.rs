@@ -6,8 +6,8 @@ use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use serde::Deserialize;
 use json_tree::Value;
+use serde::Deserialize;
 
 use super::places::{self, Places, Span};
 use crate::registry::SelectableField;

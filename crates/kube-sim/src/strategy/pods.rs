@@ -1,7 +1,7 @@
 //! Pods and pod templates: defaults, rules, quality of service, admission.
 
-use model::quantity::Quantity;
 use json_tree::{Value, json};
+use model::quantity::Quantity;
 
 use super::{cluster_object, names};
 use crate::registry::GroupResource;

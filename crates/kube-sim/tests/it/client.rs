@@ -1,12 +1,12 @@
 //! kube-rs in process and over both versions of HTTP: typed calls, server-side apply, watcher and reflector.
 
 use futures::{StreamExt, TryStreamExt};
+use json_tree::json;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use kube::api::{Api, DeleteParams, EvictParams, ListParams, Patch, PatchParams, PostParams};
 use kube::runtime::{WatchStreamExt, reflector, watcher};
 use kube::{Client, ResourceExt};
-use json_tree::json;
 
 use crate::support::*;
 use crate::wire::{Served, WIRES, client};

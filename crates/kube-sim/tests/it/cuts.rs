@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use futures::{Stream, StreamExt};
 use http::Method;
+use json_tree::{Value, json};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::ResourceExt;
 use kube::api::Api;
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::runtime::{WatchStreamExt, reflector};
 use kube_sim::ApiServer;
-use json_tree::{Value, json};
 
 use crate::support::*;
 use crate::wire::{Proxy, Served, Wire, client};

@@ -1,7 +1,7 @@
 //! Evictions and budgets, bindings, reviews, tokens.
 
-use kube_sim::ApiServer;
 use json_tree::{Value, json};
+use kube_sim::ApiServer;
 
 use crate::support::*;
 

@@ -5,13 +5,13 @@ use std::time::Duration;
 use futures::StreamExt;
 use http::Request;
 use jiff::Timestamp;
+use json_tree::json;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::runtime::watcher::{Config, Event, watcher};
 use kube::{Client, ResourceExt};
 use kube_sim::{ApiServer, Fault, FaultPlan, FaultRule, FaultyApi, serve};
 use ports::{Clock, SimClock};
-use json_tree::json;
 use tokio::net::TcpListener;
 use tower::ServiceExt;
 

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use http::Method;
+use json_tree::{Value, json};
 use kube_sim::{AllowAllWebhooks, ApiServer};
 use ports::{Clock, SeededIds, SimClock};
-use json_tree::{Value, json};
 
 use crate::kubectl::Session;
 

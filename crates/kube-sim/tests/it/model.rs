@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use http_body_util::BodyExt;
-use proptest::prelude::*;
 use json_tree::{Value, json};
+use proptest::prelude::*;
 use tower::ServiceExt;
 
 use crate::support::*;

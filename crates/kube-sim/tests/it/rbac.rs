@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use http::{Method, Request};
 use http_body_util::BodyExt;
+use json_tree::{Value, json};
 use kube_sim::{
     ApiServer, CallError, LoopbackWebhooks, TokenTable, UserInfo, WebhookAuthorizer, WebhookCaller, WebhookTarget,
 };
 use ports::{Clock, SeededIds, SimClock};
-use json_tree::{Value, json};
 use tower::ServiceExt;
 
 const RBAC: &str = "/apis/rbac.authorization.k8s.io/v1";

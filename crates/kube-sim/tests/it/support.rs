@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use ::http::{Method, Request};
 use http_body_util::BodyExt;
+use json_tree::{Value, json};
 use kube_sim::{ApiServer, Config};
 use ports::{Clock, SeededIds, SimClock};
-use json_tree::{Value, json};
 use tower::ServiceExt;
 
 /// The media types of bodies.

@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use http::Request;
 use http_body_util::BodyExt;
+use json_tree::{Map, Value, json};
 use kube_sim::{ApiServer, Config, LoopbackWebhooks, TokenTable, UserInfo};
 use ports::{Clock, SeededIds, SimClock};
 use regex::Regex;
-use json_tree::{Map, Value, json};
 use tower::ServiceExt;
 
 /// The sessions in the order in which they were recorded: later ones name objects of earlier ones.

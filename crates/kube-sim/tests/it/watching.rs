@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use http::Request;
 use http_body_util::BodyExt;
-use kube_sim::{ApiServer, Config, ReplyBody};
 use json_tree::{Value, json};
+use kube_sim::{ApiServer, Config, ReplyBody};
 use tower::ServiceExt;
 
 use crate::support::*;

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use kube_sim::Stored;
 use json_tree::Value;
+use kube_sim::Stored;
 
 use super::resources::{Amounts, List, units};
 use crate::path::Path as _;
@@ -66,7 +66,11 @@ impl NodeView {
         let text = |value: &Value, path: &str| -> Box<str> {
             value.path(path).and_then(Value::as_str).unwrap_or_default().into()
         };
-        let list = |path: &str| node.path(path).and_then(Value::as_array).map_or(&[][..], |list| list.as_slice());
+        let list = |path: &str| {
+            node.path(path)
+                .and_then(Value::as_array)
+                .map_or(&[][..], |list| list.as_slice())
+        };
         let labels = node.path("/metadata/labels").and_then(Value::as_object);
         let allocatable: List<'_> = node
             .path("/status/allocatable")

@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use kube_sim::LabelSelector;
 use json_tree::{List, Value};
+use kube_sim::LabelSelector;
 
 use super::postings::Postings;
 use crate::engine::Change;

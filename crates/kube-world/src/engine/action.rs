@@ -1,8 +1,8 @@
 //! What planners want done. The engine carries actions out in order and makes no choices of its own.
 
 use jiff::Timestamp;
-use kube_sim::DeleteOptions;
 use json_tree::Value;
+use kube_sim::DeleteOptions;
 
 use crate::kind::{Key, Kind};
 use crate::path::Path as _;

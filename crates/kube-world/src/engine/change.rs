@@ -2,8 +2,8 @@
 
 use std::sync::{Arc, OnceLock};
 
-use kube_sim::Stored;
 use json_tree::Value;
+use kube_sim::Stored;
 
 use crate::cache::{NodeView, PodView};
 use crate::kind::Key;

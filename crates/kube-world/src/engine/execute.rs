@@ -1,8 +1,8 @@
 //! Carrying actions out through the API.
 
 use jiff::Timestamp;
-use kube_sim::{ApiError, ApiServer, Local, Stored};
 use json_tree::Value;
+use kube_sim::{ApiError, ApiServer, Local, Stored};
 
 use super::action::Action;
 use super::recorder::{Happening, Record, Recorder, new_event};

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use kube_sim::{NewEvent, Stored, Subject};
 use json_tree::{Value, json};
+use kube_sim::{NewEvent, Stored, Subject};
 
 use super::action::EventType;
 use super::seconds;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use kube_sim::{ApiServer, LabelSelector, Stored};
 use json_tree::Value;
+use kube_sim::{ApiServer, LabelSelector, Stored};
 
 use crate::cache::{Caches, NodeView, PodView};
 use crate::kind::{Key, Kind};

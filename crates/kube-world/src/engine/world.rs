@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use kube_sim::{ApiError, ApiServer, Tap, UserInfo, Write};
 use json_tree::Value;
+use kube_sim::{ApiError, ApiServer, Tap, UserInfo, Write};
 
 use super::action::Action;
 use super::change::Change;
@@ -244,10 +244,11 @@ impl World {
     /// machine get the status of pods that have been there for an hour, all others keep the one they bring. Nothing is checked,
     /// so what the objects say has to fit together; owners come before what they own, with their uids. Returns how many
     /// objects were of kinds that are served.
-    pub fn start_settled(&mut self, objects: impl IntoIterator<Item = Value>) -> usize {
+    pub fn start_settled(&mut self, objects: impl IntoIterator<Item = impl Into<Value>>) -> usize {
         self.absorb(OTHERS, None);
         let mut placed = 0;
-        for mut object in objects {
+        for object in objects {
+            let mut object = object.into();
             let is_pod = object.get("kind").and_then(Value::as_str) == Some("Pod");
             let settled = is_pod
                 .then(|| kubelet::settle(&self.view(), &mut object, self.seed, &self.profile))

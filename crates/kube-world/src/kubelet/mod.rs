@@ -13,8 +13,8 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use kube_sim::UserInfo;
 use json_tree::Value;
+use kube_sim::UserInfo;
 
 pub use profile::{EventDetail, Profile};
 

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use kube_sim::DeleteOptions;
 use json_tree::{Value, json};
+use kube_sim::DeleteOptions;
 
 use super::containers::after;
 use super::life::{Course, Pod};

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use kube_sim::UserInfo;
 use json_tree::{Map, Value, json};
+use kube_sim::UserInfo;
 
 use super::conditions::{self, Wanted};
 use super::heartbeats::micro;

@@ -1,7 +1,7 @@
 //! Cleaning up after nodes: pods whose node is gone, and nodes whose machine is gone.
 
-use kube_sim::DeleteOptions;
 use json_tree::json;
+use kube_sim::DeleteOptions;
 
 use super::NodeTimes;
 use super::conditions::{self, Wanted};

@@ -1,7 +1,7 @@
 //! The rest of the pod garbage collector: pods that ended long ago, and pods of nodes that are declared out of service.
 
-use kube_sim::DeleteOptions;
 use json_tree::Value;
+use kube_sim::DeleteOptions;
 
 use super::NodeTimes;
 use super::lifecycle::next_look;

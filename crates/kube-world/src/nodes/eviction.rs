@@ -1,8 +1,8 @@
 //! Eviction by taint: deletes pods that do not tolerate a `NoExecute` taint of their node, or no longer.
 
 use jiff::{SignedDuration, Timestamp};
-use kube_sim::DeleteOptions;
 use json_tree::{List, Value, json};
+use kube_sim::DeleteOptions;
 
 use super::conditions::{self, Wanted};
 use crate::cache::{NodeTaint, NodeView};

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
-use kube_sim::Projection;
 use json_tree::Value;
+use kube_sim::Projection;
 
 use crate::engine::seconds;
 

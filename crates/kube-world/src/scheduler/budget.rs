@@ -26,7 +26,11 @@ impl Budget {
         Self {
             selector: Selector::from_json(read::at(budget, &["spec", "selector"])),
             allowed: i64::from(read::int32(budget, &["status", "disruptionsAllowed"]).unwrap_or_default()),
-            disrupted: disrupted.into_iter().flatten().map(|(name, _)| name.to_string()).collect(),
+            disrupted: disrupted
+                .into_iter()
+                .flatten()
+                .map(|(name, _)| name.to_string())
+                .collect(),
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use model::quantity::Quantity;
 use json_tree::{List, Text, Value};
+use model::quantity::Quantity;
 
 /// Labels, annotations and other flat maps of texts.
 pub type Labels = BTreeMap<String, String>;

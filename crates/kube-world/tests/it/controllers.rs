@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use jiff::SignedDuration;
+use json_tree::{Value, json};
 use kube_sim::{Place, UserInfo};
 use kube_world::invariants::Memory;
 use kube_world::scheduler::KubeScheduler;
 use kube_world::{NodeSpec, StepClock, World, controllers};
 use ports::SeededIds;
-use json_tree::{Value, json};
 
 use crate::support::{server, start};
 

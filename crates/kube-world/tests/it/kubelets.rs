@@ -1,8 +1,8 @@
 //! Pods on their nodes.
 
+use json_tree::{Value, json};
 use kube_sim::{DeleteOptions, UserInfo};
 use kube_world::{NodeSpec, Profile};
-use json_tree::{Value, json};
 
 use crate::support::{Bench, condition, pod, pods};
 

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use json_tree::{Value, json};
 use kube_sim::UserInfo;
 use kube_world::{NodeSpec, NodeTimes};
-use json_tree::{Value, json};
 use tower::ServiceExt;
 
 use crate::support::{Bench, START, condition, pod};

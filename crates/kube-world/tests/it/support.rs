@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
+use json_tree::{Value, json};
 use kube_sim::{ApiServer, DeleteOptions, Place, UserInfo};
 use kube_world::invariants::Memory;
 use kube_world::{NodeTimes, Profile, StepClock, World};
 use ports::SeededIds;
-use json_tree::{Value, json};
 
 /// When every test begins: a whole minute.
 pub(crate) const START: i64 = 1_750_000_020;

@@ -101,7 +101,8 @@ impl PathElement {
             "i" => rest.parse().map(Self::Index).map_err(|_| unknown()),
             "k" => match json()? {
                 Value::Object(map) => {
-                    let field = |(name, value): (Text, Value)| Scalar::new(value).map(|value| (name.to_string(), value));
+                    let field =
+                        |(name, value): (Text, Value)| Scalar::new(value).map(|value| (name.to_string(), value));
                     let fields = map.into_iter().map(field).collect::<Option<Vec<_>>>();
                     fields.map(Self::key).ok_or_else(unknown)
                 }

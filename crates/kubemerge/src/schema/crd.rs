@@ -343,7 +343,10 @@ impl Reader {
         };
         Ok(Some(Rules {
             format: text("format"),
-            allowed: map.get("enum").and_then(Value::as_array).map_or_else(Vec::new, |allowed| allowed.to_vec()),
+            allowed: map
+                .get("enum")
+                .and_then(Value::as_array)
+                .map_or_else(Vec::new, |allowed| allowed.to_vec()),
             minimum: number("minimum").map(|bound| (bound, flag("exclusiveMinimum"))),
             maximum: number("maximum").map(|bound| (bound, flag("exclusiveMaximum"))),
             multiple_of: number("multipleOf"),

@@ -85,12 +85,7 @@ pub fn apply(doc: &Value, patch: &Value, schema: &Schema) -> Result<Value, Strat
 }
 
 /// Merges a patch into a map.
-fn merge_map(
-    original: &Map,
-    patch: &Map,
-    at: TypeRef<'_>,
-    path: &str,
-) -> Result<Map, StrategicError> {
+fn merge_map(original: &Map, patch: &Map, at: TypeRef<'_>, path: &str) -> Result<Map, StrategicError> {
     let directive = |name: &str| StrategicError::Directive {
         field: path.to_owned(),
         directive: name.to_owned(),

@@ -1,11 +1,11 @@
 //! Hostile input: nothing panics, nothing runs away.
 
+use json_tree::{Map, Value, json};
 use kubemerge::apply::{self, ManagedFields, Writer};
 use kubemerge::fields::FieldSet;
 use kubemerge::schema::{self, Schema};
 use kubemerge::{json_patch, merge_patch, strategic, structural};
 use proptest::prelude::*;
-use json_tree::{Map, Value, json};
 
 fn writer<'a>(schema: &'a Schema, manager: &'a str) -> Writer<'a> {
     let now = "2026-01-01T00:00:00Z".parse().unwrap();

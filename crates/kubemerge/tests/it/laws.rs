@@ -1,10 +1,10 @@
 //! Laws that hold for all objects.
 
+use json_tree::{Map, Value, json};
 use kubemerge::apply::{self, Writer};
 use kubemerge::fields::FieldSet;
 use kubemerge::{merge_patch, schema};
 use proptest::prelude::*;
-use json_tree::{Map, Value, json};
 
 fn any_json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![

@@ -1,7 +1,7 @@
 //! JSON, merge and strategic merge patches.
 
-use kubemerge::{json_patch, merge_patch, schema, strategic};
 use json_tree::{Value, json};
+use kubemerge::{json_patch, merge_patch, schema, strategic};
 
 #[test]
 fn merge_patch_follows_the_rfc() {

@@ -7,8 +7,8 @@
 
 use std::collections::BTreeSet;
 
-use kubemerge::{schema, structural};
 use json_tree::{Value, json};
+use kubemerge::{schema, structural};
 
 fn lines(text: &str) -> impl Iterator<Item = Value> + '_ {
     text.lines().map(|line| serde_json::from_str(line).unwrap())

@@ -1,8 +1,8 @@
 //! Server-side apply and managed fields.
 
+use json_tree::{Value, json};
 use kubemerge::apply::{self, ApplyError, ManagedFields, Writer};
 use kubemerge::schema;
-use json_tree::{Value, json};
 
 fn writer<'a>(manager: &'a str, minute: u8) -> Writer<'a> {
     let schema = schema::builtin("apps", "v1", "Deployment").unwrap();

@@ -1,7 +1,7 @@
 //! Custom resource schemas: pruning, defaulting, validation, unknown fields.
 
-use kubemerge::{schema, structural};
 use json_tree::{Value, json};
+use kubemerge::{schema, structural};
 
 fn crd() -> schema::Schema {
     schema::from_crd(&json!({"type": "object", "required": ["spec"], "properties": {"spec": {"type": "object", "required": ["host"],

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use kubemerge::schema::{self, Kind, ListKind, Scalar};
 use json_tree::Value;
+use kubemerge::schema::{self, Kind, ListKind, Scalar};
 
 #[test]
 fn every_line_of_the_table_is_understood() {

@@ -14,10 +14,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use divan::Bencher;
 use jiff::{SignedDuration, Timestamp};
+use json_tree::{Value, json};
 use kube_sim::{Place, UserInfo};
 use kube_world::{Metrics, NodeSpec};
 use ports::Clock;
-use json_tree::{Value, json};
 use twin::{Fleet, StepClock};
 
 use crate::{block, build, one, pods, spent};

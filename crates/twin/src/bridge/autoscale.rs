@@ -5,13 +5,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use cloud_sim::CloudSim;
 use jiff::{SignedDuration, Timestamp};
+use json_tree::{Value, json};
 use kube_sim::{ApiError, Place, UserInfo};
 use kube_world::autoscaler::group::{CANDIDATE, TO_BE_DELETED};
 use kube_world::autoscaler::{Autoscaler, Member, NodeGroup, Occupant, Options, Situation, Step};
 use kube_world::scheduler::{KubeScheduler, Node};
 use kube_world::{Action, Change, Kind, Scheduler, View, World};
 use ports::cloud::{GroupName, GroupSize, InstanceId, NodeGroups};
-use json_tree::{Value, json};
 
 use super::drain::{Drains, Ending};
 use super::machine::{ENABLED, node_template, owner_tag};

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 
 use cloud_sim::CloudSim;
 use jiff::{SignedDuration, Timestamp};
+use json_tree::{Value, json};
 use kube_sim::{Place, UserInfo};
 use kube_world::World;
 use ports::cloud::{HookDefault, HookTransition, InstanceId, NodeGroups, Shrink};
-use json_tree::{Value, json};
 
 use crate::log::FleetLog;
 use crate::tree::{list, text};

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use cloud_sim::{CloudSim, GroupSpec, LaunchTemplateSpec};
+use json_tree::{Value, json};
 use kube_world::NodeSpec;
 use ports::cloud::{CloudError, Group, Instance, Market};
 use ports::{Ids, SeededIds};
-use json_tree::{Value, json};
 
 use crate::spec::{ClusterSpec, PoolSpec};
 

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use json_tree::{Value, json};
 use ports::{Ids, SeededIds};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
-use json_tree::{Value, json};
 
 use crate::error::TwinError;
 use crate::spec::{ClusterSpec, PoolSpec};

@@ -3,10 +3,10 @@
 use http::Request;
 use http_body_util::BodyExt as _;
 use jiff::{SignedDuration, Timestamp};
+use json_tree::{List, Value, json};
 use kube_sim::{DeleteOptions, Place, UserInfo};
 use kube_world::autoscaler::Options;
 use ports::Clock;
-use json_tree::{List, Value, json};
 use tower::ServiceExt as _;
 use twin::{ClusterSpec, Fleet, FleetSnapshot, PoolSpec, Profile};
 

@@ -1,10 +1,10 @@
 //! Nodes that come from node groups: they grow with pending pods, shrink when idle, and go when the cloud takes them.
 
 use cloud_sim::CloudSim;
+use json_tree::json;
 use kube_sim::{Place, UserInfo};
 use kube_world::autoscaler::Options;
 use ports::cloud::{InstanceId, Market};
-use json_tree::json;
 use twin::{ClusterSpec, PoolSpec, Profile};
 
 use crate::support::Lab;

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use json_tree::json;
 use kube_sim::{Place, UserInfo};
 use ports::cloud::{GroupName, GroupSize, NodeGroups};
 use ports::{Clock, SimClock};
-use json_tree::json;
 use twin::{ClusterSpec, Fleet, FleetSpec, PoolSpec, Profile, ScaledClock, SharedFleet};
 
 use crate::support::start;

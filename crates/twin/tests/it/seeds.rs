@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use cloud_sim::FaultPlan;
 use jiff::SignedDuration;
+use json_tree::{Value, json};
 use kube_sim::{DeleteOptions, Place, UserInfo};
 use ports::Clock;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use json_tree::{Value, json};
 use twin::{Cluster, ClusterSpec, PoolSpec, Profile};
 
 use crate::support::Lab;

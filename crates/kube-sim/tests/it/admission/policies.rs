@@ -1,8 +1,8 @@
 //! Admission policies in CEL and their bindings.
 
 use http::{Method, Request};
-use kube_sim::LoopbackWebhooks;
 use json_tree::{Value, json};
+use kube_sim::LoopbackWebhooks;
 use tower::ServiceExt;
 
 use super::{ADMISSION, MAPS, server};

@@ -1,7 +1,7 @@
 //! Validation rules in CEL of custom resources.
 
-use kube_sim::LoopbackWebhooks;
 use json_tree::{Value, json};
+use kube_sim::LoopbackWebhooks;
 
 use super::server;
 use crate::support::{MERGE, patch, post};

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use http::Request;
-use kube_sim::{AllowAllWebhooks, ApiServer, LoopbackWebhooks};
 use json_tree::{Value, json};
+use kube_sim::{AllowAllWebhooks, ApiServer, LoopbackWebhooks};
 use tower::ServiceExt;
 
 use super::{ADMISSION, MAPS, URL, server};

@@ -5,8 +5,8 @@
 //! (`sim.fleetwright.dev/metric.requests: "12"`). Values of objects and of the world outside stand in the config map
 //! `fleetwright-metrics` of the namespace. So a change of a measurement is a write like any other, and wakes who needs it.
 
-use model::quantity::Quantity;
 use json_tree::{Value, json};
+use model::quantity::Quantity;
 
 use crate::annotations::PREFIX;
 use crate::controllers::support::tree::text;

@@ -13,8 +13,8 @@ pub use metrics::{METRICS_CONFIG_MAP, Metrics};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use kube_sim::LabelSelector;
 use json_tree::Value;
+use kube_sim::LabelSelector;
 
 use crate::controllers::support::interest::{is_numbered, selecting};
 use crate::controllers::support::pods::Pod;

@@ -7,8 +7,8 @@ mod plan;
 
 use std::collections::BTreeMap;
 
-use kube_sim::LabelSelector;
 use json_tree::Value;
+use kube_sim::LabelSelector;
 
 use crate::controllers::support::interest::{is_numbered, owner_key, selecting};
 use crate::controllers::support::pods::Pod;

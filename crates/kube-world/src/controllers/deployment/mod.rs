@@ -9,8 +9,8 @@ mod status;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use kube_sim::ApiError;
 use json_tree::Value;
+use kube_sim::ApiError;
 
 use crate::controllers::support::interest::{owner_key, owner_of, owners_of_pod};
 use crate::controllers::support::pods::Pod;

@@ -6,8 +6,8 @@
 use std::borrow::Cow;
 
 use jiff::Timestamp;
-use kube_sim::LabelSelector;
 use json_tree::{Value, json};
+use kube_sim::LabelSelector;
 
 use super::rolling::{self, Resize, SetSize, by_age};
 use super::sets::{self, bounds, desired, find_new, is_rolling, size, wanted};

@@ -1,7 +1,7 @@
 //! What a namespace uses, by the names that quotas have for it.
 
-use model::quantity::Quantity;
 use json_tree::Value;
+use model::quantity::Quantity;
 
 use crate::controllers::support::tree::{at, list, text, texts};
 use crate::engine::View;

@@ -3,8 +3,8 @@
 mod plan;
 pub(crate) mod rank;
 
-use kube_sim::{ApiError, Stored};
 use json_tree::Value;
+use kube_sim::{ApiError, Stored};
 
 use crate::cache::PodView;
 use crate::controllers::support::interest::{adopters, claimable, controlled, is_numbered, owners_of_pod};

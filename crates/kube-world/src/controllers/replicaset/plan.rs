@@ -5,8 +5,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use kube_sim::LabelSelector;
 use json_tree::{Value, json};
+use kube_sim::LabelSelector;
 
 use super::rank::{Candidate, victims};
 use crate::cache::{PodView, by_labels};

@@ -6,8 +6,8 @@ mod turn;
 
 use std::sync::Arc;
 
-use kube_sim::{ApiError, LabelSelector, Stored};
 use json_tree::{Value, json};
+use kube_sim::{ApiError, LabelSelector, Stored};
 
 use crate::controllers::support::acts::Acts;
 use crate::controllers::support::interest::{adopters, controlled, is_counted, owner_of, owners_of_pod};

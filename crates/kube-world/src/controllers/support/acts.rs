@@ -1,8 +1,8 @@
 //! Collecting what a planner wants done, in order.
 
 use jiff::Timestamp;
-use kube_sim::{DeleteOptions, Propagation};
 use json_tree::{Value, json};
+use kube_sim::{DeleteOptions, Propagation};
 
 use super::tree::{merge_patch, uid};
 use crate::engine::{Action, EventType};

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use kube_sim::Stored;
 use json_tree::Value;
+use kube_sim::Stored;
 
 use super::meta::controller_of;
 use super::pods::{Pod, PodExt};

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use kube_sim::LabelSelector;
 use json_tree::{Value, json};
+use kube_sim::LabelSelector;
 
 use crate::cache::PodView;
 use crate::kind::{Key, Kind};

@@ -8,9 +8,9 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use json_tree::{Value, json};
 use kube_sim::{ApiError, ApiServer, Tap};
 use ports::{Clock, SeededIds};
-use json_tree::{Value, json};
 
 use crate::cache::Caches;
 use crate::controllers::daemonset::pinned;

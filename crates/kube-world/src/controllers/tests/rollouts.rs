@@ -1,7 +1,7 @@
 //! Deployments in motion: bounds kept at every write, whatever the pods do, and an end.
 
-use proptest::prelude::*;
 use json_tree::{Value, json};
+use proptest::prelude::*;
 
 use super::bench::Bench;
 use crate::controllers::support::tree::{deleting, int, list, name, text};

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use model::quantity::Quantity;
 use json_tree::{Value, json};
+use model::quantity::Quantity;
 
 use crate::controllers::support::acts::Acts;
 use crate::controllers::support::tree::{annotation, at, deleting, list, name, namespace, remove, set, text, uid};

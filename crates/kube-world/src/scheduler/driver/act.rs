@@ -1,8 +1,8 @@
 //! Decisions as actions on the API.
 
 use jiff::Timestamp;
-use kube_sim::DeleteOptions;
 use json_tree::{Value, json};
+use kube_sim::DeleteOptions;
 
 use super::super::{Binding, PodRef, Preemption, Refusal, read};
 use super::Objects;

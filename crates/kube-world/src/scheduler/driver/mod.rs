@@ -9,9 +9,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
+use json_tree::Value;
 use kube_sim::ApiError;
 use ports::Ids;
-use json_tree::Value;
 
 use super::{Binding, ClaimKey, Labels, PodRef, Scheduler, Selector};
 use crate::engine::{self, Action, Change, View};

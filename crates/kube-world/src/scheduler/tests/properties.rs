@@ -1,8 +1,8 @@
 //! Random stories: after every step the scheduler agrees with the reference on every node and every kind of pod, and what
 //! it decides breaks no rule.
 
-use proptest::prelude::*;
 use json_tree::{Value, json};
+use proptest::prelude::*;
 
 use super::super::filter::Question;
 use super::super::volumes::Demand;

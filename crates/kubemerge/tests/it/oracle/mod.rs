@@ -10,9 +10,9 @@ mod random;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use json_tree::{Text, Value, json};
 use kubemerge::apply::{self, ApplyError, ManagedFields, Operation, Writer};
 use kubemerge::schema::{self, Schema};
-use json_tree::{Text, Value, json};
 
 use driver::Oracle;
 use random::Rng;
