@@ -56,6 +56,12 @@ impl PartialEq<usize> for Value {
     }
 }
 
+impl PartialEq<Value> for usize {
+    fn eq(&self, other: &Value) -> bool {
+        other == self
+    }
+}
+
 impl PartialEq<serde_json::Value> for Value {
     fn eq(&self, other: &serde_json::Value) -> bool {
         use serde_json::Value as Plain;
