@@ -62,8 +62,8 @@ const EVENT: &[(&str, &str)] = &[
 fn rename(value: &mut Value, names: &[(&str, &str)]) {
     let map = as_map(value);
     for (from, to) in names {
-        if let Some(found) = map.remove(*from) {
-            map.insert((*to).to_owned(), found);
+        if let Some(found) = map.remove(from) {
+            map.insert(*to, found);
         }
     }
     if let Some(series) = map.get_mut("series").and_then(Value::as_object_mut) {
@@ -104,7 +104,7 @@ fn to_v1_autoscaler(value: &mut Value) {
         notes.push((CONDITIONS, conditions));
     }
     for (key, note) in notes {
-        map_at(value, &["metadata", "annotations"]).insert(key.to_owned(), note.to_string().into());
+        map_at(value, &["metadata", "annotations"]).insert(key, note.to_string().into());
     }
     let current = list(value, &["status", "currentMetrics"]).iter().find_map(|metric| {
         (text(metric, &["resource", "name"]) == Some("cpu"))

@@ -161,7 +161,7 @@ fn add_paths(paths: &mut Map, resource: &Resource, version: &str, gvk: &Value, n
     post["requestBody"] = json!({"content": {"*/*": {"schema": schema}}});
     let mut whole = Map::from_iter([("post".to_owned(), post)]);
     if !resource.virtual_only {
-        whole.insert("get".to_owned(), operation("list", json!([parameter("limit")])));
+        whole.insert("get", operation("list", json!([parameter("limit")])));
         let mut patch = operation("patch", writing());
         let kinds = PATCHES
             .iter()
@@ -298,7 +298,7 @@ impl Writer {
             if let Some(default) = field.default() {
                 property["default"] = default.clone();
             }
-            properties.insert(name.to_owned(), property);
+            properties.insert(name, property);
         }
         if properties.is_empty() {
             if let Some(values) = kind.values() {

@@ -88,7 +88,7 @@ pub(crate) fn check(target: &Target, version: &str, object: &mut Value) -> Resul
         // The envelope is checked; what is left is the kind's own.
         let envelope: Vec<(Text, Value)> = ["apiVersion", "kind", "metadata"]
             .iter()
-            .filter_map(|key| map.remove_entry(*key))
+            .filter_map(|key| map.remove_entry(key))
             .collect();
         let visited = walk.visit(schema.root(), object);
         if let Some(map) = object.as_object_mut() {

@@ -211,7 +211,7 @@ fn place_object(
     if !resource.namespaced {
         metadata.remove("namespace");
     } else if !metadata.contains_key("namespace") {
-        metadata.insert("namespace".to_owned(), "default".into());
+        metadata.insert("namespace", "default".into());
     }
     let version = metadata
         .get("resourceVersion")

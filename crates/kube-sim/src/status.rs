@@ -269,14 +269,14 @@ impl Details {
             ("uid", &self.uid),
         ] {
             if !text.is_empty() {
-                out.insert(key.to_owned(), Value::from(text.as_str()));
+                out.insert(key, Value::from(text.as_str()));
             }
         }
         if !self.causes.is_empty() {
-            out.insert("causes".to_owned(), self.causes.iter().map(Cause::to_value).collect());
+            out.insert("causes", self.causes.iter().map(Cause::to_value).collect());
         }
         if self.retry_after_seconds > 0 {
-            out.insert("retryAfterSeconds".to_owned(), self.retry_after_seconds.into());
+            out.insert("retryAfterSeconds", self.retry_after_seconds.into());
         }
         Value::Object(out)
     }
@@ -291,7 +291,7 @@ impl Cause {
             ("field", &self.field),
         ] {
             if !text.is_empty() {
-                out.insert(key.to_owned(), Value::from(text.as_str()));
+                out.insert(key, Value::from(text.as_str()));
             }
         }
         Value::Object(out)

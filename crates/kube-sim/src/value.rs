@@ -64,7 +64,7 @@ pub(crate) fn as_map(value: &mut Value) -> &mut Map {
 /// Sets a value at a path, making its parents.
 pub(crate) fn set(value: &mut Value, path: &[&str], new: impl Into<Value>) {
     if let Some((last, parents)) = path.split_last() {
-        map_at(value, parents).insert((*last).to_owned(), new.into());
+        map_at(value, parents).insert(*last, new.into());
     }
 }
 
@@ -78,7 +78,7 @@ pub(crate) fn default(value: &mut Value, path: &[&str], new: impl Into<Value>) {
 /// Takes the value at a path away.
 pub(crate) fn remove(value: &mut Value, path: &[&str]) -> Option<Value> {
     let (last, parents) = path.split_last()?;
-    at_mut(value, parents)?.as_object_mut()?.remove(*last)
+    at_mut(value, parents)?.as_object_mut()?.remove(last)
 }
 
 /// Copies the value at a path from one tree to another; absence is copied as well.

@@ -165,8 +165,8 @@ pub(crate) fn decode(body: &[u8]) -> Option<Value> {
         Value::Object(map) => map,
         _ => return None,
     };
-    object.insert("apiVersion".to_owned(), api_version.into());
-    object.insert("kind".to_owned(), kind.into());
+    object.insert("apiVersion", api_version.into());
+    object.insert("kind", kind.into());
     Some(Value::Object(object))
 }
 
@@ -233,7 +233,7 @@ fn place(out: &mut Map, field: &str, kind: TypeRef<'_>, value: &Wire<'_>, depth:
             let found = single(value, kind, depth)?;
             let zero = found == json!(0) || found == json!("") || found == json!(false) || found.is_null();
             if !zero || (MEANS_ZERO.contains(&field) && !found.is_null()) {
-                out.insert(field.to_owned(), found);
+                out.insert(field, found);
             }
         }
     }

@@ -140,13 +140,13 @@ fn replay(record: &Value, custom: Option<&Schema>) -> Option<Vec<(&'static str, 
                             spec.remove(name);
                         }
                         if let Some(given) = patch.pointer("/spec/tolerations") {
-                            spec.insert("tolerations".to_owned(), given.clone());
+                            spec.insert("tolerations", given.clone());
                         }
                     }
                     let metadata = new["metadata"].as_object_mut()?;
                     metadata.remove("managedFields");
                     if let Some(given) = patched.pointer("/metadata/managedFields") {
-                        metadata.insert("managedFields".to_owned(), given.clone());
+                        metadata.insert("managedFields", given.clone());
                     }
                     owners(&apply::update(live, &new, &writer).unwrap(), after, &mut out);
                 }
@@ -229,7 +229,7 @@ fn differ(ours: &Value, theirs: &Value, path: &str, exact: bool, out: &mut Vec<S
                     None => out.push(format!("{below}: ours {value}, theirs absent")),
                 }
             }
-            for (name, value) in b.iter().filter(|(name, _)| !own(name) && !a.contains_key(*name)) {
+            for (name, value) in b.iter().filter(|(name, _)| !own(name) && !a.contains_key(name)) {
                 let filled = !exact && (FILLED.split_whitespace().any(|filled| filled == name) || is_zero(value));
                 if !filled {
                     out.push(format!("{path}.{name}: ours absent, theirs {value}"));

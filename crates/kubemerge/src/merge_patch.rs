@@ -65,7 +65,7 @@ fn difference(from: &Value, to: &Value) -> Option<Value> {
         return Some(to.clone());
     };
     let mut patch = Map::new();
-    for key in old.keys().filter(|key| !new.contains_key(*key)) {
+    for key in old.keys().filter(|key| !new.contains_key(key)) {
         patch.insert(key.clone(), Value::Null);
     }
     for (key, value) in new {

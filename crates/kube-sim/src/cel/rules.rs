@@ -269,7 +269,7 @@ impl Rules {
         let missing = node.filter(|node| node.embedded).into_iter().flat_map(|_| {
             ["apiVersion", "kind"]
                 .into_iter()
-                .filter(|key| !map.contains_key(*key))
+                .filter(|key| !map.contains_key(key))
                 .map(|key| (key.to_owned(), text_value("")))
         });
         map_value(entries.chain(missing))

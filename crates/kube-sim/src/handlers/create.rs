@@ -174,7 +174,7 @@ fn check_namespace(context: &Context, target: &Target, object: &mut Value) -> Re
         let wanted = context.info.namespace.as_str();
         match metadata.get("namespace").and_then(Value::as_str).unwrap_or_default() {
             "" => {
-                metadata.insert("namespace".to_owned(), wanted.into());
+                metadata.insert("namespace", wanted.into());
             }
             found if found == wanted => {}
             _ => {
@@ -231,10 +231,10 @@ pub(crate) fn prepare(core: &Core, resource: &Resource, object: &mut Value) {
     ] {
         metadata.remove(server_only);
     }
-    metadata.insert("uid".to_owned(), core.ids.uuid().into());
-    metadata.insert("creationTimestamp".to_owned(), time_text(core.now()).into());
+    metadata.insert("uid", core.ids.uuid().into());
+    metadata.insert("creationTimestamp", time_text(core.now()).into());
     if strategy::has_generation(resource) {
-        metadata.insert("generation".to_owned(), 1.into());
+        metadata.insert("generation", 1.into());
     }
     strategy::prepare_create(resource, object);
 }

@@ -208,7 +208,7 @@ async fn apply(context: &mut Context, target: &Target) -> Answer {
             ));
         }
         if target.resource.namespaced {
-            map_at(&mut applied, &["metadata"]).insert("namespace".to_owned(), context.info.namespace.as_str().into());
+            map_at(&mut applied, &["metadata"]).insert("namespace", context.info.namespace.as_str().into());
         }
         let object = schema::apply(target, &call, None, &applied)?;
         let written = create_object(context, target, object).await?;
@@ -265,7 +265,7 @@ fn check_applied(context: &Context, target: &Target, applied: &mut Value) -> Res
     }
     let name = value::name(applied);
     if name.is_empty() {
-        map_at(applied, &["metadata"]).insert("name".to_owned(), context.info.name.as_str().into());
+        map_at(applied, &["metadata"]).insert("name", context.info.name.as_str().into());
     } else if name != context.info.name {
         return Err(ApiError::bad_request(format!(
             "the name of the object ({name}) does not match the name on the URL ({})",

@@ -250,16 +250,16 @@ pub(super) fn list(context: &Context, target: &Target) -> Answer {
         (version, page, if limit == usize::MAX { 0 } else { selected.count() })
     };
     let mut metadata = Map::new();
-    metadata.insert("resourceVersion".to_owned(), version.to_string().into());
+    metadata.insert("resourceVersion", version.to_string().into());
     if target.resource.custom && !matches!(view.shape, Shape::Table(_)) {
         // Lists of custom resources are no Go type of their own, and say so.
-        metadata.insert("continue".to_owned(), "".into());
+        metadata.insert("continue", "".into());
     }
     if remaining > 0
         && let Some((last, _)) = page.last()
     {
         metadata.insert(
-            "continue".to_owned(),
+            "continue",
             Token {
                 version,
                 after: (**last).clone(),
@@ -269,7 +269,7 @@ pub(super) fn list(context: &Context, target: &Target) -> Answer {
         );
         if filter.labels.is_empty() && filter.fields.is_empty() {
             // Under a selector the server does not know how many are left without looking at all of them.
-            metadata.insert("remainingItemCount".to_owned(), remaining.into());
+            metadata.insert("remainingItemCount", remaining.into());
         }
     }
     let objects: Vec<Arc<Object>> = page.drain(..).map(|(_, object)| object).collect();

@@ -49,7 +49,7 @@ pub(super) fn defaults(resource: &Resource, object: &mut Value) {
             ("controller-uid", &uid),
             ("job-name", &name),
         ] {
-            labels.insert(key.to_owned(), label.as_str().into());
+            labels.insert(key, label.as_str().into());
         }
         if let Some(labels) = at(object, &["spec", "template", "metadata", "labels"]).cloned() {
             default(object, &["metadata", "labels"], labels);

@@ -168,10 +168,7 @@ impl WebhookCaller for LoopbackWebhooks {
         if let Some(handler) = handler {
             let mut response = handler(review.get("request").unwrap_or(&Value::Null));
             if let Some(map) = response.as_object_mut() {
-                map.insert(
-                    "uid".to_owned(),
-                    review.pointer("/request/uid").cloned().unwrap_or_default(),
-                );
+                map.insert("uid", review.pointer("/request/uid").cloned().unwrap_or_default());
             }
             return Ok(json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": response}));
         }

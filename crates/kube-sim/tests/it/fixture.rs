@@ -101,7 +101,7 @@ async fn plurals(server: &ApiServer, objects: &[Value]) -> Value {
             };
             let (_, list) = get(server, &root).await;
             if list["resources"].is_array() {
-                out.insert(version.to_owned(), list["resources"].clone());
+                out.insert(version, list["resources"].clone());
             }
         }
     }

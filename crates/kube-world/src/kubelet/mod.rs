@@ -57,7 +57,7 @@ pub(crate) fn settle(view: &View<'_>, pod: &mut Value, seed: u64, profile: &Prof
     let next = course.next.map(|at| later(at, view.now));
     let status = course.status;
     if let Some(pod) = pod.as_object_mut() {
-        pod.insert("status".to_owned(), status);
+        pod.insert("status", status);
     }
     Some(Settled { next })
 }

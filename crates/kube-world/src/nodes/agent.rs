@@ -168,7 +168,7 @@ fn register(machine: &Machine, now: Timestamp) -> Vec<Action> {
         ("kubernetes.io/hostname", spec.name.as_str()),
         ("kubernetes.io/os", "linux"),
     ] {
-        labels.insert(key.to_owned(), value.into());
+        labels.insert(key, value.into());
     }
     labels.extend(
         spec.labels

@@ -97,14 +97,14 @@ impl Projection for Heartbeats {
                 if let Some(map) = condition.as_object_mut()
                     && written.is_none_or(|written| written < last || written > now)
                 {
-                    map.insert("lastHeartbeatTime".to_owned(), seconds(last).into());
+                    map.insert("lastHeartbeatTime", seconds(last).into());
                 }
             }
         } else if text("/metadata/namespace") == "kube-node-lease"
             && let Some(last) = self.last_renewal(&node, now)
             && let Some(spec) = object.pointer_mut("/spec").and_then(Value::as_object_mut)
         {
-            spec.insert("renewTime".to_owned(), micro(last).into());
+            spec.insert("renewTime", micro(last).into());
         }
     }
 }

@@ -152,7 +152,7 @@ impl StorageClass {
             let expressions = read::list(term, &["matchLabelExpressions"]).iter().map(|expression| {
                 let mut as_requirement = expression.clone();
                 if let Some(members) = as_requirement.as_object_mut() {
-                    members.insert("operator".to_owned(), Value::from("In"));
+                    members.insert("operator", Value::from("In"));
                 }
                 as_requirement
             });

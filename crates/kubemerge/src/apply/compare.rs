@@ -103,7 +103,7 @@ fn differ_maps(
         let other = after.and_then(|map| map.get(name));
         differ(Some(value), other, child(name), &trail.field(name), out);
     }
-    let is_new = |name: &&Text| before.is_none_or(|map: &Map| !map.contains_key(*name));
+    let is_new = |name: &&Text| before.is_none_or(|map: &Map| !map.contains_key(name));
     for name in after.into_iter().flat_map(Map::keys).filter(is_new) {
         let value = after.and_then(|map| map.get(name));
         differ(None, value, child(name), &trail.field(name), out);

@@ -67,7 +67,7 @@ pub(super) fn renew(object: &mut Value, config: &Value) {
         .and_then(Value::as_object_mut);
     let Some(annotations) = annotations else { return };
     annotations.insert(
-        ANNOTATION.to_owned(),
+        ANNOTATION,
         Value::from(format!("{}\n", crate::fields::escaped(&applied))),
     );
     let size = |map: &Map| -> usize {

@@ -156,7 +156,7 @@ impl ManagedFields {
             Some(encoded) => {
                 let metadata = object.entry("metadata").or_insert_with(|| Value::Object(Map::new()));
                 if let Some(metadata) = metadata.as_object_mut() {
-                    metadata.insert("managedFields".to_owned(), encoded);
+                    metadata.insert("managedFields", encoded);
                 }
             }
             None => {
@@ -289,13 +289,10 @@ fn encode_entry(id: &ManagerId, owned: &Owned) -> Value {
     });
     if let Some(map) = entry.as_object_mut() {
         if let Some(time) = owned.time {
-            map.insert(
-                "time".to_owned(),
-                Value::from(time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()),
-            );
+            map.insert("time", Value::from(time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()));
         }
         if !id.subresource.is_empty() {
-            map.insert("subresource".to_owned(), Value::from(id.subresource.clone()));
+            map.insert("subresource", Value::from(id.subresource.clone()));
         }
     }
     entry

@@ -41,7 +41,7 @@ fn maps(old: Option<&Map>, new: Option<&Map>, at: TypeRef<'_>) -> Option<Value> 
     let mut put = |name: &str, live: Option<&Value>, config: Option<&Value>| {
         let child = at.child(name).unwrap_or(Schema::untyped_root());
         if let Some(value) = merge(live, config, child) {
-            out.insert(name.clone(), value);
+            out.insert(name, value);
         }
     };
     for (name, value) in old.into_iter().flatten() {

@@ -284,7 +284,7 @@ fn empty_object(config: &Value) -> Value {
     let mut out = json_tree::Map::new();
     for name in ["apiVersion", "kind"] {
         if let Some(value) = config.get(name) {
-            out.insert(name.to_owned(), value.clone());
+            out.insert(name, value.clone());
         }
     }
     Value::Object(out)

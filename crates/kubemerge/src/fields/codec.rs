@@ -37,7 +37,7 @@ impl FieldSet {
     fn encode(&self, member: bool) -> Map {
         let mut out = Map::new();
         if member {
-            out.insert(".".to_owned(), Value::Object(Map::new()));
+            out.insert(".", Value::Object(Map::new()));
         }
         for (element, node) in &self.nodes {
             // A member with nothing below it is an empty map, without a dot of its own.

@@ -324,7 +324,7 @@ impl Reader {
             "description",
             "title",
         ];
-        if !NAMES.iter().any(|name| map.contains_key(*name)) {
+        if !NAMES.iter().any(|name| map.contains_key(name)) {
             return Ok(None);
         }
         let flag = |name: &str| map.get(name).and_then(Value::as_bool).unwrap_or(false);

@@ -111,7 +111,7 @@ fn keywords(map: &Map, path: &str) -> Result<(), SchemaError> {
     if map.contains_key("$schema") {
         return fail("", "Invalid value: \"\": OpenAPIV3Schema 'schema' is not supported");
     }
-    if let Some(name) = UNSUPPORTED.iter().find(|name| map.contains_key(**name)) {
+    if let Some(name) = UNSUPPORTED.iter().find(|name| map.contains_key(name)) {
         return fail(
             &format!("{path}.{name}"),
             &format!("Forbidden: {name} is not supported"),

@@ -131,7 +131,7 @@ fn merge_map(original: &Map, patch: &Map, at: TypeRef<'_>, path: &str) -> Result
         let name = directive
             .strip_prefix(ORDER)
             .or_else(|| directive.strip_prefix(DELETE_VALUES));
-        let Some(name) = name.filter(|name| !patch.contains_key(*name)) else {
+        let Some(name) = name.filter(|name| !patch.contains_key(name)) else {
             continue;
         };
         if !value.is_array() {
@@ -142,7 +142,7 @@ fn merge_map(original: &Map, patch: &Map, at: TypeRef<'_>, path: &str) -> Result
         }
         if let Some(Value::Array(items)) = out.get(name).cloned() {
             let merged = list::merge(&items, &[], at, name, patch, name)?;
-            out.insert(name.to_owned(), Value::from(merged));
+            out.insert(name, Value::from(merged));
         }
     }
     Ok(out)

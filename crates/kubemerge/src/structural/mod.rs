@@ -106,7 +106,7 @@ fn default_members(map: &mut Map, at: TypeRef<'_>) {
         }
         match child.own_default() {
             Some(default) => {
-                map.insert(name.to_owned(), default.clone());
+                map.insert(name, default.clone());
             }
             None => continue,
         }

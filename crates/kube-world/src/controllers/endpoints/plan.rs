@@ -164,11 +164,11 @@ fn ports(service: &Value, pod: &Pod) -> Value {
             continue;
         };
         let mut found = Map::new();
-        found.insert("name".to_owned(), text(port, &["name"]).unwrap_or_default().into());
-        found.insert("port".to_owned(), number.into());
-        found.insert("protocol".to_owned(), text(port, &["protocol"]).unwrap_or("TCP").into());
+        found.insert("name", text(port, &["name"]).unwrap_or_default().into());
+        found.insert("port", number.into());
+        found.insert("protocol", text(port, &["protocol"]).unwrap_or("TCP").into());
         if let Some(protocol) = text(port, &["appProtocol"]) {
-            found.insert("appProtocol".to_owned(), protocol.into());
+            found.insert("appProtocol", protocol.into());
         }
         out.push(Value::Object(found));
     }

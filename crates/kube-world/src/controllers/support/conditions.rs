@@ -57,15 +57,15 @@ pub(crate) fn put(status: &mut Value, says: Says<'_>, habit: Habit, now: Timesta
         ("status", says.status),
         ("lastTransitionTime", since.as_str()),
     ] {
-        condition.insert(field.to_owned(), value.into());
+        condition.insert(field, value.into());
     }
     for (field, value) in [("reason", says.reason), ("message", says.message)] {
         if !value.is_empty() {
-            condition.insert(field.to_owned(), value.into());
+            condition.insert(field, value.into());
         }
     }
     if !habit.touched.is_empty() {
-        condition.insert(habit.touched.to_owned(), stamp(now).into());
+        condition.insert(habit.touched, stamp(now).into());
     }
     replace(status, says.kind, Value::Object(condition), habit.to_end);
     true

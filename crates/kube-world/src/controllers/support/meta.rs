@@ -55,11 +55,11 @@ pub(crate) fn pod_from_template(owner: &Value, reference: Value, template: &Valu
     let mut metadata = Map::new();
     for field in ["labels", "annotations", "finalizers"] {
         if let Some(found) = at(template, &["metadata", field]).filter(|found| !found.is_null()) {
-            metadata.insert(field.to_owned(), found.clone());
+            metadata.insert(field, found.clone());
         }
     }
-    metadata.insert("namespace".to_owned(), namespace(owner).into());
-    metadata.insert("ownerReferences".to_owned(), json!([reference]));
+    metadata.insert("namespace", namespace(owner).into());
+    metadata.insert("ownerReferences", json!([reference]));
     let spec = at(template, &["spec"]).cloned().unwrap_or_else(|| json!({}));
     json!({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
 }

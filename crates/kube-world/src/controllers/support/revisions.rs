@@ -37,7 +37,7 @@ impl Newest<'_> {
 fn data(owner: &Value) -> Value {
     let mut template = at(owner, &["spec", "template"]).cloned().unwrap_or_else(|| json!({}));
     if let Value::Object(map) = &mut template {
-        map.insert("$patch".to_owned(), "replace".into());
+        map.insert("$patch", "replace".into());
     }
     json!({"spec": {"template": template}})
 }
@@ -101,7 +101,7 @@ fn make(kind: Kind, owner: &Value, data: &Value, number: i64, mine: &[&Value]) -
     if !annotations.is_empty()
         && let Value::Object(map) = &mut metadata
     {
-        map.insert("annotations".to_owned(), json!(annotations));
+        map.insert("annotations", json!(annotations));
     }
     json!({"apiVersion": "apps/v1", "kind": "ControllerRevision", "metadata": metadata, "data": data, "revision": number})
 }

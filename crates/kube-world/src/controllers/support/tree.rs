@@ -61,7 +61,7 @@ pub(crate) fn set(value: &mut Value, path: &[&str], new: impl Into<Value>) {
 pub(crate) fn remove(value: &mut Value, path: &[&str]) -> Option<Value> {
     let (last, parents) = path.split_last()?;
     let parent = parents.iter().try_fold(value, |inner, key| inner.get_mut(*key))?;
-    parent.as_object_mut()?.remove(*last)
+    parent.as_object_mut()?.remove(last)
 }
 
 /// The name of an object.
@@ -124,7 +124,7 @@ pub(crate) fn merge_patch(old: &Value, new: &Value) -> Option<Value> {
         return Some(new.clone());
     };
     let mut patch = Map::new();
-    for key in before.keys().filter(|key| !after.contains_key(*key)) {
+    for key in before.keys().filter(|key| !after.contains_key(key)) {
         patch.insert(key.clone(), Value::Null);
     }
     for (key, value) in after {

@@ -81,11 +81,11 @@ pub(super) fn refuse(refusal: &Refusal, scheduler: &str, now: Timestamp, objects
         ("message", &refusal.message),
     ];
     if let Some(conditions) = with_condition(objects.object(&key).as_deref(), "PodScheduled", &says, now) {
-        status.insert("conditions".to_owned(), conditions);
+        status.insert("conditions", conditions);
     }
     match &refusal.preemption {
-        Some(preemption) => drop(status.insert("nominatedNodeName".to_owned(), preemption.node.clone().into())),
-        None if refusal.clear_nomination => drop(status.insert("nominatedNodeName".to_owned(), Value::Null)),
+        Some(preemption) => drop(status.insert("nominatedNodeName", preemption.node.clone().into())),
+        None if refusal.clear_nomination => drop(status.insert("nominatedNodeName", Value::Null)),
         None => {}
     }
     if !status.is_empty() {
@@ -155,7 +155,7 @@ fn with_condition(pod: Option<&Value>, kind: &str, says: &[(&str, &str)], now: T
     let mut condition = json!({ "type": kind, "lastProbeTime": null });
     if let Some(members) = condition.as_object_mut() {
         let stamp = || Value::from(now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
-        members.insert("lastTransitionTime".to_owned(), since.unwrap_or_else(stamp));
+        members.insert("lastTransitionTime", since.unwrap_or_else(stamp));
         members.extend(
             says.iter()
                 .map(|(name, value)| ((*name).to_owned(), Value::from(*value))),

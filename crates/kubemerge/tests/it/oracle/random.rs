@@ -164,7 +164,7 @@ pub(super) fn blend(rng: &mut Rng, a: &Value, b: &Value) -> Value {
             None => {}
         }
     }
-    for (name, value) in right.iter().filter(|(name, _)| !left.contains_key(*name)) {
+    for (name, value) in right.iter().filter(|(name, _)| !left.contains_key(name)) {
         if rng.chance(40) {
             out.insert(name.clone(), value.clone());
         }
