@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use cloud_sim::{SimClouds, SubnetSpec, WorldOptions};
 use jiff::SignedDuration;
+use json_tree::Value;
 use kube_access::{Access, Context};
 use kube_sim::ApiServer;
 use lifecycle::{Configuration, Manager, Pace, Policies, Reach, Settings, Standing};
@@ -14,7 +15,6 @@ use model::{AccountLifecycle, Block, ClusterId, ClusterStatus, ConfigKey, Infras
 use ports::cloud::{Group, GroupSize, NodeGroups, Tags};
 use ports::config_source::{ConfigSource, ConfigSources};
 use ports::{Clock, Registry, SeededIds, SimClock, WriteContext};
-use serde_json::Value;
 use store::MemoryRegistry;
 use tokio::task::JoinHandle;
 use twin::{ClusterSpec, Fleet, FleetSpec, Furnishing, Shape, SharedFleet};
@@ -416,7 +416,7 @@ impl Twin {
 /// How many nodes of a pool are ready.
 fn ready_nodes(server: &ApiServer, pool: &str) -> u32 {
     let ready = |node: &Value| {
-        disruption::read_node(node)
+        disruption::read_node(&node.into())
             .is_ok_and(|node| node.ready && node.pool.as_ref().is_some_and(|of| of.as_str() == pool))
     };
     let count = server

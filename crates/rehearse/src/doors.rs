@@ -9,6 +9,7 @@ use cloud_sim::SimClouds;
 use futures::future::BoxFuture;
 use http::{Method, Request, Response, StatusCode};
 use jiff::Timestamp;
+use json_tree::Value;
 use kube_access::{Access, Body};
 use kube_sim::ApiServer;
 use lifecycle::connect::{CloudSource, Connector, FactSource, Trouble};
@@ -16,7 +17,6 @@ use model::Cluster;
 use ports::Clock;
 use ports::cloud::Cloud;
 use render::Facts;
-use serde_json::Value;
 
 use crate::observe::{Answer, Notes};
 

@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use disruption::{Budget, ClusterObjects, PodState, marking, read_budget, read_pod};
 use jiff::Timestamp;
+use json_tree::Value;
 use kube_sim::{ApiServer, Tap};
 use plan::{ClusterForecast, Picture, forecast_cluster};
 use ports::Clock;
-use serde_json::Value;
 
 use crate::expect::Expected;
 use crate::report::{HoldReport, NodeLane, OwnerReport};
@@ -66,7 +66,7 @@ impl Notes {
 
     /// An eviction was asked for and answered.
     pub(crate) fn eviction(&self, server: &ApiServer, pod: &Value, answer: Answer, now: Timestamp) {
-        let Ok(pod) = read_pod(pod) else { return };
+        let Ok(pod) = read_pod(&pod.into()) else { return };
         let mut seen = self.seen();
         if !seen.begun {
             return;
@@ -130,7 +130,7 @@ impl Seen {
         }
         let (namespace, name) = (text("/involvedObject/namespace"), text("/involvedObject/name"));
         let pod = server.read("", "pods", namespace, name);
-        if let Some(pod) = pod.and_then(|pod| read_pod(&pod).ok()) {
+        if let Some(pod) = pod.and_then(|pod| read_pod(&pod.into()).ok()) {
             let why = why(text("/message"), &pod.key.to_string());
             self.held(&pod, why, now);
         }
@@ -211,7 +211,7 @@ fn why(message: &str, pod: &str) -> String {
 /// The budgets that guard a pod, by name.
 fn budgets_over(server: &ApiServer, pod: &PodState) -> Vec<String> {
     let budgets = server.read_all("policy", "poddisruptionbudgets", &pod.key.namespace);
-    let budgets = budgets.iter().filter_map(|budget| read_budget(budget).ok());
+    let budgets = budgets.iter().filter_map(|budget| read_budget(&budget.into()).ok());
     let guards = |budget: &Budget| budget.selector.matches(&pod.labels);
     budgets.filter(guards).map(|budget| budget.key.to_string()).collect()
 }
@@ -282,7 +282,7 @@ fn forecast(server: &ApiServer, expected: &Expected, now: Timestamp) -> ClusterF
     for (group, resource, kind) in kinds {
         for mut object in server.read_all(group, resource, "") {
             object["kind"] = kind.into();
-            if let Err(error) = objects.take(&object) {
+            if let Err(error) = objects.take(&object.into()) {
                 errors.push(format!("{error}: {}", error.source));
             }
         }

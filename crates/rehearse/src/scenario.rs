@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
+use json_tree::Value;
 use model::Cluster;
 use plan::policy::FleetPolicy;
 use render::{Config, Facts, Input, Source};
-use serde_json::Value;
 use twin::Profile;
 
 use crate::source::SourceSides;

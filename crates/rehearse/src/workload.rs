@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use json_tree::{Value, json};
 use kube_sim::ApiServer;
 use model::NodePool;
 use ports::{Ids, SeededIds};
-use serde_json::Value;
 use twin::{ClusterSpec, PoolSpec, Shape};
 
 use crate::scenario::{ClusterInput, Workload};
@@ -267,7 +267,7 @@ fn fitted(object: &Value, api_version: &str, places: &BTreeMap<String, String>) 
             if let Some(spec) = object.get_mut("spec").and_then(Value::as_object_mut) {
                 spec.remove("nodeName");
             }
-            object["status"] = serde_json::json!({"phase": "Pending"});
+            object["status"] = json!({"phase": "Pending"});
         }
     }
     Some(object)
@@ -293,8 +293,6 @@ pub(crate) fn aged(server: &ApiServer, seed: u64) -> Vec<Value> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]
@@ -316,7 +314,7 @@ mod tests {
 
     #[test]
     fn items_of_a_pool_become_labels_and_taints() {
-        let pool: NodePool = serde_json::from_value(
+        let pool: NodePool = json_tree::from_value(
             json!({"name": "gpu", "profile": "worker-combined", "instance_types": ["g5.xlarge"],
             "discount_strategy": "spot_max_price", "min_size": 1, "max_size": 4,
             "config_items": {"labels": "dedicated=gpu, a=b", "taints": "dedicated=gpu:NoExecute"}}),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use control::{CloudFacts, CloudsByProvider, Control, Handle, Options};
 use jiff::Timestamp;
+use json_tree::Value;
 use kube_access::{Access, Context};
 use kube_sim::ApiServer;
 use lifecycle::connect::{CloudSource, Connector, Trouble};
@@ -15,7 +16,6 @@ use model::{Cluster, ClusterId};
 use ports::config_source::ConfigSources;
 use ports::registry::Detail;
 use ports::{Clock, Registry, SeededIds, SimClock, WriteContext};
-use serde_json::{Value, json};
 use store::MemoryRegistry;
 use tokio::task::JoinHandle;
 use twin::{ClusterSpec, Fleet, FleetSpec, SharedFleet};
@@ -51,7 +51,7 @@ pub(crate) fn id(alias: &str) -> ClusterId {
 }
 
 fn cluster(alias: &str) -> Cluster {
-    serde_json::from_value(json!({
+    serde_json::from_value(serde_json::json!({
         "id": id(alias), "alias": alias, "infrastructure_account": "aws:123456789012", "region": "eu-central-1",
         "local_id": alias, "provider": "simulated", "api_server_url": format!("https://{alias}.example.org"),
         "channel": "dev", "environment": "test", "criticality_level": 1, "lifecycle_status": "requested",

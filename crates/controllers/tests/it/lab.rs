@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use json_tree::{Value, json};
 use kube_access::{Access, Context};
 use kube_sim::{ApiServer, Place, UserInfo};
 use kube_world::scheduler::KubeScheduler;
 use kube_world::{NodeSpec, SharedWorld, World, controllers};
 use ports::{Clock, SeededIds, SimClock};
-use serde_json::{Value, json};
 
 pub(crate) struct Lab {
     pub(crate) clock: Arc<dyn Clock>,

@@ -122,7 +122,7 @@ async fn another_leader_goes_on_where_the_first_was_killed() {
         assert_eq!((record.outcome, record.evidence.unmet().count()), (Outcome::Done, 0));
     }
     let maps = lab.server.read_all("", "configmaps", "kube-system");
-    let kept = |map: &&serde_json::Value| map["metadata"]["labels"]["ledger.fleetwright.dev/kind"] == EVIDENCE_KIND;
+    let kept = |map: &&json_tree::Value| map["metadata"]["labels"]["ledger.fleetwright.dev/kind"] == EVIDENCE_KIND;
     assert_eq!(maps.iter().filter(kept).count(), evidence.len());
 }
 

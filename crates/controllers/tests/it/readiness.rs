@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use controllers::leader::{Elector, LeaseOptions};
 use controllers::readiness::{self, StartUpTaint};
+use json_tree::{Value, json};
 use kube_world::NodeSpec;
-use serde_json::{Value, json};
 
 use crate::lab::Lab;
 

@@ -124,7 +124,7 @@ fn scenario(args: &RehearseArgs, comparison: &Comparison, mut dumps: Dumps) -> R
         let workload = match dumps.remove(cluster.alias.as_str()) {
             Some(dump) => Workload::Objects {
                 source: dump.source,
-                objects: Arc::new(dump.objects.into_iter().map(|(_, object)| object).collect()),
+                objects: Arc::new(dump.objects.into_iter().map(|(_, object)| object.into()).collect()),
             },
             None => profile(args.profile),
         };

@@ -5,7 +5,7 @@ use std::time::Duration;
 use kube_access::nodes::{Effect, Eviction, PodDeletion, PodRef, Taint};
 use kube_access::{Access, Verb};
 use kube_sim::ApiServer;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::support::*;
 
@@ -131,7 +131,7 @@ async fn nodes_are_cordoned_tainted_and_marked() {
         .iter_mut()
         .for_each(|taint| drop(taint.as_object_mut().unwrap().remove("timeAdded")));
     assert_eq!(
-        Value::from(taints),
+        json_tree::Value::from(taints),
         json!([
         {"key": "lifecycle", "effect": "NoExecute"},
         {"key": "lifecycle", "effect": "NoSchedule", "value": "new"}])
@@ -156,12 +156,12 @@ async fn nodes_are_cordoned_tainted_and_marked() {
             &node()["metadata"]["labels"]["a"],
             &node()["metadata"]["annotations"]["a"]
         ),
-        (&json!("1"), &json!("2"))
+        (&json_tree::json!("1"), &json_tree::json!("2"))
     );
     access.close_node("n", &set(Some("3")), &set(Some("2"))).await.unwrap();
     assert_eq!(
         (&node()["metadata"]["labels"]["a"], &node()["spec"]["unschedulable"]),
-        (&json!("3"), &json!(true))
+        (&json_tree::json!("3"), &json_tree::json!(true))
     );
     access.set_schedulable("n", true).await.unwrap();
     let kinds = access.kinds().await.unwrap();

@@ -94,7 +94,12 @@ async fn run(seed: u64) -> Vec<WatchEvent<String>> {
         let live: Vec<(String, String)> = server
             .read_all("", name, "")
             .iter()
-            .map(|object| (object["metadata"]["name"].as_str().unwrap().to_owned(), version(object)))
+            .map(|object| {
+                (
+                    object["metadata"]["name"].as_str().unwrap().to_owned(),
+                    version(&object.into()),
+                )
+            })
             .collect();
         let known = &mirror.kinds[&kube_access::GroupKind::new("", kind)];
         let known: Vec<(String, String)> = known

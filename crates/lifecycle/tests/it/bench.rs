@@ -19,7 +19,6 @@ use ports::ledger::{Entry, EntryDraft, EntryFilter, EntryId, EntryKind};
 use ports::registry::{Detail, Page, PageRequest};
 use ports::{Clock, Ledger, Registry, RegistryError, SeededIds, SimClock, WriteContext};
 use render::Facts;
-use serde_json::Value;
 use store::MemoryRegistry;
 
 use crate::faulty::lost;
@@ -248,7 +247,7 @@ impl Bench {
         map["data"][key].as_str().map(str::to_owned)
     }
 
-    pub(crate) fn object(&self, alias: &str, resource: &str, name: &str) -> Option<Value> {
+    pub(crate) fn object(&self, alias: &str, resource: &str, name: &str) -> Option<json_tree::Value> {
         self.servers[alias].0.read("", resource, "web", name)
     }
 

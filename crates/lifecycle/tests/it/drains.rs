@@ -85,7 +85,7 @@ async fn doomed(pods: &[Value], budgets: &[&str]) -> (Bench, cloud_sim::CloudSim
     for pod in pods {
         let mut pod = pod.clone();
         if let Some(owner) = pod.pointer_mut("/metadata/ownerReferences/0") {
-            owner["uid"] = set["metadata"]["uid"].clone();
+            owner["uid"] = set["metadata"]["uid"].clone().into();
         }
         let pods = api(&bench, "", "Pod", Some("web"));
         create(&pods, &pod).await;
@@ -124,7 +124,7 @@ async fn doomed(pods: &[Value], budgets: &[&str]) -> (Bench, cloud_sim::CloudSim
 
 fn names(bench: &Bench) -> Vec<String> {
     let pods = bench.servers["kube-1"].0.read_all("", "pods", "web");
-    let name = |pod: &Value| pod["metadata"]["name"].as_str().unwrap().to_owned();
+    let name = |pod: &json_tree::Value| pod["metadata"]["name"].as_str().unwrap().to_owned();
     pods.iter().map(name).collect()
 }
 

@@ -200,7 +200,7 @@ fn everywhere(server: &kube_sim::ApiServer, kind: &str) -> BTreeSet<String> {
     };
     let all = server.read_all(group, resource, "");
     all.iter()
-        .filter_map(|object| object.pointer("/metadata/name").and_then(Value::as_str))
+        .filter_map(|object| object.pointer("/metadata/name").and_then(json_tree::Value::as_str))
         .map(str::to_owned)
         .collect()
 }

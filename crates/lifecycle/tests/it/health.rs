@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use json_tree::{Value, json};
 use kube_access::Access;
 use kube_sim::{Fault, FaultPlan, FaultRule, FaultyApi};
 use lifecycle::{Policies, Settings};
@@ -12,7 +13,6 @@ use model::{HealthState, HealthVerdict};
 use plan::policy::FleetPolicy;
 use ports::Prometheus;
 use ports::prometheus::{PrometheusError, Sample};
-use serde_json::{Value, json};
 
 use crate::bench::{Bench, World, cluster};
 use crate::updates::commit;

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use json_tree::{Value, json};
 use rehearse::{Outcome, RehearseError, Workload, rehearse};
-use serde_json::{Value, json};
 
 use crate::fleet::{between, cluster, input, tree};
 

@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use json_tree::{Value, json};
 use kube_sim::{ApiServer, UserInfo};
 use ports::Clock;
-use serde_json::{Value, json};
 
 use crate::lab::Lab;
 use crate::workloads::{PODS, asked_to_go, name, ready, stateful_set};

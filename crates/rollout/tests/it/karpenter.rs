@@ -4,11 +4,11 @@
 use std::time::Duration;
 
 use disruption::{Environment, Policy, PoolName};
+use json_tree::{Value, json};
 use kube_sim::{ApiServer, Place, UserInfo};
 use kube_world::{NodeSpec, SharedWorld};
 use ports::Clock;
 use rollout::{PoolPhase, PoolSpec, Provisioner, Strategy};
-use serde_json::{Value, json};
 
 use crate::lab::{Lab, Options, is_marked};
 

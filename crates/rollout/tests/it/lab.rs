@@ -7,6 +7,7 @@ use std::time::Duration;
 use cloud_sim::{CloudSim, GroupSpec, InstanceChange, LaunchTemplateSpec, What, WorldOptions};
 use disruption::{Environment, Policy, PoolName};
 use jiff::{SignedDuration, Timestamp};
+use json_tree::{Value, json};
 use kube_access::{Access, Context};
 use kube_sim::{ApiServer, Place, UserInfo};
 use kube_world::scheduler::KubeScheduler;
@@ -14,7 +15,6 @@ use kube_world::{NodeSpec, SharedWorld, World, controllers};
 use ports::cloud::{CloudError, GroupName, InstanceId, Market, NodeGroups, TemplateVersion};
 use ports::{Clock, SeededIds, SimClock, WriteContext};
 use rollout::{ClusterSpec, Handle, Means, PoolSpec, Refresh, Rollout};
-use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 

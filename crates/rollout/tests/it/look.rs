@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use json_tree::Value;
 use ports::cloud::{GroupName, NodeGroups};
 use rollout::{EVIDENCE_KIND, EvidenceRecord, Permission};
-use serde_json::Value;
 
 use crate::guard::TestGuard;
 use crate::lab::{Lab, is_marked};

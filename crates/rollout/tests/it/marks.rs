@@ -3,10 +3,10 @@
 use std::sync::{Arc, Mutex};
 
 use disruption::{Environment, Policy, PoolName};
+use json_tree::{Value, json};
 use kube_access::Context;
 use ports::{SeededIds, WriteContext};
 use rollout::{Means, Notice, NoticeKind, Notices, PoolSpec, Refresh, Rollout};
-use serde_json::{Value, json};
 
 use crate::lab::{Lab, Options, is_marked};
 

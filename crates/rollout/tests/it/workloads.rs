@@ -4,10 +4,10 @@
 use std::time::Duration;
 
 use disruption::Handling;
+use json_tree::{Value, json};
 use kube_sim::{Place, Tap};
 use kube_world::NodeSpec;
 use rollout::PoolPhase;
-use serde_json::{Value, json};
 
 use crate::lab::{Lab, Options};
 

@@ -8,11 +8,11 @@ use std::sync::{Arc, Mutex};
 
 use cloud_sim::CloudSim;
 use jiff::{SignedDuration, Timestamp};
+use json_tree::Value;
 use kube_sim::{ApiServer, FaultyApi, Identity, SnapshotError};
 use kube_world::{NodeSpec, World};
 use ports::Clock;
 use ports::cloud::{Instance, Market};
-use serde_json::Value;
 use twin::{FleetLog, SharedFleet, TwinError};
 
 pub(super) use begin::{Beginning, CloudBeginning, begin};
@@ -228,7 +228,7 @@ fn machine_of(name: &str, node: &Value) -> NodeSpec {
         let map = node.pointer(path).and_then(Value::as_object);
         map.into_iter()
             .flatten()
-            .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))
+            .filter_map(|(key, value)| Some((key.to_string(), value.as_str()?.to_owned())))
             .collect()
     };
     let mut spec = NodeSpec::new(name);
@@ -237,7 +237,7 @@ fn machine_of(name: &str, node: &Value) -> NodeSpec {
     spec.capacity.extend(strings("/status/capacity"));
     spec.allocatable = strings("/status/allocatable");
     let taints = node.pointer("/spec/taints").and_then(Value::as_array);
-    spec.taints = taints.cloned().unwrap_or_default();
+    spec.taints = taints.map(|taints| taints.to_vec()).unwrap_or_default();
     if let Some(id) = node.pointer("/spec/providerID").and_then(Value::as_str) {
         id.clone_into(&mut spec.provider_id);
     }

@@ -66,8 +66,11 @@ impl Surroundings for Seen {
         let fleet = self.fleet.get().ok_or("the simulated clusters are still coming up")?;
         let missing = || format!("cluster {} was registered after the fleet was raised", cluster.alias);
         let server = fleet.servers.get(&cluster.id).ok_or_else(missing)?;
-        let (nodes, pods) = (server.read_all("", "nodes", ""), server.read_all("", "pods", ""));
-        Ok(Workloads::of(&nodes, &pods, fleet.clock.now()))
+        let all = |resource: &str| -> Vec<serde_json::Value> {
+            let objects = server.read_all("", resource, "");
+            objects.into_iter().map(Into::into).collect()
+        };
+        Ok(Workloads::of(&all("nodes"), &all("pods"), fleet.clock.now()))
     }
 
     async fn items(&self, _: &Cluster) -> Option<Vec<ItemOrigin>> {

@@ -12,6 +12,7 @@ use async_trait::async_trait;
 use cloud_sim::{ApiLimits, Span, Timings, WorldOptions};
 use control::{CloudFacts, CloudsByProvider};
 use git_source::GitSource;
+use json_tree::Value;
 use kube_access::{Access, Context};
 use kube_sim::{ApiServer, FaultyApi};
 use lifecycle::connect::{CloudSource, Connector, Trouble};
@@ -23,7 +24,6 @@ use ports::ledger::{Entry, EntryFilter};
 use ports::registry::{ClusterFilter, Detail, PageRequest};
 use ports::{Classified, Clock, Fault, Ledger, Registry, Retry, SeededIds, WriteContext};
 use render::FactsFile;
-use serde_json::Value;
 use store::MemoryRegistry;
 use twin::{ClusterSpec, Fleet, FleetSpec, SharedFleet};
 

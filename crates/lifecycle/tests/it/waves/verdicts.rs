@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 use futures::StreamExt as _;
+use json_tree::json;
 use kube_sim::ApiServer;
 use model::HealthState;
 use model::acts::FastLane;
@@ -13,7 +14,6 @@ use plan::waves::Phase;
 use ports::Registry as _;
 use ports::acts::perform;
 use ports::registry::ObjectKind;
-use serde_json::json;
 
 use super::fleet::Fleet;
 use crate::bench::context;

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
-use serde_json::Value;
+use json_tree::Value;
 
 pub(crate) type Name = (String, String);
 
@@ -104,7 +104,7 @@ fn labels(object: &Value, path: &str) -> BTreeMap<String, String> {
     let map = object.pointer(path).and_then(Value::as_object);
     let pairs = map.into_iter().flatten();
     pairs
-        .map(|(key, value)| (key.clone(), value.as_str().unwrap_or_default().to_owned()))
+        .map(|(key, value)| (key.to_string(), value.as_str().unwrap_or_default().to_owned()))
         .collect()
 }
 

@@ -7,11 +7,11 @@ use std::time::Duration;
 use cloud_sim::{CallFault, CallRule, CapacityGap, FaultPlan as CloudFaults, Window};
 use disruption::Block;
 use jiff::{SignedDuration, Timestamp};
+use json_tree::{Text, json};
 use kube_sim::{Fault, FaultPlan, FaultRule, FaultyApi};
 use ports::Clock;
 use ports::cloud::{GroupName, InstanceLifecycle};
 use rollout::{EvidenceRecord, Outcome, PoolRecord};
-use serde_json::json;
 
 use super::book::Book;
 use super::case::{Case, Load};
@@ -400,7 +400,7 @@ impl Run {
         });
         let undecided = undecided.count();
         let nodes = self.site.server.read_all("", "nodes", "");
-        let ours = |key: &&String| {
+        let ours = |key: &&Text| {
             key.contains("rollout.fleetwright.dev")
                 || key.contains("scale-down-disabled")
                 || key.contains("drain-start")
@@ -408,7 +408,7 @@ impl Run {
         let left: Vec<String> = nodes
             .iter()
             .filter_map(|node| node["metadata"]["annotations"].as_object())
-            .flat_map(|notes| notes.keys().filter(ours).cloned())
+            .flat_map(|notes| notes.keys().filter(ours).map(Text::to_string))
             .collect();
         let size = self.case.nodes;
         let short = self.short();

@@ -1,9 +1,9 @@
 //! Workloads as objects that have been there for a while: owners, pods on their nodes, volumes, budgets.
 
 use jiff::Timestamp;
+use json_tree::{Value, json};
 use kube_world::World;
 use ports::{Ids, SeededIds};
-use serde_json::{Value, json};
 
 use super::case::{Case, Guard, Load};
 use super::dice::Dice;
@@ -48,10 +48,10 @@ pub(crate) fn plant(world: &mut World, case: &Case, seats: Vec<Seat>) {
 }
 
 fn template(name: &str, extra: &[(&str, &str)]) -> Value {
-    let mut labels = serde_json::Map::new();
-    labels.insert("app".to_owned(), name.into());
+    let mut labels = json_tree::Map::new();
+    labels.insert("app", name.into());
     for (key, value) in extra {
-        labels.insert((*key).to_owned(), (*value).into());
+        labels.insert(key, (*value).into());
     }
     json!({"metadata": {"labels": labels, "annotations": {}}, "spec": {
         "terminationGracePeriodSeconds": 30, "serviceAccountName": "default",

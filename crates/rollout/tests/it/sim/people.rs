@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use disruption::Block;
 use jiff::{SignedDuration, Timestamp};
+use json_tree::{Value, json};
 use kube_sim::{ApiServer, DeleteOptions, Place, UserInfo};
 use ports::Clock;
 use ports::cloud::InstanceId;
-use serde_json::{Value, json};
 
 use super::book::Book;
 use super::case::Case;

@@ -6,13 +6,13 @@ use std::time::Duration;
 use cloud_sim::{CloudSim, GroupSpec, InstanceChange, LaunchTemplateSpec, SubnetSpec, What, WorldOptions};
 use disruption::PoolName;
 use jiff::Timestamp;
+use json_tree::{Value, json};
 use kube_sim::{ApiServer, Place, UserInfo};
 use kube_world::scheduler::KubeScheduler;
 use kube_world::{EventDetail, NodeSpec, Profile, SharedWorld, World, controllers};
 use ports::cloud::{GroupName, InstanceId, Market, NodeGroups, Tags, TemplateVersion};
 use ports::{Clock, SeededIds, SimClock};
 use rollout::{ClusterSpec, PoolSpec};
-use serde_json::{Value, json};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
