@@ -29,7 +29,15 @@ const LAYERS: &[(&str, u8, &[&str])] = &[
     (
         "twin",
         3,
-        &["model", "ports", "kube-sim", "kube-world", "cloud-sim", "yaml"],
+        &[
+            "model",
+            "ports",
+            "json-tree",
+            "kube-sim",
+            "kube-world",
+            "cloud-sim",
+            "yaml",
+        ],
     ),
     (
         "lifecycle",
@@ -76,6 +84,7 @@ const LAYERS: &[(&str, u8, &[&str])] = &[
             "render",
             "disruption",
             "plan",
+            "json-tree",
             "kube-access",
             "kube-sim",
             "cloud-sim",
