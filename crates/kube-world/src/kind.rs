@@ -34,11 +34,47 @@ pub struct Kind(Which);
 
 impl Ord for Kind {
     fn cmp(&self, other: &Self) -> Ordering {
-        if self == other {
-            return Ordering::Equal;
-        }
-        (self.group, self.resource).cmp(&(other.group, other.resource))
+        self.rank().cmp(&other.rank())
     }
+}
+
+/// The rank of each kind in the order of its group and plural name, worked out when the program is compiled: kinds are compared
+/// in every look into a queue or an index.
+const RANKS: [u8; Kind::ALL.len()] = {
+    let mut ranks = [0; Kind::ALL.len()];
+    let mut one = 0;
+    while one < ranks.len() {
+        let mut other = 0;
+        while other < ranks.len() {
+            if is_before(Kind::ALL[other].names(), Kind::ALL[one].names()) {
+                ranks[one] += 1;
+            }
+            other += 1;
+        }
+        one += 1;
+    }
+    ranks
+};
+
+/// Whether a kind comes before another one by its group and plural name.
+const fn is_before(one: &KindNames, two: &KindNames) -> bool {
+    let (groups, resources) = (
+        (one.group.as_bytes(), two.group.as_bytes()),
+        (one.resource.as_bytes(), two.resource.as_bytes()),
+    );
+    is_less(groups.0, groups.1) || (!is_less(groups.1, groups.0) && is_less(resources.0, resources.1))
+}
+
+/// Whether a text comes before another one by its bytes.
+const fn is_less(one: &[u8], two: &[u8]) -> bool {
+    let mut place = 0;
+    while place < one.len() && place < two.len() {
+        if one[place] != two[place] {
+            return one[place] < two[place];
+        }
+        place += 1;
+    }
+    one.len() < two.len()
 }
 
 impl PartialOrd for Kind {
@@ -60,12 +96,8 @@ macro_rules! kinds {
                 pub const $constant: Self = Self(Which::$kind);
             )*
             const ALL: &'static [Self] = &[$(Self::$constant),*];
-        }
 
-        impl Deref for Kind {
-            type Target = KindNames;
-
-            fn deref(&self) -> &KindNames {
+            const fn names(self) -> &'static KindNames {
                 match self.0 {
                     $(
                         Which::$kind => &KindNames {
@@ -73,6 +105,14 @@ macro_rules! kinds {
                         },
                     )*
                 }
+            }
+        }
+
+        impl Deref for Kind {
+            type Target = KindNames;
+
+            fn deref(&self) -> &KindNames {
+                self.names()
             }
         }
     };
@@ -111,6 +151,10 @@ kinds! {
 }
 
 impl Kind {
+    fn rank(self) -> u8 {
+        RANKS.get(self.0 as usize).copied().unwrap_or(u8::MAX)
+    }
+
     /// All kinds that the world knows: pods and nodes first.
     pub fn all() -> impl Iterator<Item = Self> {
         Self::ALL.iter().copied()

@@ -21,6 +21,8 @@ pub(crate) struct Objects {
     /// Autoscalers by what they scale.
     scalers: BTreeMap<Key, BTreeSet<Arc<str>>>,
     targets: BTreeMap<Place, Key>,
+    /// How many autoscalers of a namespace scale something of a kind.
+    scaled: BTreeMap<Arc<str>, BTreeMap<Kind, usize>>,
     /// Volumes by the claim that they name, and those that name none.
     volumes: BTreeMap<Option<Place>, BTreeSet<Arc<str>>>,
     claims: BTreeMap<Arc<str>, Option<Place>>,
@@ -71,9 +73,7 @@ impl Selectors {
         let Some(names) = self.by_place.get(namespace) else {
             return BTreeSet::new();
         };
-        let by_label = labels
-            .iter()
-            .filter_map(|(key, value)| self.by_label.names(namespace, key, value));
+        let by_label = self.by_label.of_labels(namespace, labels);
         let loose = self.loose.get(namespace).into_iter().flatten();
         let candidates = by_label.flat_map(BTreeMap::keys).chain(loose);
         let label = |key: &str| labels.get(key).map(|value| &**value);
@@ -153,6 +153,7 @@ impl Objects {
         let place = (key.namespace.clone(), key.name.clone());
         if let Some(old) = self.targets.remove(&place) {
             drop_from(&mut self.scalers, &old, &key.name);
+            self.count_scaled(&key.namespace, old.kind, false);
         }
         let part = |field: &str| {
             let target = after.and_then(|scaler| scaler.pointer("/spec/scaleTargetRef"));
@@ -164,6 +165,19 @@ impl Objects {
             let target = Key::new(kind, &key.namespace, part("name"));
             self.scalers.entry(target.clone()).or_default().insert(key.name.clone());
             self.targets.insert(place, target);
+            self.count_scaled(&key.namespace, kind, true);
+        }
+    }
+
+    fn count_scaled(&mut self, namespace: &Arc<str>, kind: Kind, up: bool) {
+        let kinds = self.scaled.entry(namespace.clone()).or_default();
+        let count = kinds.entry(kind).or_default();
+        *count = if up { *count + 1 } else { count.saturating_sub(1) };
+        if *count == 0 {
+            kinds.remove(&kind);
+        }
+        if kinds.is_empty() {
+            self.scaled.remove(namespace);
         }
     }
 
@@ -179,6 +193,12 @@ impl Objects {
         let claim = part("namespace").zip(part("name"));
         self.volumes.entry(claim.clone()).or_default().insert(name.clone());
         self.claims.insert(name.clone(), claim);
+    }
+
+    /// The selector of an object of a kind that has one, as its specification says.
+    pub(crate) fn selector(&self, key: &Key) -> Option<&LabelSelector> {
+        let selectors = self.selectors.get(&key.kind)?;
+        selectors.by_place.get(&key.namespace)?.get(&key.name)
     }
 
     /// The objects of a kind whose selectors find a pod with these labels, in order of their names.
@@ -204,22 +224,9 @@ impl Objects {
         self.scalers.get(target).into_iter().flatten()
     }
 
-    /// Whether anything of a kind in a namespace is scaled.
-    pub(crate) fn scales(&self, kind: Kind, namespace: &Arc<str>) -> bool {
-        let first = Key {
-            kind,
-            namespace: namespace.clone(),
-            name: Arc::from(""),
-        };
-        let next = self.scalers.range(first..).next();
-        next.is_some_and(|(found, _)| found.kind == kind && found.namespace == *namespace)
-    }
-
-    /// Whether anything in a namespace is scaled.
-    pub(crate) fn has_scalers(&self, namespace: &Arc<str>) -> bool {
-        let first = (namespace.clone(), Arc::from(""));
-        let next = self.targets.range(first..).next();
-        next.is_some_and(|((found, _), _)| found == namespace)
+    /// The kinds of which something is scaled in a namespace, in order.
+    pub(crate) fn scaled_kinds(&self, namespace: &str) -> impl Iterator<Item = Kind> {
+        self.scaled.get(namespace).into_iter().flat_map(BTreeMap::keys).copied()
     }
 
     /// The volumes that name a claim and those that name none, in order of their names.
@@ -302,9 +309,11 @@ mod tests {
         objects.put(&scaler, Some(&aims("two")));
         let scaled = |name: &str| objects.scalers(&Key::new(Kind::DEPLOYMENT, "x", name)).count();
         assert_eq!((scaled("one"), scaled("two")), (0, 1));
-        assert!(objects.has_scalers(&"x".into()) && !objects.has_scalers(&"w".into()));
-        let scales = |kind: Kind, namespace: &str| objects.scales(kind, &namespace.into());
-        assert!(scales(Kind::DEPLOYMENT, "x") && !scales(Kind::DEPLOYMENT, "w"));
-        assert!(!scales(Kind::STATEFUL_SET, "x") && !scales(Kind::REPLICA_SET, "x"));
+        let kinds = |objects: &Objects, namespace: &str| objects.scaled_kinds(namespace).collect::<Vec<_>>();
+        assert_eq!(kinds(&objects, "x"), [Kind::DEPLOYMENT]);
+        assert_eq!(kinds(&objects, "w"), []);
+        objects.put(&scaler, None);
+        assert_eq!(kinds(&objects, "x"), []);
+        assert!(objects.scaled.is_empty());
     }
 }

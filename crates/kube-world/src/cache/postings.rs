@@ -51,6 +51,17 @@ impl<V> Postings<V> {
         }
     }
 
+    /// The names in a namespace that have one of these labels, in the order of the labels' keys.
+    pub(crate) fn of_labels<'a>(
+        &'a self,
+        namespace: &str,
+        labels: &BTreeMap<Box<str>, Box<str>>,
+    ) -> impl Iterator<Item = &'a Names<V>> {
+        // Fewer keys are asked for than pods have labels.
+        let keys = self.0.get(namespace).into_iter().flatten();
+        keys.filter_map(|(key, values)| values.get(labels.get(key)?))
+    }
+
     pub(crate) fn names(&self, namespace: &str, key: &str, value: &str) -> Option<&Names<V>> {
         self.0.get(namespace)?.get(key)?.get(value)
     }

@@ -38,7 +38,7 @@ pub fn all() -> Vec<Box<dyn Controller>> {
         Box::new(replicaset::ReplicaSets::replication_controllers()),
         Box::new(daemonset::DaemonSets),
         Box::new(job::Jobs),
-        Box::new(cronjob::CronJobs),
+        Box::new(cronjob::CronJobs::default()),
         Box::new(budget::Budgets),
         Box::new(autoscaler::Autoscalers),
         Box::new(statefulset::StatefulSets),

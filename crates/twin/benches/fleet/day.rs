@@ -14,9 +14,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use divan::Bencher;
 use jiff::{SignedDuration, Timestamp};
-use json_tree::{Value, json};
+use json_tree::json;
 use kube_sim::{Place, UserInfo};
-use kube_world::{Metrics, NodeSpec};
+use kube_world::{Kind, Metrics, NodeSpec};
 use ports::Clock;
 use twin::{Fleet, StepClock};
 
@@ -43,6 +43,17 @@ struct Counts {
     lines: AtomicU64,
     made: AtomicU64,
     removed: AtomicU64,
+    /// A digest of all lines so far: two programs that do the same on this day write the same.
+    digest: AtomicU64,
+}
+
+impl Counts {
+    fn take_in(&self, line: &str) {
+        let digest = self.digest.load(Ordering::Relaxed);
+        let fnv = |digest: u64, byte: &u8| (digest ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        let digest = line.as_bytes().iter().fold(digest, fnv);
+        self.digest.store(digest, Ordering::Relaxed);
+    }
 }
 
 fn place<'a>(group: &'a str, resource: &'a str, namespace: &'a str) -> Place<'a> {
@@ -55,34 +66,23 @@ fn place<'a>(group: &'a str, resource: &'a str, namespace: &'a str) -> Place<'a>
     }
 }
 
-fn text(object: &Value, path: &str) -> String {
-    object
-        .pointer(path)
-        .and_then(Value::as_str)
-        .unwrap_or_default()
-        .to_owned()
-}
-
 /// The deeds of a day in order: `share` in percent of the Deployments are deployed.
 fn deeds(fleet: &Fleet, share: usize, begin: Timestamp) -> Vec<(Timestamp, Deed)> {
-    let server = fleet.clusters()[0].server();
+    let view = fleet.clusters()[0].world().view();
     let after = |seconds: usize| begin + SignedDuration::from_secs(i64::try_from(seconds).unwrap());
-    let deployments = server.read_all("apps", "deployments", "");
+    let deployments = view.keys(Kind::DEPLOYMENT, "");
     let count = deployments.len() * share / 100;
     let mut deeds = Vec::new();
     for (turn, deployment) in deployments.iter().step_by((100 / share).max(1)).enumerate() {
-        let (namespace, name) = (
-            text(deployment, "/metadata/namespace"),
-            text(deployment, "/metadata/name"),
-        );
+        let (namespace, name) = (deployment.namespace.to_string(), deployment.name.to_string());
         deeds.push((after(turn * 80_000 / count.max(1)), Deed::Deploy { namespace, name }));
     }
-    let scalers = server.read_all("autoscaling", "horizontalpodautoscalers", "");
+    let scalers = view.keys(Kind::HORIZONTAL_POD_AUTOSCALER, "");
     for scaler in scalers.iter().step_by((scalers.len() / 20).max(1)).take(20) {
         for (hour, times) in [(9, 2), (17, 1)] {
             let deed = Deed::Use {
-                namespace: text(scaler, "/metadata/namespace"),
-                application: text(scaler, "/metadata/name"),
+                namespace: scaler.namespace.to_string(),
+                application: scaler.name.to_string(),
                 times,
             };
             deeds.push((after(hour * 3_600), deed));
@@ -167,6 +167,7 @@ fn day_of_churn_on_1000_nodes(bencher: Bencher<'_, '_>, share: usize) {
             let count = |counter: &AtomicU64| counter.fetch_add(1, Ordering::Relaxed);
             let sink = move |line: &str| {
                 count(&seen.lines);
+                seen.take_in(line);
                 if line.contains(" created pods/") {
                     count(&seen.made);
                 } else if line.contains(" removed pods/") {
@@ -186,6 +187,7 @@ fn day_of_churn_on_1000_nodes(bencher: Bencher<'_, '_>, share: usize) {
                 [&counts.lines, &counts.made, &counts.removed].map(|counter| counter.load(Ordering::Relaxed));
             let spent = (spent() - begin) * 10;
             println!("  {share} % of {before} pods deployed: {made} pods made, {removed} removed, {lines} lines, {steps} plans");
+            println!("  digest of the log {:016x}", counts.digest.load(Ordering::Relaxed));
             println!("  {spent} ms of processor time");
             fleet
         });

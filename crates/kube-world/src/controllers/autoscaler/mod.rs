@@ -10,6 +10,7 @@ mod replicas;
 
 pub use metrics::{METRICS_CONFIG_MAP, Metrics};
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -17,7 +18,6 @@ use json_tree::Value;
 use kube_sim::LabelSelector;
 
 use crate::controllers::support::interest::{is_numbered, selecting};
-use crate::controllers::support::pods::Pod;
 use crate::controllers::support::scale;
 use crate::controllers::support::tree::{at, int, text};
 use crate::engine::{Action, Change, Controller, View};
@@ -50,14 +50,19 @@ impl Controller for Autoscalers {
                 vec![change.key.clone()]
             }
             Kind::CONFIG_MAP if &*change.key.name == METRICS_CONFIG_MAP => view.keys(KIND, namespace),
-            Kind::POD if objects.has_scalers(namespace) && is_measured(change) => {
+            Kind::POD if is_measured(change) => {
                 // Most autoscalers have targets of one kind: the selectors of the others need no look.
-                let kinds = SCALED.into_iter().filter(|kind| objects.scales(*kind, namespace));
+                let kinds = objects.scaled_kinds(namespace).filter(|kind| SCALED.contains(kind));
                 let targets = kinds.flat_map(|kind| selecting(change, view, kind));
                 let scalers: BTreeSet<Arc<str>> = targets
                     .flat_map(|target| objects.scalers(&target).cloned().collect::<Vec<_>>())
                     .collect();
-                scalers.iter().map(|name| Key::new(KIND, namespace, name)).collect()
+                let key = |name| Key {
+                    kind: KIND,
+                    namespace: namespace.clone(),
+                    name,
+                };
+                scalers.into_iter().map(key).collect()
             }
             kind if SCALED.contains(&kind) => {
                 let news = |key: &Key| !is_known(change, view, key);
@@ -113,12 +118,19 @@ fn is_known(change: &Change, view: &View<'_>, key: &Key) -> bool {
 
 /// Whether a write of a pod can change what is measured; on which node it is does not.
 fn is_measured(change: &Change) -> bool {
-    let measured = |pod: &Option<Pod>| pod.as_ref().map(|pod| (pod.phase, pod.measures.clone()));
-    is_numbered(change) || measured(&change.pod_before) != measured(&change.pod_after)
+    is_numbered(change)
+        || match (&change.pod_before, &change.pod_after) {
+            (Some(before), Some(after)) => before.phase != after.phase || before.measures != after.measures,
+            (before, after) => before.is_some() != after.is_some(),
+        }
 }
 
 /// The target of an autoscaler and the selector of its pods.
-fn target(view: &View<'_>, autoscaler: &Value, namespace: &str) -> Result<(plan::Target, LabelSelector), String> {
+fn target<'a>(
+    view: &View<'a>,
+    autoscaler: &Value,
+    namespace: &str,
+) -> Result<(plan::Target, Cow<'a, LabelSelector>), String> {
     let part = |field: &str| text(autoscaler, &["spec", "scaleTargetRef", field]).unwrap_or_default();
     let (api_version, kind, name) = (part("apiVersion"), part("kind"), part("name"));
     let missing = |resource: &str| format!("{resource} \"{name}\" not found");
@@ -138,13 +150,13 @@ fn target(view: &View<'_>, autoscaler: &Value, namespace: &str) -> Result<(plan:
     let object = view
         .get(known, namespace, name)
         .ok_or_else(|| missing(&format!("{}{group}", known.resource)))?;
-    let selector = if known == Kind::REPLICATION_CONTROLLER {
-        crate::controllers::support::pods::labels_selector(at(&object, &["spec", "selector"]))
-    } else {
-        LabelSelector::from_object(at(&object, &["spec", "selector"]))
+    let key = Key::of(known, &object);
+    let selector = match view.caches.objects.selector(&key) {
+        Some(selector) => Cow::Borrowed(selector),
+        None => Cow::Owned(LabelSelector::from_object(at(&object, &["spec", "selector"]))),
     };
     let target = plan::Target {
-        key: Key::of(known, &object),
+        key,
         wanted: int(&object, &["spec", "replicas"]).unwrap_or(1),
         actual: int(&object, &["status", "replicas"]).unwrap_or(0),
     };

@@ -1,11 +1,14 @@
 //! What a HorizontalPodAutoscaler does in one turn: measure, propose, hold back, scale, tell.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use json_tree::{Value, json};
 
 use super::behaviour::{History, Limits, Rules, normalise};
 use super::metrics::{Metrics, millis, of_map};
 use super::replicas::{Aim, MeasuredPod, Proposal, per_pod, shared, whole};
+use crate::cache::PodMeasures;
 use crate::controllers::support::acts::Acts;
 use crate::controllers::support::conditions::{self, Habit, Says};
 use crate::controllers::support::pods::{Pod, PodExt};
@@ -207,7 +210,8 @@ impl Turn<'_> {
         let message = format!("the HPA was able to successfully calculate a replica count from {metric}");
         self.says("ScalingActive", "True", "ValidMetricFound", &message);
         let rules = Rules::read(at(autoscaler, &["spec", "behavior"]));
-        let mut past = history(autoscaler);
+        let before = history(autoscaler);
+        let mut past = before.clone();
         past.note(proposed, self.input.now);
         past.prune(&rules, self.input.now);
         let found = normalise(&rules, limits, &past, target.wanted, proposed, self.input.now);
@@ -225,7 +229,7 @@ impl Turn<'_> {
         }
         // What the bounds alone hold back no window will ever let through.
         let held = found.replicas != proposed.clamp(limits.min, limits.max.max(limits.min));
-        self.remember(&rules, past, held);
+        self.remember(&rules, &before, past, held);
         let why = if proposed > target.wanted {
             format!("{metric} above target")
         } else {
@@ -236,7 +240,7 @@ impl Turn<'_> {
 
     /// Keeps the past in the annotation, and comes back while the past or the distance to the wish can still change
     /// something.
-    fn remember(&mut self, rules: &Rules, past: History, held: bool) {
+    fn remember(&mut self, rules: &Rules, before: &History, past: History, held: bool) {
         let autoscaler = self.input.autoscaler;
         if held && let Some(moment) = rules.next_moment(&past, self.input.now) {
             self.acts.wake(moment);
@@ -252,15 +256,10 @@ impl Turn<'_> {
                 _ => kept.recommendations.push((when, number)),
             }
         }
-        let before = history(autoscaler);
-        let numbers = |history: &History| {
-            history
-                .recommendations
-                .iter()
-                .map(|(_, number)| *number)
-                .collect::<Vec<_>>()
-        };
-        if numbers(&before) != numbers(&kept) || before.changes != kept.changes {
+        fn numbers(history: &History) -> impl Iterator<Item = i64> {
+            history.recommendations.iter().map(|(_, number)| *number)
+        }
+        if !numbers(before).eq(numbers(&kept)) || before.changes != kept.changes {
             let patch = json!({"metadata": {"annotations": {HISTORY: print(&kept)}}});
             self.acts.patch(KIND, autoscaler, patch);
         }
@@ -396,26 +395,42 @@ fn value(
 
 /// The pods with what was measured; for a resource every container has to ask for some of it.
 fn measured(input: &Input<'_>, annotation: &str, resource: &str) -> Result<Vec<MeasuredPod>, String> {
-    let read = |pod: &&Pod| -> Result<MeasuredPod, String> {
-        let mut request = 0_i64;
-        for container in pod.measures.containers.iter().filter(|_| !resource.is_empty()) {
-            let asked = container.requests.get(resource).and_then(|asked| millis(asked));
-            let why = || {
-                let (container, pod) = (&container.name, &pod.name);
-                format!("missing request for {resource} in container {container} of Pod {pod}")
-            };
-            request = request.saturating_add(asked.ok_or_else(why)?);
-        }
-        Ok(MeasuredPod {
-            name: pod.name.to_string(),
-            phase: pod.phase.as_str().to_owned(),
+    // Equal pods share what they ask for and use, so it is worked out once for all of them.
+    let mut known: Option<(&Arc<PodMeasures>, i64, Option<i64>)> = None;
+    let mut out = Vec::with_capacity(input.pods.len());
+    for pod in input.pods {
+        let (request, usage) = match known {
+            Some((measures, request, usage)) if Arc::ptr_eq(measures, &pod.measures) => (request, usage),
+            _ => {
+                let request = requested(pod, resource)?;
+                let usage = pod.measures.annotations.get(annotation).and_then(|used| millis(used));
+                known = Some((&pod.measures, request, usage));
+                (request, usage)
+            }
+        };
+        out.push(MeasuredPod {
+            phase: pod.phase,
             deleting: pod.is_deleting(),
             ready: pod.ready,
             ready_changed: pod.ready_since,
             started: pod.started,
             request,
-            usage: pod.measures.annotations.get(annotation).and_then(|used| millis(used)),
-        })
-    };
-    input.pods.iter().map(read).collect()
+            usage,
+        });
+    }
+    Ok(out)
+}
+
+/// What all containers of a pod ask for of a resource together, in thousandths; no resource asks for nothing.
+fn requested(pod: &Pod, resource: &str) -> Result<i64, String> {
+    let mut request = 0_i64;
+    for container in pod.measures.containers.iter().filter(|_| !resource.is_empty()) {
+        let asked = container.requests.get(resource).and_then(|asked| millis(asked));
+        let why = || {
+            let (container, pod) = (&container.name, &pod.name);
+            format!("missing request for {resource} in container {container} of Pod {pod}")
+        };
+        request = request.saturating_add(asked.ok_or_else(why)?);
+    }
+    Ok(request)
 }

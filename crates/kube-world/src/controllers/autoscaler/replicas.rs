@@ -2,9 +2,9 @@
 //!
 //! All amounts are thousandths, so that `250m` of a core and 2.5 requests a second are whole numbers.
 
-use std::collections::BTreeMap;
-
 use jiff::{SignedDuration, Timestamp};
+
+use crate::cache::Phase;
 
 /// How far usage may be from its target before anything is done, as the real controller's default.
 pub(crate) const TOLERANCE: f64 = 0.1;
@@ -14,10 +14,9 @@ const CPU_INITIALISATION: SignedDuration = SignedDuration::from_mins(5);
 const INITIAL_READINESS: SignedDuration = SignedDuration::from_secs(30);
 
 /// A pod of the target as the arithmetic sees it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct MeasuredPod {
-    pub(crate) name: String,
-    pub(crate) phase: String,
+    pub(crate) phase: Phase,
     pub(crate) deleting: bool,
     pub(crate) ready: bool,
     /// When readiness last changed.
@@ -57,8 +56,8 @@ struct Groups<'a> {
 
 fn group(pods: &[MeasuredPod], processor: bool, now: Timestamp) -> Groups<'_> {
     let mut groups = Groups::default();
-    for pod in pods.iter().filter(|pod| !pod.deleting && pod.phase != "Failed") {
-        if pod.phase == "Pending" {
+    for pod in pods.iter().filter(|pod| !pod.deleting && pod.phase != Phase::Failed) {
+        if pod.phase == Phase::Pending {
             groups.unready.push(pod);
         } else if pod.usage.is_none() {
             groups.missing.push(pod);
@@ -87,17 +86,33 @@ struct Ratio {
     value: i64,
 }
 
-fn ratio(aim: Aim, usages: &BTreeMap<&str, i64>, requests: &BTreeMap<&str, i64>) -> Option<Ratio> {
-    let count = i64::try_from(usages.len()).ok().filter(|count| *count > 0)?;
-    let used: i64 = usages.values().sum();
-    let mean = used / count;
+/// What the pods that count use and ask for, added up.
+#[derive(Debug, Clone, Copy, Default)]
+struct Sum {
+    pods: i64,
+    used: i64,
+    asked: i64,
+}
+
+impl Sum {
+    fn add(&mut self, pod: &MeasuredPod, used: i64) {
+        self.pods += 1;
+        self.used += used;
+        self.asked += pod.request;
+    }
+}
+
+fn ratio(aim: Aim, sum: Sum) -> Option<Ratio> {
+    if sum.pods <= 0 {
+        return None;
+    }
+    let mean = sum.used / sum.pods;
     Some(match aim {
         Aim::Utilisation(target) => {
-            let asked: i64 = usages.keys().filter_map(|name| requests.get(name)).sum();
-            if asked <= 0 || target <= 0 {
+            if sum.asked <= 0 || target <= 0 {
                 return None;
             }
-            let utilisation = used.saturating_mul(100) / asked;
+            let utilisation = sum.used.saturating_mul(100) / sum.asked;
             Ratio {
                 ratio: quotient(utilisation, target),
                 utilisation,
@@ -154,16 +169,14 @@ pub(crate) fn per_pod(
         return Err("no pods returned by selector while calculating replica count");
     }
     let groups = group(pods, processor, now);
-    let requests: BTreeMap<&str, i64> = pods.iter().map(|pod| (pod.name.as_str(), pod.request)).collect();
-    let mut usages: BTreeMap<&str, i64> = groups
-        .ready
-        .iter()
-        .map(|pod| (pod.name.as_str(), pod.usage.unwrap_or(0)))
-        .collect();
-    if usages.is_empty() {
+    if groups.ready.is_empty() {
         return Err("did not receive metrics for targeted pods (pods might be unready)");
     }
-    let first = ratio(aim, &usages, &requests).ok_or("no metrics returned matched known pods")?;
+    let mut sum = Sum::default();
+    for pod in &groups.ready {
+        sum.add(pod, pod.usage.unwrap_or(0));
+    }
+    let first = ratio(aim, sum).ok_or("no metrics returned matched known pods")?;
     let proposal = |replicas| Proposal {
         replicas,
         utilisation: first.utilisation,
@@ -184,19 +197,21 @@ pub(crate) fn per_pod(
             Aim::Utilisation(target) => pod.request.saturating_mul(target.max(100)) / 100,
             Aim::Average(target) => target,
         };
-        usages.insert(pod.name.as_str(), assumed);
+        sum.add(pod, assumed);
     }
     if grows_past_unready {
-        usages.extend(groups.unready.iter().map(|pod| (pod.name.as_str(), 0)));
+        for pod in &groups.unready {
+            sum.add(pod, 0);
+        }
     }
-    let second = ratio(aim, &usages, &requests)
+    let second = ratio(aim, sum)
         .ok_or("no metrics returned matched known pods")?
         .ratio;
     let turned = (first.ratio < 1.0 && second > 1.0) || (first.ratio > 1.0 && second < 1.0);
     if within(second) || turned {
         return Ok(proposal(current));
     }
-    let replicas = ceil_times(second, count(usages.len()));
+    let replicas = ceil_times(second, sum.pods);
     let against = (second < 1.0 && replicas > current) || (second > 1.0 && replicas < current);
     Ok(proposal(if against { current } else { replicas }))
 }
@@ -252,9 +267,8 @@ mod tests {
 
     fn pods(usages: &[Option<i64>]) -> Vec<MeasuredPod> {
         let start: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
-        let pod = |(number, usage): (usize, &Option<i64>)| MeasuredPod {
-            name: format!("p{number:02}"),
-            phase: "Running".to_owned(),
+        let pod = |usage: &Option<i64>| MeasuredPod {
+            phase: Phase::Running,
             deleting: false,
             ready: true,
             ready_changed: Some(start),
@@ -262,7 +276,7 @@ mod tests {
             request: 1_000,
             usage: *usage,
         };
-        usages.iter().enumerate().map(pod).collect()
+        usages.iter().map(pod).collect()
     }
 
     fn check(aim: Aim, pods: &[MeasuredPod], expected: i64) {
@@ -293,7 +307,7 @@ mod tests {
         check(aim, &pods(&[Some(100), Some(100), Some(100), None]), 3);
         let mut starting = pods(&[Some(900), Some(900), Some(10)]);
         if let Some(last) = starting.last_mut() {
-            last.phase = "Pending".to_owned();
+            last.phase = Phase::Pending;
         }
         check(aim, &starting, 4);
     }

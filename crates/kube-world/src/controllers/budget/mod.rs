@@ -8,11 +8,10 @@ mod plan;
 use std::collections::BTreeMap;
 
 use json_tree::Value;
-use kube_sim::LabelSelector;
 
 use crate::controllers::support::interest::{is_numbered, owner_key, selecting};
 use crate::controllers::support::pods::Pod;
-use crate::controllers::support::tree::{at, int, uid};
+use crate::controllers::support::tree::{int, uid};
 use crate::engine::{Action, Change, Controller, View};
 use crate::kind::{Key, Kind};
 
@@ -38,8 +37,10 @@ impl Controller for Budgets {
         let Some(budget) = view.object(key) else {
             return Vec::new();
         };
-        let selector = LabelSelector::from_object(at(&budget, &["spec", "selector"]));
-        let pods = view.selected(&key.namespace, &selector);
+        let pods = match view.caches.objects.selector(key) {
+            Some(selector) => view.selected(&key.namespace, selector),
+            None => Vec::new(),
+        };
         let scale = if plan::wish(&budget).needs_scale() {
             scale(view, &pods)
         } else {

@@ -5,15 +5,19 @@ mod schedule;
 
 use kube_sim::ApiError;
 
+use schedule::Schedules;
+
 use crate::controllers::support::acts::Acts;
 use crate::controllers::support::interest::{controlled, owner_of};
 use crate::controllers::support::tree::uid;
 use crate::engine::{Action, Change, Controller, View};
 use crate::kind::{Key, Kind};
 
-/// The controller of CronJobs.
-#[derive(Debug)]
-pub(crate) struct CronJobs;
+/// The controller of CronJobs. It keeps schedules that it has read, which follow from their texts alone.
+#[derive(Debug, Default)]
+pub(crate) struct CronJobs {
+    schedules: Schedules,
+}
 
 impl Controller for CronJobs {
     fn name(&self) -> &'static str {
@@ -36,6 +40,7 @@ impl Controller for CronJobs {
         plan::plan(&plan::Input {
             cron: &cron,
             jobs: &jobs,
+            schedules: &self.schedules,
             now: view.now,
         })
         .into_actions()

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use json_tree::{Value, json};
 
-use super::schedule::{Schedule, ScheduleError};
+use super::schedule::{Schedule, ScheduleError, Schedules};
 use crate::controllers::job::plan::finished;
 use crate::controllers::support::acts::Acts;
 use crate::controllers::support::meta::controller_ref;
@@ -20,6 +20,8 @@ pub(crate) struct Input<'a> {
     pub(crate) cron: &'a Value,
     /// The Jobs that it controls.
     pub(crate) jobs: &'a [Arc<Value>],
+    /// Schedules that were read before.
+    pub(crate) schedules: &'a Schedules,
     pub(crate) now: Timestamp,
 }
 
@@ -30,7 +32,7 @@ pub(crate) fn plan(input: &Input<'_>) -> Acts {
     let gone = clear_history(input, &mut acts);
     let mut active = follow(input, &gone, &mut status, &mut acts);
     if !deleting(input.cron) && !flag(input.cron, &["spec", "suspend"]) {
-        match schedule(input.cron) {
+        match schedule(input) {
             Ok(schedule) => start(input, &schedule, &mut active, &mut status, &mut acts),
             Err(error @ ScheduleError::UnknownZone { .. }) => {
                 let zone = text(input.cron, &["spec", "timeZone"]).unwrap_or_default();
@@ -53,9 +55,9 @@ pub(crate) fn plan(input: &Input<'_>) -> Acts {
     acts
 }
 
-fn schedule(cron: &Value) -> Result<Schedule, ScheduleError> {
-    let schedule = text(cron, &["spec", "schedule"]).unwrap_or_default();
-    Schedule::parse(schedule, text(cron, &["spec", "timeZone"]))
+fn schedule(input: &Input<'_>) -> Result<Arc<Schedule>, ScheduleError> {
+    let schedule = text(input.cron, &["spec", "schedule"]).unwrap_or_default();
+    input.schedules.read(schedule, text(input.cron, &["spec", "timeZone"]))
 }
 
 /// Deletes finished Jobs beyond the limits, oldest first; returns their names.

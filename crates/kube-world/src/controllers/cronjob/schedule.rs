@@ -3,6 +3,9 @@
 //! The patterns are croner's work. What it reads beyond the syntax of Kubernetes (seconds, years, `L`, `W`, `#`, a
 //! seventh weekday) is refused here, so that a schedule that works in the simulation works on a cluster.
 
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
 use croner::Cron;
 use croner::parser::{CronParser, Seconds, Year};
 use jiff::tz::TimeZone;
@@ -32,6 +35,33 @@ enum Rhythm {
 pub(crate) struct Schedule {
     rhythm: Rhythm,
     zone: TimeZone,
+}
+
+/// How many schedules are kept before all are forgotten: more than a cluster has different ones of.
+const KEPT: usize = 1_000;
+
+/// Schedules that were read before, by text and zone: reading one takes longer than all else in a turn.
+#[derive(Debug, Default)]
+pub(crate) struct Schedules(Mutex<BTreeMap<Texts, Arc<Schedule>>>);
+
+/// A schedule and its zone, as they are written.
+type Texts = (String, Option<String>);
+
+impl Schedules {
+    /// Reads a schedule as [`Schedule::parse`] does.
+    pub(crate) fn read(&self, schedule: &str, zone: Option<&str>) -> Result<Arc<Schedule>, ScheduleError> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (schedule.to_owned(), zone.map(str::to_owned));
+        if let Some(found) = known.get(&key) {
+            return Ok(found.clone());
+        }
+        let read = Arc::new(Schedule::parse(schedule, zone)?);
+        if known.len() >= KEPT {
+            known.clear();
+        }
+        known.insert(key, read.clone());
+        Ok(read)
+    }
 }
 
 impl Schedule {

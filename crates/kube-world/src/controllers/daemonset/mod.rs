@@ -74,14 +74,10 @@ impl Controller for DaemonSets {
 /// A pod with its node: the one it is on, or the one it is tied to until the scheduler has seen it.
 fn daemon(view: &View<'_>, pod: &Pod) -> plan::Daemon {
     let node = match &pod.node {
-        Some(node) => node.to_string(),
+        Some(node) => node.clone(),
         None => {
             let object = view.get(Kind::POD, &pod.namespace, &pod.name);
-            object
-                .as_deref()
-                .and_then(placement::pinned)
-                .unwrap_or_default()
-                .to_owned()
+            object.as_deref().and_then(placement::pinned).unwrap_or_default().into()
         }
     };
     plan::Daemon { pod: pod.clone(), node }

@@ -8,7 +8,7 @@ use json_tree::{Value, json};
 
 use super::placement::{self, Placement, Verdict};
 use super::update::{OnNode, turn};
-use crate::cache::NodeView;
+use crate::cache::{NodeView, by_labels};
 use crate::controllers::support::acts::Acts;
 use crate::controllers::support::int_or_percent::{IntOrPercent, Round};
 use crate::controllers::support::meta::{controller_ref, generate_name, pod_from_template, set_generated_name};
@@ -28,7 +28,7 @@ const GENERATION_LABEL: &str = "pod-template-generation";
 #[derive(Debug, Clone)]
 pub(crate) struct Daemon {
     pub(crate) pod: Pod,
-    pub(crate) node: String,
+    pub(crate) node: Arc<str>,
 }
 
 /// Everything the planner looks at.
@@ -141,11 +141,11 @@ impl<'a> Turn<'a> {
             self.manage_node(&node.name, *verdict, &mut make, &mut delete);
         }
         self.verdicts = verdicts;
-        let known: BTreeSet<&str> = self.input.nodes.iter().map(|node| &*node.name).collect();
         for (node, pods) in &self.by_node {
             // A pod that waits for a node that is gone would wait for ever.
-            if !known.contains(node) {
-                delete.extend(pods.iter().filter(|pod| pod.node.is_none() && !pod.is_deleting()));
+            let waits = |pod: &&&Pod| pod.node.is_none() && !pod.is_deleting();
+            if pods.iter().any(|pod| waits(&pod)) && !self.is_known(node) {
+                delete.extend(pods.iter().filter(waits));
             }
         }
         if make.is_empty()
@@ -166,6 +166,11 @@ impl<'a> Turn<'a> {
             );
         }
         self.make(&make);
+    }
+
+    fn is_known(&self, node: &str) -> bool {
+        let nodes = self.input.nodes;
+        nodes.binary_search_by(|known| (*known.name).cmp(node)).is_ok()
     }
 
     fn manage_node(&mut self, node: &str, verdict: Verdict, make: &mut Vec<String>, delete: &mut Vec<&'a Pod>) {
@@ -224,7 +229,8 @@ impl<'a> Turn<'a> {
 
     fn update(&mut self, make: &mut Vec<String>, delete: &mut Vec<&'a Pod>) {
         // Only pods of an older template have a successor.
-        if self.by_node.values().flatten().all(|pod| self.is_current(pod)) {
+        let mut is_current = by_labels(|pod| pod.label(POD_LABEL) == Some(self.hash.as_str()));
+        if self.input.daemons.iter().all(|daemon| is_current(&daemon.pod)) {
             return;
         }
         let (surge, unavailable) = (self.surge(), self.allowance("maxUnavailable", Round::Up, 1));
@@ -352,13 +358,11 @@ impl<'a> Turn<'a> {
     /// Forgets revisions that no pod has any more, beyond the limit of the history.
     fn clean(&mut self) {
         let limit = int(self.input.set, &["spec", "revisionHistoryLimit"]).unwrap_or(10);
-        let used: BTreeSet<&str> = self
-            .input
-            .daemons
-            .iter()
-            .filter_map(|daemon| daemon.pod.label(POD_LABEL))
-            .collect();
-        let in_use = |revision: &Value| hash_of(revision) == self.hash || used.contains(hash_of(revision));
+        let is_of = |hash: &str| {
+            let mut has = by_labels(|pod| pod.label(POD_LABEL) == Some(hash));
+            self.input.daemons.iter().any(|daemon| has(&daemon.pod))
+        };
+        let in_use = |revision: &Value| hash_of(revision) == self.hash || is_of(hash_of(revision));
         for revision in revisions::surplus(self.input.revisions, limit, in_use) {
             self.acts.delete(Kind::CONTROLLER_REVISION, revision);
         }

@@ -12,7 +12,7 @@ use json_tree::Value;
 
 use crate::controllers::support::acts::Acts;
 use crate::controllers::support::interest::{controlled, is_numbered, selecting};
-use crate::controllers::support::pods::{Pod, labels_selector};
+use crate::controllers::support::pods::Pod;
 use crate::controllers::support::tree::{at, deleting, text, uid};
 use crate::engine::{Action, Change, Controller, View};
 use crate::kind::{Key, Kind};
@@ -68,8 +68,10 @@ impl Controller for EndpointSlices {
         if deleting(&service) || !wanted || text(&service, &["spec", "type"]) == Some("ExternalName") {
             return Vec::new();
         }
-        let selector = labels_selector(at(&service, &["spec", "selector"]));
-        let pods = view.selected(&key.namespace, &selector);
+        let pods = match view.caches.objects.selector(key) {
+            Some(selector) => view.selected(&key.namespace, selector),
+            None => Vec::new(),
+        };
         let backend = |pod: &Pod| {
             let node = pod.node.as_deref()?;
             let zone = view.node(node).and_then(|node| node.label(ZONE)).map(str::to_owned);
@@ -79,13 +81,15 @@ impl Controller for EndpointSlices {
         let backends: Vec<plan::Backend> = pods.into_iter().filter_map(backend).collect();
         let slices = controlled(view, Kind::ENDPOINT_SLICE, uid(&service));
         let moment = view.now.to_string();
-        let mut acts = plan::plan(&plan::Input {
+        let mut ports = plan::Ports::default();
+        let input = plan::Input {
             service: &service,
             backends: &backends,
             slices: &slices,
             moment,
-        });
-        objects::plan(&service, &backends, endpoints().as_deref(), &mut acts);
+        };
+        let mut acts = plan::plan(&input, &mut ports);
+        objects::plan(&service, &backends, endpoints().as_deref(), &mut ports, &mut acts);
         acts.into_actions()
     }
 }

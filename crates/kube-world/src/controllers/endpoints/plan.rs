@@ -1,15 +1,19 @@
 //! The EndpointSlices of a Service, from its pods.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use json_tree::{Map, Value, json};
 
-use crate::cache::PodNetwork;
+use crate::cache::{PodNetwork, PodView};
 use crate::controllers::support::acts::Acts;
 use crate::controllers::support::meta::{controller_ref, generate_name};
-use crate::controllers::support::pods::{Pod, PodExt};
-use crate::controllers::support::tree::{at, deleting, flag, int, list, name, namespace, set, text, texts, uid};
+use crate::controllers::support::pods::Pod;
+use crate::controllers::support::tree::{
+    at, deleting, flag, int, list, merge_patch, name, namespace, set, text, texts, uid,
+};
 use crate::kind::Kind;
 
 /// The most endpoints that a slice holds.
@@ -48,12 +52,12 @@ struct Wanted {
 }
 
 /// Plans one turn.
-pub(crate) fn plan(input: &Input<'_>) -> Acts {
+pub(crate) fn plan(input: &Input<'_>, ports: &mut Ports) -> Acts {
     let mut acts = Acts::default();
     let slices = input.slices.iter().map(|slice| &**slice);
     let mut left: Vec<&Value> = slices.filter(|slice| !deleting(slice)).collect();
     let mut taken: BTreeSet<String> = input.slices.iter().map(|slice| name(slice).to_owned()).collect();
-    for (number, wanted) in wanted(input).into_iter().enumerate() {
+    for (number, wanted) in wanted(input, ports).into_iter().enumerate() {
         // Slices keep their names: one with the same ports is filled anew.
         let place = left
             .iter()
@@ -70,14 +74,16 @@ pub(crate) fn plan(input: &Input<'_>) -> Acts {
 }
 
 /// The slices that there should be: by ports, a hundred endpoints each; an empty one where there is nothing.
-fn wanted(input: &Input<'_>) -> Vec<Wanted> {
+fn wanted(input: &Input<'_>, ports: &mut Ports) -> Vec<Wanted> {
     let mut groups: BTreeMap<String, Wanted> = BTreeMap::new();
-    let mut known = Ports::default();
+    let mut known = Known::of(input.slices.iter().flat_map(|slice| list(slice, &["endpoints"])));
     for backend in input.backends {
-        let Some(endpoint) = endpoint(input.service, backend) else {
+        let Some(told) = Told::of(input.service, backend) else {
             continue;
         };
-        let (text, ports) = known.of(input.service, &backend.pod);
+        let old = known.find(&backend.pod.name).filter(|old| told.is_told_by(old));
+        let endpoint = old.cloned().unwrap_or_else(|| told.endpoint());
+        let (text, ports) = ports.of(input.service, &backend.pod);
         match groups.get_mut(text) {
             Some(group) => group.endpoints.push(endpoint),
             None => {
@@ -105,26 +111,124 @@ fn wanted(input: &Input<'_>) -> Vec<Wanted> {
     groups.into_values().flat_map(split).collect()
 }
 
-fn endpoint(service: &Value, backend: &Backend) -> Option<Value> {
-    let pod = &backend.pod;
-    let address = pod.ip.filter(|_| !pod.phase.is_terminal())?;
-    let (serving, terminating) = (pod.ready, pod.is_deleting());
-    let published = flag(service, &["spec", "publishNotReadyAddresses"]);
-    let mut endpoint = json!({
-        "addresses": [address.to_string()],
-        "conditions": {"ready": published || (serving && !terminating), "serving": serving, "terminating": terminating},
-        "targetRef": {"kind": "Pod", "namespace": &*pod.namespace, "name": &*pod.name, "uid": &*pod.uid}});
-    if let Some(node) = &pod.node {
-        set(&mut endpoint, &["nodeName"], &**node);
+/// The addresses or endpoints that are written already, by the names of their pods. One that still says what it should is
+/// taken over instead of being made anew: most writes change a single one of many.
+#[derive(Debug)]
+pub(super) struct Known<'a> {
+    /// In order of the names.
+    all: Vec<(&'a str, &'a Value)>,
+    next: usize,
+}
+
+impl<'a> Known<'a> {
+    /// Those that name a pod as their target.
+    pub(super) fn of(all: impl Iterator<Item = &'a Value>) -> Self {
+        let named = |one: &'a Value| Some((text(one, &["targetRef", "name"])?, one));
+        let mut all: Vec<_> = all.filter_map(named).collect();
+        all.sort_by_key(|(name, _)| *name);
+        Self { all, next: 0 }
     }
-    if let Some(zone) = &backend.zone {
-        set(&mut endpoint, &["zone"], zone.as_str());
+
+    /// The one of a pod. Pods are asked for in order of their names.
+    pub(super) fn find(&mut self, pod: &str) -> Option<&'a Value> {
+        while let Some((name, one)) = self.all.get(self.next) {
+            match (*name).cmp(pod) {
+                Ordering::Less => self.next += 1,
+                Ordering::Equal => return Some(*one),
+                Ordering::Greater => return None,
+            }
+        }
+        None
     }
-    let host = &*pod.network.hostname;
-    if !host.is_empty() && &*pod.network.subdomain == name(service) {
-        set(&mut endpoint, &["hostname"], host);
+}
+
+/// The reference to a pod.
+pub(super) fn reference(pod: &PodView) -> Value {
+    json!({"kind": "Pod", "namespace": &*pod.namespace, "name": &*pod.name, "uid": &*pod.uid})
+}
+
+/// Whether a value is the reference to a pod.
+pub(super) fn is_reference(value: Option<&Value>, pod: &PodView) -> bool {
+    let Some(map) = value.and_then(Value::as_object).filter(|map| map.len() == 4) else {
+        return false;
+    };
+    let says = |field: &str, wanted: &str| map.get(field).is_some_and(|value| value == wanted);
+    says("uid", &pod.uid) && says("name", &pod.name) && says("namespace", &pod.namespace) && says("kind", "Pod")
+}
+
+/// Whether a value is an address as it is written.
+pub(super) fn is_address(value: Option<&Value>, address: Ipv4Addr) -> bool {
+    // An address has one way to be written only.
+    let written = value.and_then(Value::as_str).and_then(|text| text.parse().ok());
+    written == Some(address)
+}
+
+/// What an endpoint tells.
+#[derive(Debug)]
+struct Told<'a> {
+    pod: &'a PodView,
+    address: Ipv4Addr,
+    /// `ready`, `serving` and `terminating`.
+    conditions: [(&'static str, bool); 3],
+    /// `nodeName`, `zone` and `hostname`, where there is one.
+    places: [(&'static str, Option<&'a str>); 3],
+}
+
+impl<'a> Told<'a> {
+    /// What the endpoint of a pod has to tell; none if it has none.
+    fn of(service: &'a Value, backend: &'a Backend) -> Option<Self> {
+        let pod = &*backend.pod;
+        let address = pod.ip.filter(|_| !pod.phase.is_terminal())?;
+        let (serving, terminating) = (pod.ready, pod.deleting_by.is_some());
+        let published = flag(service, &["spec", "publishNotReadyAddresses"]);
+        let host = &*pod.network.hostname;
+        let named = !host.is_empty() && &*pod.network.subdomain == name(service);
+        Some(Self {
+            pod,
+            address,
+            conditions: [
+                ("ready", published || (serving && !terminating)),
+                ("serving", serving),
+                ("terminating", terminating),
+            ],
+            places: [
+                ("nodeName", pod.node.as_deref()),
+                ("zone", backend.zone.as_deref()),
+                ("hostname", named.then_some(host)),
+            ],
+        })
     }
-    Some(endpoint)
+
+    fn endpoint(&self) -> Value {
+        let conditions: Map = self.conditions.iter().map(|(name, is)| (*name, Value::Bool(*is))).collect();
+        let mut endpoint = Map::with_capacity(6);
+        endpoint.insert("addresses", json!([self.address.to_string()]));
+        endpoint.insert("conditions", Value::Object(conditions));
+        for (field, place) in self.places {
+            if let Some(place) = place {
+                endpoint.insert(field, place.into());
+            }
+        }
+        endpoint.insert("targetRef", reference(self.pod));
+        Value::Object(endpoint)
+    }
+
+    /// Whether an endpoint says just this.
+    fn is_told_by(&self, endpoint: &Value) -> bool {
+        let Some(map) = endpoint.as_object() else { return false };
+        let places = self.places.iter().filter_map(|(field, place)| Some((*field, (*place)?)));
+        let conditions = map.get("conditions").and_then(Value::as_object);
+        let addresses = list(endpoint, &["addresses"]);
+        map.len() == 3 + places.clone().count()
+            && places.into_iter().all(|(field, place)| map.get(field).is_some_and(|value| value == place))
+            && conditions.is_some_and(|found| {
+                let says = |(name, is): &(&str, bool)| found.get(name).and_then(Value::as_bool) == Some(*is);
+                found.len() == self.conditions.len() && self.conditions.iter().all(says)
+            })
+            && addresses.len() == 1
+            && is_address(addresses.first(), self.address)
+            && is_reference(map.get("targetRef"), self.pod)
+    }
 }
 
 /// The ports of a Service as its pods have them. Pods of one kind share what they say of their network, so they are worked
@@ -181,15 +285,51 @@ fn named(pod: &Pod, wanted: &str, protocol: &str) -> Option<i64> {
     Some(port.number)
 }
 
-fn labels(service: &Value) -> Value {
+/// The labels that an object of a Service should have: the Service's own and those that say whose the object is.
+pub(super) fn labels(service: &Value, own: &[(&str, &str)]) -> Value {
     let mut labels = texts(service, &["metadata", "labels"]);
     labels.remove(HEADLESS);
-    labels.insert(SERVICE.to_owned(), name(service).to_owned());
-    labels.insert(MANAGED_BY.to_owned(), MANAGER.to_owned());
-    if text(service, &["spec", "clusterIP"]) == Some("None") {
+    for (key, value) in own {
+        labels.insert((*key).to_owned(), (*value).to_owned());
+    }
+    if is_headless(service) {
         labels.insert(HEADLESS.to_owned(), String::new());
     }
     json!(labels)
+}
+
+fn is_headless(service: &Value) -> bool {
+    text(service, &["spec", "clusterIP"]) == Some("None")
+}
+
+/// Whether labels are those that an object of a Service should have, found out without making them.
+pub(super) fn is_labelled(found: Option<&Value>, service: &Value, own: &[(&str, &str)]) -> bool {
+    let Some(found) = found.and_then(Value::as_object) else {
+        return false;
+    };
+    let has = |key: &str, value: &str| found.get(key).is_some_and(|found| found == value);
+    let is_own = |key: &str| key == HEADLESS || own.iter().any(|(own, _)| *own == key);
+    let taken = at(service, &["metadata", "labels"]).and_then(Value::as_object);
+    let taken = taken.into_iter().flatten().filter(|(key, _)| !is_own(key));
+    let mut count = own.len();
+    for (key, value) in taken {
+        if !value.as_str().is_some_and(|value| has(key, value)) {
+            return false;
+        }
+        count += 1;
+    }
+    if is_headless(service) {
+        if !has(HEADLESS, "") {
+            return false;
+        }
+        count += 1;
+    }
+    count == found.len() && own.iter().all(|(key, value)| has(key, value))
+}
+
+/// The labels of a slice that are no Service's own.
+fn own_labels(service: &Value) -> [(&str, &str); 2] {
+    [(SERVICE, name(service)), (MANAGED_BY, MANAGER)]
 }
 
 fn update(input: &Input<'_>, slice: &Value, wanted: Wanted, acts: &mut Acts) {
@@ -197,10 +337,12 @@ fn update(input: &Input<'_>, slice: &Value, wanted: Wanted, acts: &mut Acts) {
     if list(slice, &["endpoints"]) != wanted.endpoints {
         set(&mut patch, &["endpoints"], wanted.endpoints);
     }
-    let bare = json!({});
-    let before = at(slice, &["metadata", "labels"]).unwrap_or(&bare);
-    if let Some(change) = crate::controllers::support::tree::merge_patch(before, &labels(input.service)) {
-        set(&mut patch, &["metadata", "labels"], change);
+    let (found, own) = (at(slice, &["metadata", "labels"]), own_labels(input.service));
+    if !is_labelled(found, input.service, &own) {
+        let bare = json!({});
+        if let Some(change) = merge_patch(found.unwrap_or(&bare), &labels(input.service, &own)) {
+            set(&mut patch, &["metadata", "labels"], change);
+        }
     }
     if patch != json!({}) {
         acts.patch(Kind::ENDPOINT_SLICE, slice, patch);
@@ -218,7 +360,7 @@ fn make(input: &Input<'_>, wanted: Wanted, number: usize, taken: &mut BTreeSet<S
     acts.create(
         Kind::ENDPOINT_SLICE,
         json!({
-            "metadata": {"name": made, "generateName": base, "namespace": namespace(service), "labels": labels(service),
+            "metadata": {"name": made, "generateName": base, "namespace": namespace(service), "labels": labels(service, &own_labels(service)),
                 "ownerReferences": [controller_ref(Kind::SERVICE, service)]},
             "addressType": family, "endpoints": wanted.endpoints, "ports": wanted.ports}),
     );
@@ -249,12 +391,13 @@ mod tests {
 
     fn made(backends: &[Backend], slices: &[Value]) -> Vec<Value> {
         let service = service();
-        let acts = plan(&Input {
+        let input = Input {
             service: &service,
             backends,
             slices: &shared(slices),
             moment: "1".to_owned(),
-        });
+        };
+        let acts = plan(&input, &mut Ports::default());
         acts.created()
     }
 
@@ -297,12 +440,74 @@ mod tests {
         slices[0]["metadata"]["namespace"] = json!("x");
         let service = service();
         let backends = [backend(1, true)];
-        let acts = plan(&Input {
+        let input = Input {
             service: &service,
             backends: &backends,
             slices: &shared(&slices),
             moment: "2".to_owned(),
-        });
+        };
+        let acts = plan(&input, &mut Ports::default());
         assert_eq!(acts.into_actions(), []);
+    }
+
+    #[test]
+    fn what_is_still_true_is_taken_over() {
+        let service = service();
+        let before: Vec<Backend> = (1..4).map(|number| backend(number, true)).collect();
+        let slices = made(&before, &[]);
+        let mut after: Vec<Backend> = (0..4).map(|number| backend(number, number != 2)).collect();
+        after.remove(3);
+        let input = Input {
+            service: &service,
+            backends: &after,
+            slices: &shared(&slices),
+            moment: "2".to_owned(),
+        };
+        let found = wanted(&input, &mut Ports::default());
+        // The same as if all of them were made anew.
+        assert_eq!(json!(found[0].endpoints), made(&after, &[])[0]["endpoints"]);
+        let old = &slices[0]["endpoints"];
+        let shares: Vec<bool> = found[0].endpoints.iter().map(|one| one.shares(&old[0])).collect();
+        assert_eq!(shares, [false, true, false]);
+        assert_eq!(found[0].endpoints[2]["conditions"]["ready"], false);
+    }
+
+    #[test]
+    fn an_endpoint_that_says_something_else_is_made_anew() {
+        let (service, backend) = (service(), backend(1, true));
+        let told = Told::of(&service, &backend).unwrap();
+        let endpoint = told.endpoint();
+        assert!(told.is_told_by(&endpoint));
+        for path in [
+            &["addresses"][..],
+            &["zone"],
+            &["nodeName"],
+            &["conditions", "serving"],
+            &["targetRef", "uid"],
+            &["hints"],
+        ] {
+            let mut other = endpoint.clone();
+            set(&mut other, path, json!(["else"]));
+            assert!(!told.is_told_by(&other), "{other}");
+        }
+    }
+
+    #[test]
+    fn labels_are_known_again() {
+        let mut service = service();
+        service["metadata"]["labels"] = json!({"team": "a", HEADLESS: "x"});
+        for address in ["10.5.0.9", "None"] {
+            service["spec"]["clusterIP"] = json!(address);
+            let own = own_labels(&service);
+            let wanted = labels(&service, &own);
+            assert!(is_labelled(Some(&wanted), &service, &own));
+            let mut other = wanted.clone();
+            other["team"] = json!("b");
+            let mut more = wanted.clone();
+            more["new"] = json!("");
+            for one in [other, more, json!({}), json!({"team": "a"})] {
+                assert!(!is_labelled(Some(&one), &service, &own), "{one}");
+            }
+        }
     }
 }
