@@ -188,28 +188,25 @@ impl PodView {
         let RawPod { metadata, spec, status } = raw;
         let told = Told::of(&status);
         let controller = metadata.owner_references.iter().find(|owner| owner.controller);
-        let labels: BTreeMap<Box<str>, Box<str>> = metadata
-            .labels
-            .into_iter()
-            .map(|(key, value)| (key.into(), value.into()))
-            .collect();
+        pool.sweep();
+        let family = pool.family(controller, &metadata, &spec);
         Some(Self {
             namespace: pool.text(&metadata.namespace),
             name: (*metadata.name).into(),
             uid: stored.uid().into(),
             version: stored.version(),
-            labels: pool.labels(labels),
+            labels: family.labels,
             node: (!spec.node_name.is_empty()).then(|| pool.text(&spec.node_name)),
             phase: told.phase,
             ready: told.ready,
             ready_since: told.ready_since,
-            controller: controller.map(|owner| pool.owner(owner)),
+            controller: family.owner,
             created: metadata.creation_timestamp.unwrap_or_default(),
             deleting_by: metadata.deletion_timestamp,
             deletion_grace: metadata.deletion_grace_period_seconds.unwrap_or(0),
-            requests: pool.amounts(spec.requests()),
-            network: pool.network(spec.network()),
-            measures: pool.measures(spec.measures(&metadata.annotations)),
+            requests: family.requests,
+            network: family.network,
+            measures: family.measures,
             claims: spec.claims(),
             priority: spec.priority,
             started: told.started,
@@ -264,12 +261,23 @@ impl Told {
     }
 }
 
+/// What a pod shares with its siblings.
+#[derive(Debug, Clone, Default)]
+struct Family {
+    owner: Option<Arc<Owner>>,
+    labels: Arc<BTreeMap<Box<str>, Box<str>>>,
+    requests: Arc<Amounts>,
+    network: Arc<PodNetwork>,
+    measures: Arc<PodMeasures>,
+}
+
 /// Values that many pods share, each kept once.
 #[derive(Debug, Default)]
 pub(super) struct Pool {
     texts: BTreeSet<Arc<str>>,
     labels: BTreeSet<Arc<BTreeMap<Box<str>, Box<str>>>>,
-    owners: BTreeMap<Box<str>, Arc<Owner>>,
+    /// The newest pod of each owner: the next one has most in common with it, and is compared with it first.
+    families: BTreeMap<Box<str>, Family>,
     amounts: BTreeSet<Arc<Amounts>>,
     networks: BTreeSet<Arc<PodNetwork>>,
     measures: BTreeSet<Arc<PodMeasures>>,
@@ -286,35 +294,50 @@ impl Pool {
         new
     }
 
-    fn labels(&mut self, labels: BTreeMap<Box<str>, Box<str>>) -> Arc<BTreeMap<Box<str>, Box<str>>> {
-        self.sweep();
-        share(&mut self.labels, labels)
+    /// What a pod shares with those of the same owner, and with all others that say the same.
+    fn family(&mut self, owner: Option<&RawOwner<'_>>, metadata: &RawMetadata<'_>, spec: &RawSpec<'_>) -> Family {
+        let known = owner.and_then(|owner| self.families.get(&*owner.uid)).cloned();
+        let sibling = known.clone().unwrap_or_default();
+        let family = Family {
+            owner: sibling.owner.or_else(|| Some(self.owner(owner?))),
+            labels: self.family_labels(sibling.labels, metadata),
+            requests: share(&mut self.amounts, sibling.requests, spec.requests()),
+            network: share(&mut self.networks, sibling.network, spec.network()),
+            measures: share(
+                &mut self.measures,
+                sibling.measures,
+                spec.measures(&metadata.annotations),
+            ),
+        };
+        if let Some(owner) = owner
+            && known.is_none_or(|known| !known.shares(&family))
+        {
+            self.families.insert((*owner.uid).into(), family.clone());
+        }
+        family
     }
 
-    fn amounts(&mut self, amounts: Amounts) -> Arc<Amounts> {
-        share(&mut self.amounts, amounts)
-    }
-
-    fn network(&mut self, network: PodNetwork) -> Arc<PodNetwork> {
-        share(&mut self.networks, network)
-    }
-
-    fn measures(&mut self, measures: PodMeasures) -> Arc<PodMeasures> {
-        share(&mut self.measures, measures)
+    fn family_labels(
+        &mut self,
+        sibling: Arc<BTreeMap<Box<str>, Box<str>>>,
+        metadata: &RawMetadata<'_>,
+    ) -> Arc<BTreeMap<Box<str>, Box<str>>> {
+        let raw = metadata.labels.iter().map(|(key, value)| (&**key, &**value));
+        let same = sibling.iter().map(|(key, value)| (&**key, &**value)).eq(raw.clone());
+        if same && !sibling.is_empty() {
+            return sibling;
+        }
+        let labels = raw.map(|(key, value)| (key.into(), value.into())).collect();
+        share(&mut self.labels, sibling, labels)
     }
 
     fn owner(&mut self, raw: &RawOwner<'_>) -> Arc<Owner> {
-        if let Some(found) = self.owners.get(&*raw.uid) {
-            return found.clone();
-        }
-        let owner = Arc::new(Owner {
+        Arc::new(Owner {
             api_version: self.text(&raw.api_version),
             kind: self.text(&raw.kind),
             name: (*raw.name).into(),
             uid: (*raw.uid).into(),
-        });
-        self.owners.insert((*raw.uid).into(), owner.clone());
-        owner
+        })
     }
 
     /// Forgets, from time to time, what nobody uses any more.
@@ -323,16 +346,31 @@ impl Pool {
         if !self.reads.is_multiple_of(65_536) {
             return;
         }
+        let is_used = |family: &Family| family.owner.as_ref().is_some_and(|owner| Arc::strong_count(owner) > 1);
+        self.families.retain(|_, family| is_used(family));
         self.texts.retain(|text| Arc::strong_count(text) > 1);
         self.labels.retain(|labels| Arc::strong_count(labels) > 1);
-        self.owners.retain(|_, owner| Arc::strong_count(owner) > 1);
         self.amounts.retain(|amounts| Arc::strong_count(amounts) > 1);
         self.networks.retain(|network| Arc::strong_count(network) > 1);
         self.measures.retain(|measures| Arc::strong_count(measures) > 1);
     }
 }
 
-fn share<T: Ord>(pool: &mut BTreeSet<Arc<T>>, value: T) -> Arc<T> {
+impl Family {
+    fn shares(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.labels, &other.labels)
+            && Arc::ptr_eq(&self.requests, &other.requests)
+            && Arc::ptr_eq(&self.network, &other.network)
+            && Arc::ptr_eq(&self.measures, &other.measures)
+    }
+}
+
+/// The one value of the pool that is equal to this one; `likely` is looked at first.
+fn share<T: Ord + Default>(pool: &mut BTreeSet<Arc<T>>, likely: Arc<T>, value: T) -> Arc<T> {
+    // One that says nothing may be no value of the pool.
+    if *likely == value && value != T::default() {
+        return likely;
+    }
     let new = Arc::new(value);
     if let Some(found) = pool.get(&new) {
         return found.clone();

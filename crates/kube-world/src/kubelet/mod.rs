@@ -253,11 +253,15 @@ impl Kubelets {
 /// The lowest address of the machine's pod network that no pod on it has.
 fn free_address(view: &View<'_>, machine: &Machine) -> Ipv4Addr {
     let base = u32::from(machine.pod_network());
-    let taken: std::collections::BTreeSet<u32> = view
-        .pods_on(&machine.spec.name)
-        .filter(|pod| !pod.phase.is_terminal())
-        .filter_map(|pod| pod.ip.map(u32::from))
-        .collect();
-    let free = (base + 2..=base + 255).find(|address| !taken.contains(address));
-    Ipv4Addr::from(free.unwrap_or(base + 1))
+    let mut taken = [false; 256];
+    for pod in view.pods_on(&machine.spec.name).filter(|pod| !pod.phase.is_terminal()) {
+        let place = pod
+            .ip
+            .and_then(|ip| usize::try_from(u32::from(ip).checked_sub(base)?).ok());
+        if let Some(place) = place.and_then(|place| taken.get_mut(place)) {
+            *place = true;
+        }
+    }
+    let free = (0..=255_u32).zip(taken).skip(2).find(|(_, taken)| !taken);
+    Ipv4Addr::from(base + free.map_or(1, |(place, _)| place))
 }

@@ -204,9 +204,7 @@ pub(crate) fn per_pod(
             sum.add(pod, 0);
         }
     }
-    let second = ratio(aim, sum)
-        .ok_or("no metrics returned matched known pods")?
-        .ratio;
+    let second = ratio(aim, sum).ok_or("no metrics returned matched known pods")?.ratio;
     let turned = (first.ratio < 1.0 && second > 1.0) || (first.ratio > 1.0 && second < 1.0);
     if within(second) || turned {
         return Ok(proposal(current));

@@ -134,7 +134,7 @@ impl Turn<'_> {
         self.new.and_then(|index| self.sets.get(index)).map(|set| &**set)
     }
 
-    fn all(&self) -> impl Iterator<Item = &Value> {
+    fn all(&self) -> impl Iterator<Item = &Value> + Clone {
         self.sets.iter().map(|set| &**set)
     }
 
@@ -185,10 +185,14 @@ impl Turn<'_> {
         let Some(new) = self.new_set() else {
             return false;
         };
-        let annotations = sets::new_annotations(self.deployment, Some(new), number);
         let mut patch = json!({});
-        if annotations != texts(new, &["metadata", "annotations"]) {
-            set(&mut patch, &["metadata", "annotations"], json!(annotations));
+        let mut number_now = annotation(new, sets::REVISION).unwrap_or_default().to_owned();
+        if !sets::is_annotated(self.deployment, new, number) {
+            let mut annotations = sets::new_annotations(self.deployment, Some(new), number);
+            if annotations != texts(new, &["metadata", "annotations"]) {
+                set(&mut patch, &["metadata", "annotations"], json!(annotations));
+            }
+            number_now = annotations.remove(sets::REVISION).unwrap_or_default();
         }
         let ready = |object: &Value| int(object, &["spec", "minReadySeconds"]).unwrap_or(0);
         if ready(new) != ready(self.deployment) {
@@ -199,8 +203,7 @@ impl Turn<'_> {
         if changed {
             self.acts.patch_key(key, patch);
         }
-        let number = annotations.get(sets::REVISION).cloned().unwrap_or_default();
-        self.show_number(&number);
+        self.show_number(&number_now);
         let status = self.deployment.get("status").unwrap_or(&Value::Null);
         if progress::reason(status).is_none() && self.noted.is_none() {
             self.noted = Some((
@@ -395,9 +398,7 @@ impl Turn<'_> {
     }
 
     fn is_complete(&self) -> bool {
-        let all: Vec<&Value> = self.all().collect();
-        let status = status::compute(self.deployment, &all, self.new_set(), self.now);
-        progress::is_complete(desired(self.deployment), &status)
+        status::is_complete(self.deployment, self.all(), self.new_set())
     }
 
     fn clean(&mut self) {

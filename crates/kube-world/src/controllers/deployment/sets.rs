@@ -134,6 +134,18 @@ pub(crate) fn new_annotations(deployment: &Value, existing: Option<&Value>, numb
     out
 }
 
+/// Whether a ReplicaSet that has at least this number has all annotations that [`new_annotations`] would give it.
+pub(crate) fn is_annotated(deployment: &Value, set: &Value, number: i64) -> bool {
+    if revision(set) < number {
+        return false;
+    }
+    let had = at(set, &["metadata", "annotations"]).and_then(Value::as_object);
+    let own = at(deployment, &["metadata", "annotations"]).and_then(Value::as_object);
+    let taken = own.into_iter().flatten();
+    let mut taken = taken.filter(|(key, value)| value.is_string() && !OWN_ANNOTATIONS.contains(&key.as_str()));
+    taken.all(|(key, value)| had.and_then(|had| had.get(key)) == Some(value))
+}
+
 /// The annotations by which ReplicaSets remember the Deployment's size.
 pub(crate) fn size_annotations(bounds: Bounds) -> [(String, String); 2] {
     let max = bounds.desired.saturating_add(bounds.surge);
@@ -228,6 +240,11 @@ mod tests {
         assert_eq!(annotation(&set, REVISION_HISTORY), Some("1,3"));
         let same = new_annotations(&deployment("a"), Some(&set), 4);
         assert_eq!(json!(same), set["metadata"]["annotations"]);
+        assert!(is_annotated(&deployment("a"), &set, 5));
+        assert!(!is_annotated(&deployment("a"), &set, 6));
+        let mut other = deployment("a");
+        other["metadata"]["annotations"]["team"] = json!("b");
+        assert!(!is_annotated(&other, &set, 5));
     }
 
     #[test]

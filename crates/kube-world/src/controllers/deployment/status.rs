@@ -53,6 +53,20 @@ pub(crate) fn compute(deployment: &Value, all: &[&Value], new: Option<&Value>, n
     status
 }
 
+/// Whether every pod is a new one and available, as the status that [`compute`] makes would say.
+pub(crate) fn is_complete<'a>(
+    deployment: &Value,
+    all: impl Iterator<Item = &'a Value> + Clone,
+    new: Option<&Value>,
+) -> bool {
+    let number = |set: &Value, field: &str| int(set, &["status", field]).unwrap_or(0);
+    let sum = |field: &str| all.clone().map(|set| number(set, field)).sum::<i64>().max(0);
+    let desired = desired(deployment);
+    new.map_or(0, |new| number(new, "replicas")).max(0) == desired
+        && sum("replicas") == desired
+        && sum("availableReplicas") == desired
+}
+
 /// Completes the status of a Deployment whose rollout is under way: progress and failures of its ReplicaSets.
 pub(crate) fn with_rollout(
     deployment: &Value,

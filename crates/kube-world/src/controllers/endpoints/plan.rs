@@ -200,7 +200,11 @@ impl<'a> Told<'a> {
     }
 
     fn endpoint(&self) -> Value {
-        let conditions: Map = self.conditions.iter().map(|(name, is)| (*name, Value::Bool(*is))).collect();
+        let conditions: Map = self
+            .conditions
+            .iter()
+            .map(|(name, is)| (*name, Value::Bool(*is)))
+            .collect();
         let mut endpoint = Map::with_capacity(6);
         endpoint.insert("addresses", json!([self.address.to_string()]));
         endpoint.insert("conditions", Value::Object(conditions));
@@ -216,11 +220,16 @@ impl<'a> Told<'a> {
     /// Whether an endpoint says just this.
     fn is_told_by(&self, endpoint: &Value) -> bool {
         let Some(map) = endpoint.as_object() else { return false };
-        let places = self.places.iter().filter_map(|(field, place)| Some((*field, (*place)?)));
+        let places = self
+            .places
+            .iter()
+            .filter_map(|(field, place)| Some((*field, (*place)?)));
         let conditions = map.get("conditions").and_then(Value::as_object);
         let addresses = list(endpoint, &["addresses"]);
         map.len() == 3 + places.clone().count()
-            && places.into_iter().all(|(field, place)| map.get(field).is_some_and(|value| value == place))
+            && places
+                .into_iter()
+                .all(|(field, place)| map.get(field).is_some_and(|value| value == place))
             && conditions.is_some_and(|found| {
                 let says = |(name, is): &(&str, bool)| found.get(name).and_then(Value::as_bool) == Some(*is);
                 found.len() == self.conditions.len() && self.conditions.iter().all(says)
