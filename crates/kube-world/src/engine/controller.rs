@@ -11,7 +11,8 @@ use super::change::Change;
 use super::view::View;
 use crate::kind::Key;
 
-/// A controller: a pure planner with a name. It keeps nothing between calls; what it has to remember stands in objects.
+/// A controller: a pure planner with a name. It keeps nothing between calls but what it has read from equal texts before; what it
+/// has to remember stands in objects.
 ///
 /// The engine calls [`Controller::interested`] for each write of the server, in order, and [`Controller::reconcile`] for
 /// each key that came of it, once however often it was named. Everything it plans is carried out before the next key's
