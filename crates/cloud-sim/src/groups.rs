@@ -4,6 +4,7 @@ mod api;
 mod health;
 mod launch;
 mod leave;
+mod members;
 mod size;
 mod spec;
 
@@ -12,14 +13,15 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use ports::cloud::{
-    Activity, ActivityStatus, Group, GroupInstance, GroupName, HealthCheckKind, HookTransition, InstanceId,
-    InstanceLifecycle, LaunchTemplateRef, LifecycleHook, Market, MixedInstances, Process, Tags,
+    Activity, ActivityStatus, Group, GroupName, HealthCheckKind, HookTransition, InstanceId, InstanceLifecycle,
+    LaunchTemplateRef, LifecycleHook, Market, MixedInstances, Process, Tags,
 };
 
 use crate::event::{InstanceChange, What};
 use crate::state::Due;
 use crate::world::World;
 
+pub(crate) use members::Members;
 pub use spec::{GroupSpec, LaunchTemplateSpec};
 
 /// Activities that a group remembers.
@@ -68,7 +70,7 @@ pub(crate) struct GroupRecord {
     pub(crate) zones: Vec<String>,
     pub(crate) template: LaunchTemplateRef,
     pub(crate) mixed: Option<MixedInstances>,
-    pub(crate) members: BTreeMap<InstanceId, Member>,
+    pub(crate) members: Members,
     pub(crate) tags: Tags,
     /// Keys of the tags that new instances get.
     pub(crate) propagated: BTreeSet<String>,
@@ -111,15 +113,6 @@ impl GroupRecord {
     }
 
     pub(crate) fn view(&self) -> Group {
-        let instance = |(id, member): (&InstanceId, &Member)| GroupInstance {
-            id: id.clone(),
-            zone: member.zone.clone(),
-            instance_type: member.instance_type.clone(),
-            lifecycle: member.lifecycle,
-            healthy: member.healthy,
-            launch_template: Some(member.template.clone()),
-            protected_from_scale_in: member.protected,
-        };
         Group {
             name: self.name.clone(),
             min: self.min,
@@ -129,7 +122,7 @@ impl GroupRecord {
             subnets: self.subnets.clone(),
             launch_template: Some(self.template.clone()),
             mixed_instances: self.mixed.clone(),
-            instances: self.members.iter().map(instance).collect(),
+            instances: self.members.shown(),
             tags: self.tags.clone(),
             suspended: self.suspended.clone(),
             protect_new_instances: self.protect_new,

@@ -259,7 +259,9 @@ impl CloudSim {
     /// An instance as it is now, past throttling and faults.
     #[must_use]
     pub fn instance(&self, id: &InstanceId) -> Option<Instance> {
-        self.lock().state.instances.get(id).map(|record| record.view.clone())
+        let world = self.lock();
+        let record = world.state.instances.get(id)?;
+        Some(Instance::clone(&record.view))
     }
 
     /// All groups as they are now, in name order, past throttling and faults.
@@ -281,7 +283,7 @@ impl CloudSim {
             .state
             .instances
             .values()
-            .map(|record| record.view.clone())
+            .map(|record| Instance::clone(&record.view))
             .collect()
     }
 
@@ -334,7 +336,7 @@ impl CloudSim {
         if let Some(record) = world.state.instances.get_mut(id) {
             let code = "instance-retirement".to_owned();
             record
-                .view
+                .view_mut()
                 .scheduled
                 .push(ports::cloud::ScheduledEvent { code, not_before: at });
         }

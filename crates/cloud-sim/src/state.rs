@@ -1,6 +1,7 @@
 //! Everything that exists in an account, as one value: it can be copied, which is how reads of the past are served.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use ports::cloud::{
@@ -55,11 +56,19 @@ pub(crate) enum Due {
 /// An instance with what the cloud alone knows about it.
 #[derive(Debug, Clone)]
 pub(crate) struct InstanceRecord {
-    pub(crate) view: Instance,
+    /// Shared with who asked for it; a change makes another one.
+    pub(crate) view: Arc<Instance>,
     pub(crate) user_data: Option<String>,
     pub(crate) never_ready: bool,
     /// What its targets' health checks would find.
     pub(crate) answers: bool,
+}
+
+impl InstanceRecord {
+    /// The instance to be changed. Who asked for it before keeps what he was told.
+    pub(crate) fn view_mut(&mut self) -> &mut Instance {
+        Arc::make_mut(&mut self.view)
+    }
 }
 
 /// A launch template with all its versions, the first at number 1.

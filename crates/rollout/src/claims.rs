@@ -254,6 +254,8 @@ impl Provision {
         if !fleet.machines.values().filter(of_claim).eq(claimed.values()) {
             let before = fleet.machines.values().filter(of_claim);
             let before: Vec<Box<str>> = before.map(|machine| machine.id.as_str().into()).collect();
+            // A machine that a group has as well is that group's again.
+            before.iter().for_each(|id| fleet.readings.make_anew(id));
             fleet.touched.extend(before.into_iter().chain(claimed.keys().cloned()));
             fleet.machines.retain(|_, machine| !of_claim(&&*machine));
             fleet.machines.extend(claimed);

@@ -59,7 +59,7 @@ impl Engine {
         self.cloud_changed();
         self.end_machine(&machine.id, shrink).await?;
         self.counts.terminated += 1;
-        if let Some(known) = self.fleet.machines.get_mut(machine.id.as_str()) {
+        if let Some(known) = self.fleet.machine_mut(machine.id.as_str()) {
             known.leaving = true;
         }
         if let (Shrink::Yes, Home::Group(name)) = (shrink, &machine.home)

@@ -529,7 +529,7 @@ impl Engine {
         if due.is_some_and(|due| now < due) {
             return;
         }
-        let all = self.fleet.all_read().map(|at| after(at, self.refresh.idle));
+        let all = self.fleet.readings.all_read().map(|at| after(at, self.refresh.idle));
         let whole = self.read_at.is_none() || all.is_none_or(|due| now >= due);
         let read = self.fleet.read(&*self.hand.cloud, &self.spec.tag_name, now, whole);
         match read.await {

@@ -73,6 +73,7 @@ mod passes;
 mod picture;
 mod pool;
 mod pools;
+mod readings;
 mod records;
 mod second_look;
 mod seen;

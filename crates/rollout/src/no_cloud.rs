@@ -1,6 +1,7 @@
 //! A cluster without a cloud that we could ask: its machines are somebody else's.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -103,7 +104,7 @@ impl NodeGroups for NoCloud {
 
 #[async_trait]
 impl Instances for NoCloud {
-    async fn instances(&self, _filter: &InstanceFilter) -> Result<Vec<Instance>, CloudError> {
+    async fn instances(&self, _filter: &InstanceFilter) -> Result<Vec<Arc<Instance>>, CloudError> {
         Ok(Vec::new())
     }
     async fn instance_user_data(&self, _instance: &InstanceId) -> Result<Option<String>, CloudError> {

@@ -287,7 +287,7 @@ impl Engine {
                 self.hand.may_disrupt().await?;
                 self.cloud_changed();
                 self.end_machine(&id, Shrink::No).await?;
-                if let Some(machine) = self.fleet.machines.get_mut(id.as_str()) {
+                if let Some(machine) = self.fleet.machine_mut(id.as_str()) {
                     machine.leaving = true;
                 }
             }

@@ -37,7 +37,7 @@ impl Engine {
             return;
         }
         for (id, shall) in others {
-            if let Some(machine) = self.fleet.machines.get_mut(&id) {
+            if let Some(machine) = self.fleet.machine_mut(&id) {
                 machine.outdated = shall.map(Into::into);
             }
             self.fleet.touched.insert(id);

@@ -244,7 +244,7 @@ impl World {
         let (Some(instance), Some(group)) = (self.state.instances.get_mut(id), self.state.groups.get_mut(name)) else {
             return;
         };
-        instance.view.group = Some(name.clone());
+        instance.view_mut().group = Some(name.clone());
         let template = instance
             .view
             .launch_template
@@ -306,7 +306,7 @@ impl World {
                 group.members.remove(&id);
             }
             if let Some(instance) = self.state.instances.get_mut(&id) {
-                instance.view.group = None;
+                instance.view_mut().group = None;
             }
         }
         self.tick_soon(name);

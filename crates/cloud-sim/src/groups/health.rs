@@ -146,7 +146,7 @@ impl World {
             code: code.to_owned(),
             not_before: at,
         };
-        instance.view.scheduled.push(event);
+        instance.view_mut().scheduled.push(event);
         true
     }
 

@@ -1,6 +1,7 @@
 //! Starting instances: which zone, which type, which market, and what stands in the way.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use ports::cloud::{
     ActivityStatus, GroupName, Instance, InstanceId, InstanceLifecycle, InstanceState, LaunchTemplate,
@@ -235,7 +236,7 @@ impl World {
             .random
             .chance("never-ready", id.as_str(), self.faults.never_ready(self.now));
         let record = InstanceRecord {
-            view,
+            view: Arc::new(view),
             user_data,
             never_ready,
             answers: true,

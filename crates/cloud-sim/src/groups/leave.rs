@@ -22,7 +22,7 @@ impl World {
         if instance.view.state != InstanceState::Pending {
             return;
         }
-        instance.view.state = InstanceState::Running;
+        instance.view_mut().state = InstanceState::Running;
         let silent = instance.never_ready;
         self.instance_event(id, InstanceChange::Running);
         if self.options.boot_agent && !silent {
@@ -232,8 +232,8 @@ impl World {
         if !instance.view.state.is_alive() {
             return;
         }
-        instance.view.state = InstanceState::ShuttingDown;
-        instance.view.state_reason = Some(reason.to_owned());
+        instance.view_mut().state = InstanceState::ShuttingDown;
+        instance.view_mut().state_reason = Some(reason.to_owned());
         self.instance_event(id, InstanceChange::ShuttingDown);
         let delay = self.span("shutdown", id.as_str(), self.options.timings.shutdown);
         self.after(delay, Due::Terminated(id.clone()));
@@ -247,7 +247,7 @@ impl World {
         let Some(instance) = self.state.instances.get_mut(id) else {
             return;
         };
-        instance.view.state = InstanceState::Terminated;
+        instance.view_mut().state = InstanceState::Terminated;
         let (subnet, address) = (instance.view.subnet.clone(), instance.view.private_ip.clone());
         self.instance_event(id, InstanceChange::Terminated);
         self.free_address(&subnet, &address);
@@ -281,7 +281,7 @@ impl World {
         }
         self.set_activity(&name, &activity, ActivityStatus::Successful, None);
         if let Some(instance) = self.state.instances.get_mut(id) {
-            instance.view.group = None;
+            instance.view_mut().group = None;
         }
         self.after(self.options.timings.terminated_visible, Due::Forget(id.clone()));
         self.poke_owner(&name);

@@ -1,5 +1,7 @@
 //! Instances, what they are made from, and the networks that they are in.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use ports::cloud::{
     CloudError, Image, Instance, InstanceFilter, InstanceId, InstanceType, Instances, LaunchTemplate, Machines,
@@ -24,8 +26,8 @@ fn in_use(call: &'static str, kind: &'static str, id: &str) -> CloudError {
 
 #[async_trait]
 impl Instances for CloudSim {
-    async fn instances(&self, filter: &InstanceFilter) -> Result<Vec<Instance>, CloudError> {
-        let fits = |instance: &Instance| {
+    async fn instances(&self, filter: &InstanceFilter) -> Result<Vec<Arc<Instance>>, CloudError> {
+        let fits = |instance: &Arc<Instance>| {
             tags_match(&instance.tags, &filter.tags)
                 && filter.tag_keys.iter().all(|key| instance.tags.contains_key(key))
                 && (filter.states.is_empty() || filter.states.contains(&instance.state))

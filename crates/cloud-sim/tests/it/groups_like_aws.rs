@@ -212,7 +212,7 @@ async fn attaching_and_detaching_keep_the_books() {
         lab.sim.attach_instances(&name(), &ids[..1]).await.unwrap_err(),
         "already part of AutoScalingGroup:g",
     );
-    let members: Vec<_> = lab.g().await.instances.into_iter().map(|i| i.id).collect();
+    let members: Vec<_> = lab.g().await.instances.iter().map(|i| i.id.clone()).collect();
     assert_eq!(members, ids, "listed once");
     assert_eq!(lab.g().await.desired, 2);
 }
@@ -274,8 +274,8 @@ async fn instances_spread_over_the_zones_and_are_evened_out() {
     lab.group(0, 6, 9).await;
     let zones = |group: ports::cloud::Group| {
         let mut counts = BTreeMap::new();
-        for instance in group.instances {
-            *counts.entry(instance.zone).or_insert(0) += 1;
+        for instance in group.instances.iter() {
+            *counts.entry(instance.zone.clone()).or_insert(0) += 1;
         }
         counts.into_values().collect::<Vec<_>>()
     };

@@ -87,8 +87,8 @@ async fn without_update_policy_a_changed_group_keeps_its_instances_and_their_ver
         TemplateVersion::Number(2),
         "GetAtt follows the new version"
     );
-    for instance in group.instances {
-        assert_eq!(instance.launch_template.unwrap().version, TemplateVersion::Number(1));
+    for instance in group.instances.iter() {
+        assert_eq!(instance.launch_template.as_ref().unwrap().version, TemplateVersion::Number(1));
         assert_eq!(instance.instance_type, "m5.large");
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -143,8 +144,9 @@ pub struct Group {
     pub launch_template: Option<LaunchTemplateRef>,
     /// Policy for several types or spot shares.
     pub mixed_instances: Option<MixedInstances>,
-    /// Instances, in id order; those that are terminating are still in it.
-    pub instances: Vec<GroupInstance>,
+    /// Instances, in id order; those that are terminating are still in it. Shared, because groups are read far more often than
+    /// their instances change.
+    pub instances: Arc<[GroupInstance]>,
     /// Tags of the group.
     pub tags: Tags,
     /// Processes that are suspended.

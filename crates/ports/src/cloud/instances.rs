@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -208,8 +209,8 @@ pub struct InstanceFilter {
 /// Instances of one account and region.
 #[async_trait]
 pub trait Instances: Send + Sync {
-    /// Instances that match, in id order.
-    async fn instances(&self, filter: &InstanceFilter) -> Result<Vec<Instance>, CloudError>;
+    /// Instances that match, in id order. Who has them already, as a simulation does, hands out the same ones.
+    async fn instances(&self, filter: &InstanceFilter) -> Result<Vec<Arc<Instance>>, CloudError>;
 
     /// User data that an instance was launched with, base64 as stored (cloud fact 4.1: Karpenter pools compare it).
     async fn instance_user_data(&self, instance: &InstanceId) -> Result<Option<String>, CloudError>;

@@ -95,7 +95,7 @@ cloud! {
         write delete_group(name: &GroupName, force: bool) -> ();
     }
     Instances {
-        read instances(filter: &InstanceFilter) -> Vec<Instance>;
+        read instances(filter: &InstanceFilter) -> Vec<Arc<Instance>>;
         read instance_user_data(instance: &InstanceId) -> Option<String>;
         write terminate_instances(instances: &[InstanceId]) -> ();
     }

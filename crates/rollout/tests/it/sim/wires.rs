@@ -250,7 +250,7 @@ cloud! { NodeGroups:
 }
 
 cloud! { Instances:
-    read instances(filter: &InstanceFilter) -> Vec<Instance>;
+    read instances(filter: &InstanceFilter) -> Vec<Arc<Instance>>;
     read instance_user_data(instance: &InstanceId) -> Option<String>;
     write terminate_instances(instances: &[InstanceId]) -> ();
 }
