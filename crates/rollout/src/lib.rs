@@ -64,6 +64,8 @@ mod events;
 mod guard;
 mod guards;
 mod hand;
+mod in_order;
+mod lists;
 mod look;
 mod machines;
 pub mod names;

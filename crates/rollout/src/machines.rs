@@ -75,10 +75,9 @@ impl Fleet {
 
     /// How many nodes a pool wants: what its groups want, and its NodeClaims that are not on their way out.
     pub(crate) fn desired(&self, pool: &PoolName) -> u32 {
-        let claims = self
-            .machines_of(pool)
-            .filter(|machine| matches!(machine.home, Home::Claim(_)) && !machine.leaving)
-            .count();
+        let claim = |machine: &&Machine| matches!(machine.home, Home::Claim(_)) && !machine.leaving;
+        let claims = self.machines.values().filter(claim);
+        let claims = claims.filter(|machine| machine.pool == *pool).count();
         self.groups_of(pool)
             .fold(u32::try_from(claims).unwrap_or(u32::MAX), |sum, group| {
                 sum.saturating_add(group.desired)

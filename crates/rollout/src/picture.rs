@@ -3,6 +3,7 @@
 //! It is kept up to date object by object. What one object cannot tell (zones of volumes, sizes of sets, deadlines of
 //! Jobs) is filled in from the others, and what only we know (refusals, forced terminations of budgets) from memory.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 use disruption::{BudgetKey, ClusterView, NodeMark, NodeName, NodeState, PodKey, PodKind, PodState, PoolName, Zone};
@@ -11,6 +12,7 @@ use kube_access::watch::WatchEvent;
 use kube_access::{GroupKind, ObjectKey};
 
 use crate::claims::Provision;
+use crate::lists::{List, Lists};
 use crate::machines::{Fleet, Machine};
 use crate::seen::{NodeSeen, PodSeen, Seen};
 use crate::tracked::Tracked;
@@ -29,6 +31,8 @@ struct Extras {
 pub(crate) struct Picture {
     pub(crate) view: ClusterView,
     pub(crate) nodes: Tracked<BTreeMap<NodeName, NodeSeen>>,
+    /// The nodes that a pass may have to do with.
+    lists: Lists,
     /// The nodes by their machines.
     of_machine: BTreeSet<(Box<str>, NodeName)>,
     extras: BTreeMap<PodKey, Extras>,
@@ -135,6 +139,7 @@ impl Picture {
             "Node" => {
                 let name = NodeName::from(key.name.as_str());
                 self.view.remove_node(&name);
+                self.lists.remove(&name);
                 if let Some(machine) = self.nodes.remove(&name).and_then(|node| node.machine) {
                     // What the cloud was never read to have is not forgotten with it.
                     if self.was_ready.contains(&machine) && !fleet.machines.contains_key(&machine) {
@@ -254,16 +259,34 @@ impl Picture {
             }
             self.nodes.insert(node.name.clone(), node);
         }
+        self.put_state(state);
+    }
+
+    /// Takes in what decisions know of a node that is there.
+    fn put_state(&mut self, state: NodeState) {
+        if let Some(node) = self.nodes.get(&state.name) {
+            self.lists.note(node, &state);
+        }
         self.view.set_node(state);
+    }
+
+    /// The nodes of a list with what decisions know of them, by name.
+    pub(crate) fn listed(&self, list: List) -> impl Iterator<Item = (&NodeSeen, &NodeState)> {
+        let names = self.lists.of(list);
+        names.filter_map(|name| Some((self.nodes.get(name)?, self.view.node(name)?)))
     }
 
     /// All nodes with what decisions know of them, by name. Both are kept by name, so no node has to be looked up.
     pub(crate) fn both(&self) -> impl Iterator<Item = (&NodeSeen, &NodeState)> {
         let mut states = self.view.nodes().peekable();
         self.nodes.values().filter_map(move |node| {
-            while states.next_if(|state| state.name < node.name).is_some() {}
-            let state = states.next_if(|state| state.name == node.name)?;
-            Some((node, state))
+            loop {
+                match states.peek()?.name.cmp(&node.name) {
+                    Ordering::Less => drop(states.next()),
+                    Ordering::Equal => return Some((node, states.next()?)),
+                    Ordering::Greater => return None,
+                }
+            }
         })
     }
 
@@ -295,7 +318,7 @@ impl Picture {
                 .map(|node| self.state_of(node, fleet, now))
                 .collect();
             for state in states {
-                self.view.set_node(state);
+                self.put_state(state);
             }
         }
     }
@@ -315,7 +338,7 @@ impl Picture {
             .map(|node| self.state_of(node, fleet, now))
             .collect();
         for state in states {
-            self.view.set_node(state);
+            self.put_state(state);
         }
     }
 

@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use disruption::{NodeName, NodeState, PoolDecision, PoolLimits, PoolName, decide_pool, explain_pool_wait};
 use jiff::{SignedDuration, Timestamp};
-use ports::cloud::{GroupName, GroupSize, Process, Shrink};
+use ports::cloud::{GroupName, GroupSize, InstanceId, Process, Shrink};
 
 use crate::engine::Engine;
 use crate::error::RolloutError;
 use crate::guards::Guard;
+use crate::in_order::InOrder;
+use crate::lists::List;
 use crate::machines::Machine;
 use crate::names::AUTOSCALER_TAG;
 use crate::pool::{PoolSpec, Provisioner, Strategy};
@@ -31,7 +33,7 @@ pub(crate) fn limits(engine: &Engine, pool: &PoolSpec) -> PoolLimits {
     // A pool that comes down to nothing has nodes that go all the same.
     limits.in_flight = limits.in_flight.max(u32::from(!engine.coming_down(pool).is_empty()));
     limits.desired = desired;
-    let lost = engine.picture.nodes.values().filter(|node| !node.ready).filter(|node| {
+    let lost = engine.picture.listed(List::Unready).filter(|(node, _)| {
         let machine = node.machine.as_ref().and_then(|id| engine.fleet.machines.get(id));
         let goes = |one: &&Machine| one.pool == pool.name && one.outdated.is_some() && !one.leaving;
         machine.filter(goes).is_some()
@@ -117,12 +119,8 @@ impl Engine {
 
     /// Marks all outdated nodes, and completes marks that others began.
     async fn mark_all(&mut self, pool: &PoolSpec, decision: &PoolDecision, now: Timestamp) -> Result<(), RolloutError> {
-        // A node whose machine ends has a mark in the view before it has one in the cluster.
-        let incomplete = self.picture.both().filter(|(node, state)| {
-            let outdated = state.outdated.is_some() && state.mark.is_some();
-            let open = !node.fully_marked() && node.quarantined.is_none();
-            outdated && open && state.pool.as_ref() == Some(&pool.name)
-        });
+        let incomplete = self.picture.listed(List::Incomplete);
+        let incomplete = incomplete.filter(|(_, state)| state.pool.as_ref() == Some(&pool.name));
         let mut names: Vec<NodeName> = decision.mark.clone();
         names.extend(incomplete.map(|(node, _)| node.name.clone()));
         names.dedup();
@@ -238,24 +236,20 @@ impl Engine {
         self.put_record(record).await
     }
 
-    /// New machines that never became ready nodes are replaced, until there are so many that the pool stops. The last one is
-    /// kept for people to look at.
-    async fn repair(&mut self, pool: &PoolSpec, now: Timestamp) -> Result<(), RolloutError> {
-        let Some(record) = self.records.get(&pool.name).cloned() else {
-            return Ok(());
-        };
+    /// New machines of a rollout that should be ready nodes by now and never were, and when the next one should be.
+    fn late(&self, pool: &PoolSpec, record: &PoolRecord, now: Timestamp) -> (Vec<InstanceId>, Option<Timestamp>) {
         let patience = pool.policy.assumptions.node_at_most.to_std().unwrap_or_default();
         let patience = SignedDuration::try_from(patience).unwrap_or(SignedDuration::MAX);
-        let most = limits(self, pool).max_failed_replacements;
         // Objects of the cluster carry whole seconds.
         let started = Timestamp::from_second(record.started.as_second()).unwrap_or(record.started);
         let mut late = Vec::new();
         let mut wake = None;
+        let mut was_ready = InOrder::new(self.picture.was_ready.iter().map(|id| &**id));
         for machine in self.fleet.machines_of(&pool.name) {
             let Some(launched) = machine.launched.filter(|at| *at >= started) else {
                 continue;
             };
-            if machine.outdated.is_some() || machine.leaving || self.picture.was_ready.contains(machine.id.as_str()) {
+            if machine.outdated.is_some() || machine.leaving || was_ready.has(machine.id.as_str()) {
                 continue;
             }
             let due = launched.saturating_add(patience).unwrap_or(Timestamp::MAX);
@@ -270,7 +264,21 @@ impl Engine {
                 late.push(machine.id.clone());
             }
         }
-        self.wake(wake);
+        (late, wake)
+    }
+
+    /// New machines that never became ready nodes are replaced, until there are so many that the pool stops. The last one is
+    /// kept for people to look at.
+    async fn repair(&mut self, pool: &PoolSpec, now: Timestamp) -> Result<(), RolloutError> {
+        let Some(record) = self.records.get(&pool.name).cloned() else {
+            return Ok(());
+        };
+        let (late, due) = self.late(pool, &record, now);
+        self.wake(due);
+        if late.is_empty() {
+            return Ok(());
+        }
+        let most = limits(self, pool).max_failed_replacements;
         for id in late {
             if self.was_ready_after_all(&id).await? {
                 continue;
@@ -299,17 +307,20 @@ impl Engine {
     /// itself; or lets them again.
     async fn hold_new_nodes(&mut self, pool: &PoolSpec, hold: bool) -> Result<(), RolloutError> {
         let claims = pool.provisioner == Provisioner::NodeClaims;
-        let concerned = |(node, state): &(&NodeSeen, &NodeState)| {
-            // Karpenter would replace old nodes by itself too, and by its own rules.
-            let new = state.outdated.is_none() && state.ready;
-            let wanted = !hold || new || (claims && node.fully_marked());
-            node.held != hold && wanted && state.pool.as_ref() == Some(&pool.name)
-        };
         if !claims && self.fleet.autoscaled(&pool.name).next().is_none() {
             return Ok(());
         }
-        let nodes = self.picture.both().filter(concerned);
-        let nodes: Vec<NodeSeen> = nodes.map(|(node, _)| node.clone()).collect();
+        let lists: &[List] = match (hold, claims) {
+            (false, _) => &[List::Held],
+            (true, false) => &[List::New],
+            // Karpenter would replace old nodes by itself too, and by its own rules.
+            (true, true) => &[List::New, List::Marked],
+        };
+        let nodes = lists.iter().flat_map(|list| self.picture.listed(*list));
+        let nodes = nodes.filter(|(_, state)| state.pool.as_ref() == Some(&pool.name));
+        let mut nodes: Vec<NodeSeen> = nodes.map(|(node, _)| node.clone()).collect();
+        nodes.sort_by(|a, b| a.name.cmp(&b.name));
+        nodes.dedup_by(|a, b| a.name == b.name);
         for mut node in nodes {
             self.hand.hold_scale_down(&mut node, claims, hold).await?;
             self.keep_node(node);
@@ -420,9 +431,8 @@ impl Engine {
     /// Nodes that we selected and that are not outdated any more, because the definition went back, stay.
     async fn take_back_stale(&mut self, pool: &PoolSpec) -> Result<(), RolloutError> {
         let stale = |(node, state): &(&NodeSeen, &NodeState)| {
-            // The taint comes first: without the label it is a mark that was never completed.
-            let half = node.tainted && !node.is_marked() && !self.by_marks();
-            if (node.selected.is_none() && !half) || node.quarantined.is_some() || state.outdated.is_some() {
+            // Where marks alone count, a half one is somebody else's who has not finished.
+            if node.selected.is_none() && self.by_marks() {
                 return false;
             }
             let machine = node.machine.as_ref().and_then(|id| self.fleet.machines.get(id));
@@ -430,7 +440,7 @@ impl Engine {
             let of_pool = state.pool.as_ref() == Some(&pool.name);
             machine.map_or(self.by_marks() && of_pool, |one| one.pool == pool.name && !one.leaving)
         };
-        let nodes = self.picture.both().filter(stale);
+        let nodes = self.picture.listed(List::Stale).filter(stale);
         let nodes: Vec<NodeSeen> = nodes.map(|(node, _)| node.clone()).collect();
         for node in nodes {
             self.unmark(node, "the node has its pool's definition again").await?;

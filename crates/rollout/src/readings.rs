@@ -3,7 +3,6 @@
 //! A reading comes every few seconds while machines come and go, and most of what it says was said before. Machines are made
 //! anew only where something of them differs, so that a reading costs what changed and one comparison of the rest.
 
-use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 use disruption::PoolName;
@@ -14,6 +13,7 @@ use ports::cloud::{
 };
 
 use crate::error::RolloutError;
+use crate::in_order::InOrder;
 use crate::machines::{Fleet, Home, Machine, is_active};
 use crate::names::{POOL_TAG, cluster_tag};
 
@@ -67,7 +67,7 @@ impl Fleet {
             broken,
         } = self.found(cloud, &groups).await?;
         ids.sort_unstable();
-        let mut is_there = Sorted(&ids);
+        let mut is_there = InOrder::new(ids.iter().copied());
         // The cloud does not tell of NodeClaims: they stay until they are joined anew. Without them, what is remembered of
         // their machines would be dropped, such as that they were ready once.
         let of_group = |machine: &Machine| matches!(machine.home, Home::Group(_));
@@ -179,7 +179,7 @@ impl Readings {
             let answer = cloud.instances(&filter).await?.into_iter();
             read = answer.map(|one| (one.id.clone(), Known::of(&one))).collect();
         }
-        let mut is_there = Sorted(&all);
+        let mut is_there = InOrder::new(all.iter().copied());
         let unread = |id: &InstanceId| filter.ids.contains(id) && !read.contains_key(id);
         let mut left = |id: &InstanceId| !is_there.has(id.as_str()) || unread(id);
         let left: Vec<InstanceId> = self.instances.keys().filter(|id| left(id)).cloned().collect();
@@ -238,22 +238,6 @@ impl Readings {
             types,
             spot,
         })
-    }
-}
-
-/// Sorted texts, among which others are looked for in their order.
-struct Sorted<'s>(&'s [&'s str]);
-
-impl Sorted<'_> {
-    /// Whether it is among them; it must not come before the one that was looked for last.
-    fn has(&mut self, one: &str) -> bool {
-        while let Some((first, rest)) = self.0.split_first() {
-            match (*first).cmp(one) {
-                Ordering::Less => self.0 = rest,
-                other => return other.is_eq(),
-            }
-        }
-        false
     }
 }
 

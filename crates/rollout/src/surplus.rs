@@ -139,12 +139,11 @@ impl Engine {
 
     fn surplus(&self, pool: &PoolSpec) -> BTreeMap<String, &'static str> {
         let of_pool = |one: &&Machine| (one.outdated.is_none() || is_too_many(one)) && !one.leaving;
-        let machines: Vec<&Machine> = self.fleet.machines_of(&pool.name).collect();
-        if machines.iter().any(|one| !of_pool(one) && !one.leaving) {
+        let machines = || self.fleet.machines_of(&pool.name);
+        if machines().any(|one| !of_pool(&one) && !one.leaving) {
             return BTreeMap::new();
         }
-        let mut with_nodes: Vec<(bool, bool, _, &Machine)> = machines
-            .into_iter()
+        let mut with_nodes: Vec<(bool, bool, _, &Machine)> = machines()
             .filter(of_pool)
             .filter_map(|one| {
                 let node = self.picture.node_of(one.id.as_str())?;

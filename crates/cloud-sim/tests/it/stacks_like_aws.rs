@@ -88,7 +88,10 @@ async fn without_update_policy_a_changed_group_keeps_its_instances_and_their_ver
         "GetAtt follows the new version"
     );
     for instance in group.instances.iter() {
-        assert_eq!(instance.launch_template.as_ref().unwrap().version, TemplateVersion::Number(1));
+        assert_eq!(
+            instance.launch_template.as_ref().unwrap().version,
+            TemplateVersion::Number(1)
+        );
         assert_eq!(instance.instance_type, "m5.large");
     }
 }

@@ -135,11 +135,3 @@ fn a_machine_that_nothing_happens_to_is_not_made_anew() {
     let found = now(fleet.found(&sim, &groups)).unwrap();
     assert_eq!((found.ids.len(), found.made.len()), (8, 0));
 }
-
-#[test]
-fn what_is_sorted_is_gone_through_once() {
-    let mut sorted = Sorted(&["b", "d", "d", "f"]);
-    let found = ["a", "b", "b", "c", "d", "e", "f", "g", "h"].map(|one| sorted.has(one));
-    assert_eq!(found, [false, true, true, false, true, false, true, false, false]);
-    assert!(!Sorted(&[]).has(""));
-}
