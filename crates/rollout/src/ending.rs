@@ -1,7 +1,5 @@
 //! The end of machines: drained ones, and new ones that failed; and new NodeClaims, which are made where they are ended.
 
-use std::collections::BTreeSet;
-
 use disruption::{NodeDecision, PoolDecision, decide_pool};
 use kube_access::GroupKind;
 use ports::cloud::{CloudError, InstanceId, Shrink};
@@ -82,8 +80,8 @@ impl Engine {
         let group = self.fleet.groups.get(name).map(|group| (group.desired, group.min));
         let (desired, min) = group.unwrap_or_default();
         let surplus = self.fleet.desired(&pool.name).saturating_sub(self.size(pool));
-        let outdated = self.outdated_machines(pool);
-        let few = outdated <= usize::try_from(surplus).unwrap_or(usize::MAX);
+        let surplus = usize::try_from(surplus).unwrap_or(usize::MAX);
+        let few = self.outdated_machines(pool).take(surplus.saturating_add(1)).count() <= surplus;
         if desired > min && (pool.removed || few) {
             Shrink::Yes
         } else {
@@ -92,13 +90,9 @@ impl Engine {
     }
 
     /// Machines of the pool that are to go and do not go yet: by their definition, or by the mark on their node.
-    fn outdated_machines(&self, pool: &PoolSpec) -> usize {
-        let nodes = self.picture.both().filter(|(_, state)| state.outdated.is_some());
-        let by_node: BTreeSet<&str> = nodes.filter_map(|(node, _)| node.machine.as_deref()).collect();
+    fn outdated_machines<'a>(&'a self, pool: &'a PoolSpec) -> impl Iterator<Item = &'a Machine> {
         let machines = self.fleet.machines_of(&pool.name).filter(|one| !one.leaving);
-        machines
-            .filter(|one| one.outdated.is_some() || by_node.contains(one.id.as_str()))
-            .count()
+        machines.filter(|one| one.outdated.is_some() || self.picture.has_outdated_node(one.id.as_str()))
     }
 
     /// Ends a machine by what made it; one that is gone already is fine.

@@ -295,6 +295,12 @@ impl Picture {
         self.nodes_of(machine).next()
     }
 
+    /// A node on the machine is to go.
+    pub(crate) fn has_outdated_node(&self, machine: &str) -> bool {
+        let mut states = self.nodes_of(machine).filter_map(|node| self.view.node(&node.name));
+        states.any(|state| state.outdated.is_some())
+    }
+
     fn nodes_of(&self, machine: &str) -> impl Iterator<Item = &NodeSeen> {
         let from = (Box::from(machine), NodeName::from(""));
         self.of_machine
