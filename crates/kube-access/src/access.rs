@@ -110,11 +110,15 @@ pub(crate) struct Reply {
 
 impl Reply {
     pub(crate) fn json<T: serde::de::DeserializeOwned>(&self) -> Result<T, AccessError> {
-        serde_json::from_slice(&self.body).map_err(|error| AccessError::Unreadable {
+        serde_json::from_slice(&self.body).map_err(|error| self.unreadable(&error))
+    }
+
+    pub(crate) fn unreadable(&self, error: &serde_json::Error) -> AccessError {
+        AccessError::Unreadable {
             subject: self.subject.clone(),
             // The position only: a parser's message may quote the text, and the text may be a secret.
             why: format!("line {} column {}", error.line(), error.column()),
-        })
+        }
     }
 }
 

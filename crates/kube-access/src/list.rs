@@ -39,16 +39,16 @@ impl Selection {
     }
 }
 
+/// A page of a list, its objects as `O` has them.
 #[derive(Debug, Deserialize)]
-struct Page {
-    metadata: ListMeta,
-    #[serde(default)]
-    items: Option<Vec<Value>>,
+pub(crate) struct Page<O> {
+    pub(crate) metadata: ListMeta,
+    pub(crate) items: Option<Vec<O>>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, PartialEq, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-struct ListMeta {
+pub(crate) struct ListMeta {
     resource_version: String,
     #[serde(rename = "continue")]
     token: String,
@@ -70,6 +70,17 @@ impl Access {
         depth: Depth,
         state: &mut (dyn ListSink + Send),
     ) -> Result<String, AccessError> {
+        self.pages(kind, selection, depth, &mut Trees(state)).await
+    }
+
+    /// Gives every page of a collection to `sink` as it was sent, and returns the version of the list; see [`Self::list_into`].
+    pub(crate) async fn pages(
+        &self,
+        kind: &ApiKind,
+        selection: &Selection,
+        depth: Depth,
+        sink: &mut (dyn PageSink + Send),
+    ) -> Result<String, AccessError> {
         let mut restarts = 0;
         let limit = self.inner.settings.page.to_string();
         let mut token = String::new();
@@ -80,25 +91,22 @@ impl Access {
                 query.push(("continue", &token));
             }
             let call = Call::list(kind, &selection.namespace, &query, depth);
-            let page: Page = match self.call(&call).await {
-                Ok(reply) => reply.json()?,
+            let page = match self.call(&call).await {
+                Ok(reply) => sink.page(&reply.body).map_err(|error| reply.unreadable(&error))?,
                 Err(AccessError::Expired { .. }) if !token.is_empty() && restarts < RESTARTS => {
                     restarts += 1;
                     token.clear();
-                    state.reset();
+                    sink.reset();
                     continue;
                 }
                 // A collection, unlike an object, is never absent by name.
                 Err(AccessError::NotFound { subject }) => return Err(AccessError::NotServed { subject }),
                 Err(error) => return Err(error),
             };
-            for item in page.items.unwrap_or_default() {
-                state.take(item);
+            if page.token.is_empty() {
+                return Ok(page.resource_version);
             }
-            if page.metadata.token.is_empty() {
-                return Ok(page.metadata.resource_version);
-            }
-            token = page.metadata.token;
+            token = page.token;
         }
     }
 
@@ -110,6 +118,29 @@ impl Access {
         let mut all = Vec::new();
         self.list_into(kind, selection, depth, &mut all).await?;
         Ok(all)
+    }
+}
+
+/// Receives the pages of a list as they were sent.
+pub(crate) trait PageSink {
+    /// One page; says what the page says of the list.
+    fn page(&mut self, body: &[u8]) -> Result<ListMeta, serde_json::Error>;
+    /// The list begins again: forget what was taken.
+    fn reset(&mut self);
+}
+
+/// Hands objects on as trees.
+struct Trees<'s>(&'s mut (dyn ListSink + Send));
+
+impl PageSink for Trees<'_> {
+    fn page(&mut self, body: &[u8]) -> Result<ListMeta, serde_json::Error> {
+        let page: Page<Value> = serde_json::from_slice(body)?;
+        page.items.into_iter().flatten().for_each(|item| self.0.take(item));
+        Ok(page.metadata)
+    }
+
+    fn reset(&mut self) {
+        self.0.reset();
     }
 }
 

@@ -15,8 +15,8 @@ use super::reader::{Change, Keep, Line, Spot};
 use crate::access::{Access, lost};
 use crate::call::{Call, Depth};
 use crate::error::AccessError;
-use crate::list::{ListSink, Selection};
-use crate::resource::{ApiKind, ObjectKey, at, meta};
+use crate::list::{ListMeta, PageSink, Selection};
+use crate::resource::{ApiKind, ObjectKey, at};
 
 /// How a kind is watched.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -151,7 +151,7 @@ impl<T: Send + 'static> Feed<T> {
             objects: BTreeMap::new(),
         };
         let (selection, depth) = (&self.options.selection, self.options.depth);
-        let version = self.access.list_into(&self.kind, selection, depth, &mut found).await?;
+        let version = self.access.pages(&self.kind, selection, depth, &mut found).await?;
         let objects = found.objects;
         let known = self.known.names();
         let known = known.map(|(namespace, name)| (namespace.to_owned(), name.to_owned()));
@@ -304,17 +304,19 @@ fn first_line(mut bytes: &[u8]) -> Option<usize> {
     (all.get(length.checked_sub(1)?) == Some(&b'\n')).then_some(length)
 }
 
-/// The objects of a list, projected one by one.
+/// The objects of a list, of each what is kept.
 struct Found<'f, T> {
     keep: &'f dyn Keep<T>,
     objects: BTreeMap<Name, (String, T)>,
 }
 
-impl<T> ListSink for Found<'_, T> {
-    fn take(&mut self, object: Value) {
-        let name = (meta(&object, "namespace").to_owned(), meta(&object, "name").to_owned());
-        let version = meta(&object, "resourceVersion").to_owned();
-        self.objects.insert(name, (version, self.keep.tree(&object)));
+impl<T> PageSink for Found<'_, T> {
+    fn page(&mut self, body: &[u8]) -> Result<ListMeta, serde_json::Error> {
+        let (list, read) = self.keep.page(body)?;
+        for (spot, value) in read {
+            self.objects.insert((spot.namespace, spot.name), (spot.version, value));
+        }
+        Ok(list)
     }
 
     fn reset(&mut self) {

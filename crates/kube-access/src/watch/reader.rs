@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::lean::read_line;
+use crate::list::{ListMeta, Page};
 use crate::resource::meta;
 
 /// What is kept of an object. It gets the whole object, or only its metadata, as [`WatchOptions::depth`] says.
@@ -15,8 +16,8 @@ use crate::resource::meta;
 /// [`WatchOptions::depth`]: super::WatchOptions::depth
 pub type Project<T> = Arc<dyn Fn(&Value) -> T + Send + Sync>;
 
-/// Reads objects of a kind straight from the lines of a watch, for kinds of which there are many and that change often: no
-/// tree is made of what is dropped at once. What is kept must not depend on which of the two ways it was read.
+/// Reads objects of a kind straight from the text of lists and watches, for kinds of which there are many and that change often:
+/// no tree is made of what is dropped at once. What is kept must not depend on which of the two ways it was read.
 ///
 /// ```
 /// use kube_access::watch::{Place, Reader};
@@ -60,7 +61,7 @@ pub type Project<T> = Arc<dyn Fn(&Value) -> T + Send + Sync>;
 /// }
 /// ```
 pub trait Reader: 'static {
-    /// An object as far as it is read. A line that it cannot be read from is read as a tree: it need not know every shape.
+    /// An object as far as it is read. A text that it cannot be read from is read as a tree: it need not know every shape.
     type Object<'a>: Deserialize<'a>;
     /// What is kept of it.
     type Kept: Send + 'static;
@@ -68,10 +69,10 @@ pub trait Reader: 'static {
     /// Where the object is.
     fn place<'o>(object: &'o Self::Object<'_>) -> Place<'o>;
 
-    /// What is kept of an object that was read from a line.
+    /// What is kept of an object that was read from text.
     fn keep(object: Self::Object<'_>) -> Self::Kept;
 
-    /// What is kept of an object that was read as a tree: those of lists, and lines of another shape.
+    /// What is kept of an object of another shape, which was read as a tree.
     fn keep_tree(object: &Value) -> Self::Kept;
 }
 
@@ -137,8 +138,8 @@ pub(super) trait Keep<T>: Send + Sync {
     /// Reads a line of a watch. The members named in `skip` need not be read.
     fn line(&self, line: &[u8], skip: &'static [&'static str]) -> Result<Line<T>, serde_json::Error>;
 
-    /// What is kept of an object of a list.
-    fn tree(&self, object: &Value) -> T;
+    /// Reads a page of a list.
+    fn page(&self, body: &[u8]) -> Result<(ListMeta, Vec<(Spot, T)>), serde_json::Error>;
 }
 
 /// By a function of the tree.
@@ -146,11 +147,11 @@ pub(super) struct Projected<T>(pub(super) Project<T>);
 
 impl<T> Keep<T> for Projected<T> {
     fn line(&self, line: &[u8], skip: &'static [&'static str]) -> Result<Line<T>, serde_json::Error> {
-        tree_line(line, skip, |object| self.tree(object))
+        tree_line(line, skip, |object| (self.0)(object))
     }
 
-    fn tree(&self, object: &Value) -> T {
-        (self.0)(object)
+    fn page(&self, body: &[u8]) -> Result<(ListMeta, Vec<(Spot, T)>), serde_json::Error> {
+        tree_page(body, |object| (self.0)(object))
     }
 }
 
@@ -183,8 +184,13 @@ impl<R: Reader> Keep<R::Kept> for Direct<R> {
         }
     }
 
-    fn tree(&self, object: &Value) -> R::Kept {
-        R::keep_tree(object)
+    fn page(&self, body: &[u8]) -> Result<(ListMeta, Vec<(Spot, R::Kept)>), serde_json::Error> {
+        let Ok(page) = serde_json::from_slice::<Page<R::Object<'_>>>(body) else {
+            return tree_page(body, R::keep_tree);
+        };
+        let items = page.items.into_iter().flatten();
+        let read = items.map(|object| (Spot::from(R::place(&object)), R::keep(object)));
+        Ok((page.metadata, read.collect()))
     }
 }
 
@@ -197,12 +203,23 @@ fn tree_line<T>(
     if read.kind == "ERROR" {
         return Ok(Line::Error(read.object));
     }
-    let spot = Spot {
-        namespace: meta(&read.object, "namespace").to_owned(),
-        name: meta(&read.object, "name").to_owned(),
-        version: meta(&read.object, "resourceVersion").to_owned(),
-    };
+    let spot = Spot::from(tree_place(&read.object));
     Ok(Line::Of(spot, Change::of(&read.kind, || keep(&read.object))))
+}
+
+fn tree_page<T>(body: &[u8], keep: impl Fn(&Value) -> T) -> Result<(ListMeta, Vec<(Spot, T)>), serde_json::Error> {
+    let page: Page<Value> = serde_json::from_slice(body)?;
+    let items = page.items.into_iter().flatten();
+    let read = items.map(|object| (Spot::from(tree_place(&object)), keep(&object)));
+    Ok((page.metadata, read.collect()))
+}
+
+fn tree_place(object: &Value) -> Place<'_> {
+    Place {
+        namespace: meta(object, "namespace"),
+        name: meta(object, "name"),
+        version: meta(object, "resourceVersion"),
+    }
 }
 
 #[cfg(test)]
@@ -296,6 +313,43 @@ mod tests {
             Line::Error(serde_json::from_str(object).unwrap())
         );
         for broken in ["", "[]", "{}", "{\"type\":\"ADDED\"}", &line("ADDED")[..40]] {
+            assert!(read(broken).is_err(), "{broken}");
+        }
+    }
+
+    #[test]
+    fn pages_are_read_directly_or_else_as_trees() {
+        let read = |body: &str| Direct::<Data>::new().page(body.as_bytes());
+        let object = |data: u32| format!(r#"{{"metadata":{{"name":"a{data}","resourceVersion":"7"}},"data":{data}}}"#);
+        let page = |items: &[String]| {
+            format!(
+                r#"{{"metadata":{{"resourceVersion":"9"}},"items":[{}]}}"#,
+                items.join(",")
+            )
+        };
+        let check = |body: &str, expected: &[(&str, &'static str, u64)]| {
+            let (list, read) = read(body).unwrap();
+            assert_eq!(
+                list,
+                serde_json::from_str(r#"{"resourceVersion":"9"}"#).unwrap(),
+                "{body}"
+            );
+            let read: Vec<_> = read
+                .iter()
+                .map(|(spot, (way, data))| (spot.name.as_str(), *way, *data))
+                .collect();
+            assert_eq!(read, expected, "{body}");
+        };
+        check(&page(&[object(5), object(6)]), &[("a5", "line", 5), ("a6", "line", 6)]);
+        // One object of another shape, and the page is read as a tree.
+        check(
+            &page(&[object(5), object(600)]),
+            &[("a5", "tree", 5), ("a600", "tree", 600)],
+        );
+        check(&page(&[]), &[]);
+        check(r#"{"items":null,"metadata":{"resourceVersion":"9"}}"#, &[]);
+        check(r#"{"metadata":{"resourceVersion":"9"}}"#, &[]);
+        for broken in ["", "[]", "{}", &page(&[object(5)])[..60]] {
             assert!(read(broken).is_err(), "{broken}");
         }
     }
