@@ -144,3 +144,69 @@ fn budgets() {
         "/spec/minAvailable is not an amount of pods"
     );
 }
+
+/// All places of a tree, the deepest first.
+fn pointers(value: &Value, at: &str, all: &mut Vec<String>) {
+    match value {
+        Value::Object(members) => members
+            .iter()
+            .for_each(|(key, value)| pointers(value, &format!("{at}/{}", key.replace('/', "~1")), all)),
+        Value::Array(items) => {
+            (items.iter().enumerate()).for_each(|(i, value)| pointers(value, &format!("{at}/{i}"), all))
+        }
+        _ => {}
+    }
+    all.push(at.to_owned());
+}
+
+/// Whatever is odd about an object, its text says the same as its tree.
+#[test]
+fn text_and_tree_say_the_same() {
+    let budget = json!({
+        "metadata": {"namespace": "shop", "name": "db", "generation": 3, "resourceVersion": "7"},
+        "spec": {"maxUnavailable": "25%", "minAvailable": 1, "unhealthyPodEvictionPolicy": "AlwaysAllow",
+            "selector": {"matchLabels": {"app": "db"}}},
+        "status": {"observedGeneration": 2, "expectedPods": 4, "currentHealthy": 4, "desiredHealthy": 3, "disruptionsAllowed": 1}
+    });
+    let mut pod = object();
+    pod["metadata"]["deletionTimestamp"] = json!("2026-11-21T12:01:00Z");
+    pod["metadata"]["annotations"]["a"] = json!("with a \"quote\", a \\ and a\nline");
+    pod["spec"]["volumes"] = json!([{"emptyDir": null}, {"persistentVolumeClaim": {"claimName": "d"}}, 7]);
+    let pods = |object: &PodObject<'_>| {
+        let claims: Vec<&str> = object.claims().collect();
+        format!(
+            "{:?} {claims:?} {:?} {:?}",
+            object.place(),
+            object.annotation("a"),
+            object.read()
+        )
+    };
+    let budgets = |object: &BudgetObject<'_>| format!("{:?} {:?}", object.place(), object.read());
+    let odd = [
+        json!(null),
+        json!(true),
+        json!(-1),
+        json!(1.5),
+        json!("odd"),
+        json!([{}]),
+        json!({"a": {}}),
+    ];
+    for (whole, is_pod) in [(&pod, true), (&budget, false)] {
+        let mut places = Vec::new();
+        pointers(whole, "", &mut places);
+        for place in places {
+            for value in &odd {
+                let mut object = whole.clone();
+                *object.pointer_mut(&place).unwrap() = value.clone();
+                let text = object.to_string();
+                if is_pod {
+                    let read = serde_json::from_str::<PodObject<'_>>(&text).unwrap_or_default();
+                    assert_eq!(pods(&read), pods(&PodObject::of(&object)), "{text}");
+                } else {
+                    let read = serde_json::from_str::<BudgetObject<'_>>(&text).unwrap_or_default();
+                    assert_eq!(budgets(&read), budgets(&BudgetObject::of(&object)), "{text}");
+                }
+            }
+        }
+    }
+}

@@ -175,11 +175,11 @@ struct DirectLine<'a, O> {
 impl<R: Reader> Keep<R::Kept> for Direct<R> {
     fn line(&self, line: &[u8], skip: &'static [&'static str]) -> Result<Line<R::Kept>, serde_json::Error> {
         match serde_json::from_slice::<DirectLine<'_, R::Object<'_>>>(line) {
-            Ok(DirectLine { kind, object }) if kind != "ERROR" => {
+            Ok(DirectLine { kind, object }) if kind != "ERROR" && !R::place(&object).version.is_empty() => {
                 let spot = Spot::from(R::place(&object));
                 Ok(Line::Of(spot, Change::of(&kind, || R::keep(object))))
             }
-            // Errors of the server, and whatever has another shape, are read as any line.
+            // Errors of the server, what has no version, and whatever has another shape are read as any line.
             _ => tree_line(line, skip, R::keep_tree),
         }
     }
