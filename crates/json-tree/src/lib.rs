@@ -39,7 +39,7 @@ pub use convert::ToTree;
 pub use ecow::EcoString as Text;
 pub use index::Index;
 pub use list::List;
-pub use map::{Entry, Map, OccupiedEntry, VacantEntry};
+pub use map::{Entry, Map, OccupiedEntry, Revision, VacantEntry};
 pub use serde_json::{Error, Number};
 pub use serial::{from_slice, from_str, from_value, to_string, to_value, to_vec};
 pub use value::Value;

@@ -8,7 +8,7 @@ use ecow::EcoVec;
 use crate::Value;
 
 /// A list of values: a slice to read, copied when it is changed while somebody else holds it.
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, Eq)]
 pub struct List(EcoVec<Value>);
 
 impl List {
@@ -22,6 +22,13 @@ impl List {
     #[must_use]
     pub fn with_capacity(items: usize) -> Self {
         Self(EcoVec::with_capacity(items))
+    }
+
+    /// A list of these items, with no more room than it needs.
+    pub(crate) fn of(items: impl ExactSizeIterator<Item = Value>) -> Self {
+        let mut list = Self::with_capacity(items.len());
+        list.extend(items);
+        list
     }
 
     /// The items.
@@ -76,14 +83,31 @@ impl List {
 
     /// Keeps the items that a judge wants; nothing is copied where it wants all.
     pub fn retain(&mut self, mut wanted: impl FnMut(&Value) -> bool) {
-        if let Some(first) = self.iter().position(|item| !wanted(item)) {
-            let mut place = 0;
-            // The first ones are judged already.
-            self.0.retain(|item| {
-                place += 1;
-                place <= first || (place > first + 1 && wanted(item))
-            });
+        let Some(first) = self.iter().position(|item| !wanted(item)) else {
+            return;
+        };
+        let mut place = 0;
+        // The first ones are judged already.
+        self.0.retain(|item| {
+            place += 1;
+            place <= first || (place > first + 1 && wanted(item))
+        });
+    }
+
+    /// Replaces the items for which a function has something else. Nothing is copied as long as it has nothing.
+    ///
+    /// # Errors
+    /// The first one that the function returns; what is replaced by then stays so.
+    pub fn revise<E>(&mut self, mut revised: impl FnMut(usize, &Value) -> Result<Option<Value>, E>) -> Result<(), E> {
+        for place in 0..self.len() {
+            let Some(item) = self.0.get(place) else { break };
+            if let Some(new) = revised(place, item)?
+                && let Some(slot) = self.0.make_mut().get_mut(place)
+            {
+                *slot = new;
+            }
         }
+        Ok(())
     }
 
     /// Drops what is beyond a length.
@@ -108,6 +132,13 @@ impl Deref for List {
 impl DerefMut for List {
     fn deref_mut(&mut self) -> &mut [Value] {
         self.0.make_mut()
+    }
+}
+
+impl PartialEq for List {
+    /// What is shared is not looked at.
+    fn eq(&self, other: &Self) -> bool {
+        self.shares(other) || self.as_slice() == other.as_slice()
     }
 }
 

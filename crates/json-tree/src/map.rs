@@ -14,7 +14,7 @@ type Member = (Text, Value);
 const FEW: usize = 10;
 
 /// A map from names to values, in the order of the names (by their bytes). A copy shares the members until one of the two changes.
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, Eq)]
 pub struct Map(EcoVec<Member>);
 
 impl Map {
@@ -28,6 +28,23 @@ impl Map {
     #[must_use]
     pub fn with_capacity(members: usize) -> Self {
         Self(EcoVec::with_capacity(members))
+    }
+
+    /// A map of these members, with no more room than it needs. Of equal names the last one counts.
+    pub(crate) fn of(members: impl ExactSizeIterator<Item = Member>) -> Self {
+        let mut map = Self::with_capacity(members.len());
+        for (key, value) in members {
+            match map.search(&key) {
+                Ok(place) => {
+                    if let Some(slot) = map.at_mut(place) {
+                        *slot = value;
+                    }
+                }
+                Err(place) if place == map.len() => map.0.push((key, value)),
+                Err(place) => map.0.insert(place, (key, value)),
+            }
+        }
+        map
     }
 
     /// Whether both are the same memory.
@@ -119,10 +136,40 @@ impl Map {
         Some(self.0.remove(place))
     }
 
-    /// Keeps the members that a judge wants. It may change them, so what is shared is copied first; who only reads asks
-    /// before whether there is anything to drop.
-    pub fn retain(&mut self, mut wanted: impl FnMut(&Text, &mut Value) -> bool) {
-        self.0.retain(|(name, value)| wanted(name, value));
+    /// Keeps the members that a judge wants; nothing is copied where it wants all.
+    pub fn retain(&mut self, mut wanted: impl FnMut(&Text, &Value) -> bool) {
+        let Some(first) = self.iter().position(|(name, value)| !wanted(name, value)) else {
+            return;
+        };
+        let mut place = 0;
+        // The first ones are judged already.
+        self.0.retain(|(name, value)| {
+            place += 1;
+            place <= first || (place > first + 1 && wanted(name, value))
+        });
+    }
+
+    /// Goes through the members and does with each what a function says. Nothing is copied as long as all stay as they are.
+    ///
+    /// # Errors
+    /// The first one that the function returns; what was done by then stays done.
+    pub fn revise<E>(&mut self, mut revised: impl FnMut(&Text, &Value) -> Result<Revision, E>) -> Result<(), E> {
+        let mut place = 0;
+        while let Some((name, value)) = self.0.get(place) {
+            match revised(name, value)? {
+                Revision::Keep => place += 1,
+                Revision::Drop => {
+                    self.0.remove(place);
+                }
+                Revision::Replace(new) => {
+                    if let Some(slot) = self.at_mut(place) {
+                        *slot = new;
+                    }
+                    place += 1;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Drops all members.
@@ -178,6 +225,17 @@ impl Map {
             }),
         }
     }
+}
+
+/// What becomes of a member, in [`Map::revise`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Revision {
+    /// It stays as it is.
+    Keep,
+    /// It goes.
+    Drop,
+    /// It gets another value.
+    Replace(Value),
 }
 
 /// The members of a map in order of their names.
@@ -270,6 +328,13 @@ impl<'m> Entry<'m> {
             change(entry.get_mut());
         }
         self
+    }
+}
+
+impl PartialEq for Map {
+    /// What is shared is not looked at.
+    fn eq(&self, other: &Self) -> bool {
+        self.shares(other) || self.0 == other.0
     }
 }
 

@@ -2,11 +2,12 @@
 
 use std::fmt;
 
-use serde::de::{DeserializeOwned, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeOwned, DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use serde::ser::{SerializeMap as _, SerializeSeq as _};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::{Error, List, Map, Value};
+use crate::names::name;
+use crate::{Error, List, Map, Text, Value};
 
 impl Serialize for Value {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -41,9 +42,25 @@ impl Serialize for Map {
     }
 }
 
-struct AnyValue;
+/// What is read and has no list or map yet. Lists and maps are made when they are complete, of the size that they have.
+#[derive(Default)]
+struct Loose {
+    items: Vec<Value>,
+    members: Vec<(Text, Value)>,
+}
 
-impl<'de> Visitor<'de> for AnyValue {
+/// Reads one value.
+struct Reader<'l>(&'l mut Loose);
+
+impl<'de> DeserializeSeed<'de> for Reader<'_> {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Reader<'_> {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -59,7 +76,7 @@ impl<'de> Visitor<'de> for AnyValue {
     }
 
     fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        Value::deserialize(deserializer)
+        self.deserialize(deserializer)
     }
 
     fn visit_bool<E>(self, flag: bool) -> Result<Value, E> {
@@ -83,73 +100,58 @@ impl<'de> Visitor<'de> for AnyValue {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
-        let mut list = List::new();
-        while let Some(item) = items.next_element::<Value>()? {
-            list.push(item);
+        let from = self.0.items.len();
+        while let Some(item) = items.next_element_seed(Reader(self.0))? {
+            self.0.items.push(item);
         }
-        Ok(Value::Array(list))
+        Ok(Value::Array(List::of(self.0.items.drain(from..))))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<Value, A::Error> {
-        read_map(members).map(Value::Object)
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
+        let from = self.0.members.len();
+        while let Some(key) = members.next_key_seed(Name)? {
+            let value = members.next_value_seed(Reader(self.0))?;
+            self.0.members.push((key, value));
+        }
+        Ok(Value::Object(Map::of(self.0.members.drain(from..))))
     }
 }
 
-/// A name that is borrowed from the text where nothing in it is escaped.
-struct Name<'n>(std::borrow::Cow<'n, str>);
+/// Reads the name of a member.
+struct Name;
 
-impl<'de> Deserialize<'de> for Name<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct AnyName;
-        impl<'de> Visitor<'de> for AnyName {
-            type Value = Name<'de>;
+impl<'de> DeserializeSeed<'de> for Name {
+    type Value = Text;
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a name")
-            }
-
-            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Name<'de>, E> {
-                Ok(Name(text.into()))
-            }
-
-            fn visit_str<E>(self, text: &str) -> Result<Name<'de>, E> {
-                Ok(Name(text.to_owned().into()))
-            }
-        }
-        deserializer.deserialize_str(AnyName)
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Text, D::Error> {
+        deserializer.deserialize_str(self)
     }
 }
 
-/// Members in any order; of equal ones the last counts.
-fn read_map<'de, A: MapAccess<'de>>(mut members: A) -> Result<Map, A::Error> {
-    let mut map = Map::new();
-    while let Some(Name(key)) = members.next_key()? {
-        map.insert(key, members.next_value::<Value>()?);
+impl Visitor<'_> for Name {
+    type Value = Text;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a name")
     }
-    Ok(map)
+
+    fn visit_str<E>(self, text: &str) -> Result<Text, E> {
+        Ok(name(text))
+    }
 }
 
 impl<'de> Deserialize<'de> for Value {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(AnyValue)
+        Reader(&mut Loose::default()).deserialize(deserializer)
     }
 }
 
 impl<'de> Deserialize<'de> for Map {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct AnyMap;
-        impl<'de> Visitor<'de> for AnyMap {
-            type Value = Map;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a map")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<Map, A::Error> {
-                read_map(members)
-            }
+        match Value::deserialize(deserializer)? {
+            Value::Object(map) => Ok(map),
+            _ => Err(serde::de::Error::custom("expected a map")),
         }
-        deserializer.deserialize_map(AnyMap)
     }
 }
 

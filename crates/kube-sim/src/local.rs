@@ -366,12 +366,13 @@ impl Local {
             Ok(merged) => merged,
             Err(error) => return Some(Err(ApiError::bad_request(error.to_string()))),
         };
-        let mut shell = Value::Object([("status".to_owned(), merged)].into_iter().collect());
+        let in_shell = |status: Value| Value::from_iter([("status", status)]);
+        let (before, mut shell) = (in_shell(old.clone()), in_shell(merged));
         crate::value::drop_nulls(&mut shell);
         let target = Target {
             resource: resource.clone(),
         };
-        if let Err(error) = crate::schema::check(&target, place.version, &mut shell) {
+        if let Err(error) = crate::schema::check(&target, place.version, &mut shell, Some(&before)) {
             return Some(Err(error));
         }
         let status = shell.get_mut("status").filter(|status| status.is_object())?.take();

@@ -2,7 +2,9 @@
 //!
 //! Objects are trees only while a request works on them; everything that rests is bytes.
 
-use json_tree::{List, Map, Text, Value};
+use std::convert::Infallible;
+
+use json_tree::{List, Map, Revision, Text, Value};
 
 /// The value at a path of map keys.
 pub(crate) fn at<'v>(value: &'v Value, path: &[&str]) -> Option<&'v Value> {
@@ -63,8 +65,12 @@ pub(crate) fn as_map(value: &mut Value) -> &mut Map {
 
 /// Sets a value at a path, making its parents.
 pub(crate) fn set(value: &mut Value, path: &[&str], new: impl Into<Value>) {
-    if let Some((last, parents)) = path.split_last() {
-        map_at(value, parents).insert(*last, new.into());
+    let new = new.into();
+    // What is the same already is left alone, for it may be shared.
+    if let Some((last, parents)) = path.split_last()
+        && at(value, path) != Some(&new)
+    {
+        map_at(value, parents).insert(last, new);
     }
 }
 
@@ -78,7 +84,8 @@ pub(crate) fn default(value: &mut Value, path: &[&str], new: impl Into<Value>) {
 /// Takes the value at a path away.
 pub(crate) fn remove(value: &mut Value, path: &[&str]) -> Option<Value> {
     let (last, parents) = path.split_last()?;
-    at_mut(value, parents)?.as_object_mut()?.remove(last)
+    at(value, path)?;
+    at_mut(value, parents)?.as_object_mut()?.remove(*last)
 }
 
 /// Copies the value at a path from one tree to another; absence is copied as well.
@@ -94,14 +101,37 @@ pub(crate) fn copy(from: &Value, to: &mut Value, path: &[&str]) {
 
 /// Drops map entries that are null: typed clients and servers read them as unset.
 pub(crate) fn drop_nulls(value: &mut Value) {
-    match value {
-        Value::Object(map) => {
-            map.retain(|_, inner| !inner.is_null());
-            map.values_mut().for_each(drop_nulls);
-        }
-        Value::Array(list) => list.iter_mut().for_each(drop_nulls),
-        _ => {}
+    if let Some(without) = without_nulls(value) {
+        *value = without;
     }
+}
+
+/// The value without map entries that are null; none where it has no such.
+fn without_nulls(value: &Value) -> Option<Value> {
+    let inner = |value: &Value| match value {
+        Value::Object(_) | Value::Array(_) => without_nulls(value),
+        _ => None,
+    };
+    let mut value = value.clone();
+    let mut changed = false;
+    let done: Result<(), Infallible> = match &mut value {
+        Value::Object(map) => map.revise(|_, member| {
+            let revision = if member.is_null() {
+                Revision::Drop
+            } else {
+                inner(member).map_or(Revision::Keep, Revision::Replace)
+            };
+            changed |= revision != Revision::Keep;
+            Ok(revision)
+        }),
+        Value::Array(list) => list.revise(|_, item| {
+            let new = inner(item);
+            changed |= new.is_some();
+            Ok(new)
+        }),
+        _ => Ok(()),
+    };
+    done.ok().filter(|()| changed).map(|()| value)
 }
 
 /// Whether two maps have the same members, apart from some that are not looked at. Other values are compared as they are.

@@ -27,19 +27,16 @@ fn merged(target: &Value, patch: &Value) -> Value {
     let Value::Object(patch) = patch else {
         return patch.clone();
     };
-    let target = target.as_object();
-    let kept = target
-        .into_iter()
-        .flatten()
-        .filter_map(|(key, old)| match patch.get(key) {
-            None => Some((key.clone(), old.clone())),
-            Some(Value::Null) => None,
-            Some(change) => Some((key.clone(), merged(old, change))),
-        });
-    let mut map: Map = kept.collect();
-    for (key, value) in patch.iter().filter(|(_, value)| !value.is_null()) {
-        if target.is_none_or(|target| !target.contains_key(key)) {
-            map.insert(key.clone(), merged(&Value::Null, value));
+    let mut map = target.as_object().cloned().unwrap_or_default();
+    for (key, change) in patch {
+        if change.is_null() {
+            map.remove(key);
+            continue;
+        }
+        let new = merged(map.get(key).unwrap_or(&Value::Null), change);
+        // What stays the same stays shared.
+        if map.get(key) != Some(&new) {
+            map.insert(key, new);
         }
     }
     Value::Object(map)

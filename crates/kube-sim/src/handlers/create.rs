@@ -76,7 +76,7 @@ pub(super) async fn create_object(
     mut object: Value,
 ) -> Result<Written, ApiError> {
     let resource = target.resource.clone();
-    schema::drop_empty(&resource, &context.info.version, &mut object);
+    schema::drop_empty(&resource, &context.info.version, &mut object, None);
     let core = context.core().clone();
     if text(&object, &["metadata", "resourceVersion"]).is_some_and(|version| !version.is_empty() && version != "0") {
         return Err(ApiError::new(
@@ -291,8 +291,8 @@ pub(super) async fn review(
     context.warnings.append(&mut review.warnings);
     let mut changed = review.object;
     as_map(&mut changed);
-    schema::check(target, &context.info.version, &mut changed)?;
-    schema::drop_empty(&target.resource, &context.info.version, &mut changed);
+    schema::check(target, &context.info.version, &mut changed, None)?;
+    schema::drop_empty(&target.resource, &context.info.version, &mut changed, None);
     set(
         &mut changed,
         &["apiVersion"],

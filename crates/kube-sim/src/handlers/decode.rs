@@ -85,7 +85,7 @@ pub(super) fn object(context: &mut Context, target: &Target) -> Result<Value, Ap
         .iter()
         .map(|field| format!("duplicate field \"{field}\""))
         .collect();
-    check_fields_after(context, target, &mut value, findings)?;
+    check_fields_after(context, target, &mut value, None, findings)?;
     Ok(value)
 }
 
@@ -149,7 +149,7 @@ fn unregistered(context: &Context, target: &Target, kind: &str, version: &str) -
 
 /// Checks types, drops unknown fields and reports them as the request's `fieldValidation` says.
 pub(super) fn check_fields(context: &mut Context, target: &Target, value: &mut Value) -> Result<(), ApiError> {
-    check_fields_after(context, target, value, Vec::new())
+    check_fields_after(context, target, value, None, Vec::new())
 }
 
 /// The same for a changed object: what stands in it as it stood in the stored one was checked when it was stored.
@@ -159,13 +159,7 @@ pub(super) fn check_changed_fields(
     value: &mut Value,
     old: &Value,
 ) -> Result<(), ApiError> {
-    let map = as_map(value);
-    let is_old = |(name, member): &(&Text, &Value)| old.get(name.as_str()) == Some(member);
-    let names: Vec<Text> = map.iter().filter(is_old).map(|(name, _)| name.clone()).collect();
-    let mut members: Vec<(Text, Value)> = names.iter().filter_map(|name| map.remove_entry(name)).collect();
-    let checked = check_fields(context, target, value);
-    as_map(value).extend(members.drain(..));
-    checked
+    check_fields_after(context, target, value, Some(old), Vec::new())
 }
 
 /// The same, after what the reader has found already.
@@ -173,11 +167,12 @@ fn check_fields_after(
     context: &mut Context,
     target: &Target,
     value: &mut Value,
+    old: Option<&Value>,
     mut findings: Vec<String>,
 ) -> Result<(), ApiError> {
     as_map(value);
-    let unknown = schema::check(target, &context.info.version, value)?;
-    schema::drop_empty(&target.resource, &context.info.version, value);
+    let unknown = schema::check(target, &context.info.version, value, old)?;
+    schema::drop_empty(&target.resource, &context.info.version, value, old);
     findings.extend(unknown.iter().map(|field| format!("unknown field \"{field}\"")));
     report(context, target, findings)
 }

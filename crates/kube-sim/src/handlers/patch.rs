@@ -90,7 +90,7 @@ fn fits(
 ) -> Result<(), ApiError> {
     // A strategic merge patch is shown itself, the others by what they make.
     let strategic = kind == PatchKind::Strategic;
-    let why = match schema::check(target, version, &mut value.clone()) {
+    let why = match schema::check(target, version, &mut value.clone(), None) {
         Ok(unknown) if strict && !unknown.is_empty() => {
             let texts: Vec<String> = unknown
                 .iter()
@@ -179,7 +179,7 @@ async fn apply(context: &mut Context, target: &Target) -> Answer {
     }
     let mut applied = decode::body(context)?;
     check_applied(context, target, &mut applied)?;
-    let unknown = schema::check(target, &context.info.version, &mut applied)?;
+    let unknown = schema::check(target, &context.info.version, &mut applied, None)?;
     refuse_unknown(context, target, &applied, &unknown)?;
     let call = schema::Apply {
         group: context.info.group.clone(),

@@ -2,7 +2,7 @@
 //!
 //! Objects rest as bytes, for trees take several times the memory. But what was written is read again soon: by those who
 //! follow the write, and for the next change. So the trees of the newest writes and reads stay for a while, as many as belong to
-//! a sixty-fourth part of all stored bytes; the oldest go first.
+//! a sixteenth part of all stored bytes; the oldest go first.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use json_tree::Value;
 use super::Object;
 
 /// The part of the stored bytes whose trees are kept.
-const PART: usize = 64;
+const PART: usize = 16;
 /// The bytes whose trees are kept however little is stored.
 const LEAST: usize = 64 * 1024;
 

@@ -111,17 +111,21 @@ fn default_members(map: &mut Map, at: TypeRef<'_>) {
             None => continue,
         }
     }
-    map.retain(|name, value| {
-        let Some(child) = at.child(name) else { return true };
-        if value.is_null() && !child.is_nullable() {
-            match child.own_default() {
-                Some(default) => *value = default.clone(),
-                None => return false,
-            }
+    let forbidden = |name: &str, value: &Value| {
+        let child = at.child(name).filter(|_| value.is_null());
+        child.is_some_and(|child| !child.is_nullable() && child.own_default().is_none())
+    };
+    map.retain(|name, value| !forbidden(name, value));
+    for (name, value) in map {
+        let Some(child) = at.child(name) else { continue };
+        if value.is_null()
+            && !child.is_nullable()
+            && let Some(default) = child.own_default()
+        {
+            *value = default.clone();
         }
         default_at(value, child);
-        true
-    });
+    }
 }
 
 /// Paths of all fields that the schema does not know, sorted, each once, as strict field validation names them:
