@@ -234,6 +234,18 @@ impl ApiServer {
         crate::snapshot::place_one(&self.core, &mut self.core.state(), object.into())
     }
 
+    /// Forgets an object whose time is over, as the store behind an API server does with events: nobody is asked, and nothing
+    /// follows. Answers whether it is gone: what is held by finalizers stays.
+    pub fn expire(&self, place: Place<'_>, name: &str) -> bool {
+        let mut state = self.core.state();
+        let Ok(resource) = served(&state, place) else {
+            return false;
+        };
+        let key = Key::new(if resource.namespaced { place.namespace } else { "" }, name);
+        let free = state.get(&resource.stored_as, &key).is_some_and(|object| !object.held);
+        free && state.remove(&resource, &key).is_some()
+    }
+
     /// Opens a tap: all writes from now on, until it is dropped.
     #[must_use]
     pub fn tap(&self) -> Tap {

@@ -1,6 +1,6 @@
 //! Reading the object in a body: format, kind, types and unknown fields.
 
-use json_tree::{Text, Value};
+use json_tree::Value;
 
 use super::Target;
 use super::json;

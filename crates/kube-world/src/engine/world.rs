@@ -9,7 +9,7 @@ use kube_sim::{ApiError, ApiServer, Tap, UserInfo, Write};
 
 use super::action::Action;
 use super::change::Change;
-use super::controller::{Controller, Scheduler, controller_manager, kube_scheduler};
+use super::controller::{Controller, Scheduler, kube_scheduler};
 use super::execute::Executor;
 use super::log::{EventLog, Place, Sink};
 use super::queue::{Item, Queue};
@@ -221,7 +221,7 @@ impl World {
             self.queue.fire(now);
             if let Some(item) = self.queue.pop() {
                 self.take_turn(item, now).await;
-            } else if !self.schedule(now).await && !self.expire(now).await {
+            } else if !self.schedule(now).await && !self.expire(now) {
                 return self.steps - before;
             }
         }
@@ -459,20 +459,14 @@ impl World {
     }
 
     /// Deletes one event whose time is over.
-    async fn expire(&mut self, now: Timestamp) -> bool {
+    fn expire(&mut self, now: Timestamp) -> bool {
         let Some(key) = self.recorder.expired(now) else {
             return false;
         };
-        let actor = Actor {
-            name: "world",
-            user: controller_manager(),
-            host: None,
-        };
-        let options = kube_sim::DeleteOptions::default();
-        // An event that somebody holds with a finalizer stays, as it would on a real server.
-        let _ = self
-            .carry_out(&actor, vec![Action::Delete { key, options }], None, now)
-            .await;
+        // An event that somebody holds with a finalizer stays.
+        if self.server.expire(key.place(), &key.name) {
+            self.absorb("world", None);
+        }
         true
     }
 
