@@ -34,12 +34,11 @@ pub(crate) fn name(name: &str) -> Text {
     kept.ok().flatten().unwrap_or_else(|| name.into())
 }
 
-/// The slot of a name, by FNV-1a.
+/// The slot of a name, by its length, its beginning and its end.
 fn slot(name: &[u8]) -> usize {
-    let hash = name.iter().fold(0xcbf2_9ce4_u32, |hash, byte| {
-        (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
-    });
-    (hash ^ (hash >> 16)) as usize % KEPT
+    let word = |bytes: Option<&[u8; 8]>| bytes.map_or(0, |bytes| u64::from_le_bytes(*bytes));
+    let mixed = word(name.first_chunk()) ^ word(name.last_chunk()).rotate_left(23) ^ name.len() as u64;
+    (mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as usize % KEPT
 }
 
 #[cfg(test)]

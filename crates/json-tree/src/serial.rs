@@ -43,10 +43,19 @@ impl Serialize for Map {
 }
 
 /// What is read and has no list or map yet. Lists and maps are made when they are complete, of the size that they have.
-#[derive(Default)]
 struct Loose {
     items: Vec<Value>,
     members: Vec<(Text, Value)>,
+}
+
+impl Loose {
+    /// With room for what most objects need at once.
+    fn new() -> Self {
+        Self {
+            items: Vec::with_capacity(16),
+            members: Vec::with_capacity(48),
+        }
+    }
 }
 
 /// Reads one value.
@@ -142,7 +151,7 @@ impl Visitor<'_> for Name {
 
 impl<'de> Deserialize<'de> for Value {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Reader(&mut Loose::default()).deserialize(deserializer)
+        Reader(&mut Loose::new()).deserialize(deserializer)
     }
 }
 

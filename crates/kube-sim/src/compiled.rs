@@ -34,18 +34,18 @@ impl<T> Compiled<T> {
         namespace: &str,
         make: impl Fn(&Value) -> T,
     ) -> Vec<Arc<T>> {
-        let objects: Vec<(Arc<Key>, Arc<Object>)> = {
+        let objects: Vec<(Key, Arc<Object>)> = {
             let state = server.core.state();
             let Some(collection) = state.collection(id) else {
                 return Vec::new();
             };
             let wanted = collection.objects.iter();
-            let wanted = wanted.filter(|(key, _)| namespace.is_empty() || *key.namespace == *namespace);
+            let wanted = wanted.filter(|(key, _)| namespace.is_empty() || *key.namespace() == *namespace);
             wanted.map(|(key, object)| (key.clone(), object.clone())).collect()
         };
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         if namespace.is_empty() && entries.len() > objects.len() {
-            entries.retain(|key, _| objects.binary_search_by(|(known, _)| (**known).cmp(key)).is_ok());
+            entries.retain(|key, _| objects.binary_search_by(|(known, _)| known.cmp(key)).is_ok());
         }
         objects
             .iter()

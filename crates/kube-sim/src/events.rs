@@ -4,8 +4,6 @@
 //! defaults and no rules, and nobody reads it back as a tree: so a [`NewEvent`] goes into its bytes at once. It ends as the same
 //! object as by [`Local::create`], under the same uid; where something about it has to be judged, it goes that way.
 
-use std::sync::Arc;
-
 use jiff::Timestamp;
 use json_tree::{Value, json};
 use serde::Serialize;
@@ -221,15 +219,14 @@ impl Local {
         let object = state.put_made(&resource, &key, |version| {
             event.object(&uid, &created, version, &resource.fields)
         });
-        Ok(Stored {
-            object,
-            key: Arc::new(key),
-        })
+        Ok(Stored { object, key })
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use ports::{SeededIds, SimClock};
 
     use super::*;

@@ -56,7 +56,7 @@ enum Work {
 
 /// Does what follows from a write.
 pub(crate) fn after_put(core: &Core, state: &mut State, resource: &Resource, key: &Key, owners_changed: bool) {
-    let work = Work::Put((resource.stored_as.clone(), Arc::new(key.clone())), owners_changed);
+    let work = Work::Put((resource.stored_as.clone(), key.clone()), owners_changed);
     Collector {
         core,
         state,
@@ -67,7 +67,7 @@ pub(crate) fn after_put(core: &Core, state: &mut State, resource: &Resource, key
 
 /// Does what follows from a removal.
 pub(crate) fn after_remove(core: &Core, state: &mut State, resource: &Resource, key: &Key, last: &Arc<Object>) {
-    let work = Work::Removed((resource.stored_as.clone(), Arc::new(key.clone())), last.clone());
+    let work = Work::Removed((resource.stored_as.clone(), key.clone()), last.clone());
     Collector {
         core,
         state,
@@ -110,7 +110,7 @@ pub(crate) fn check(
     let (group, plural) = resource.is();
     let object = state
         .get(&resource.stored_as, key)
-        .ok_or_else(|| ApiError::not_found(group, plural, &key.name))?;
+        .ok_or_else(|| ApiError::not_found(group, plural, key.name()))?;
     if let Some(uid) = &request.uid
         && **uid != *object.uid
     {
@@ -118,7 +118,7 @@ pub(crate) fn check(
             "the UID in the precondition ({uid}) does not match the UID in record ({}). The object might have been deleted and then recreated",
             object.uid
         );
-        return Err(ApiError::conflict(group, &resource.kind, &key.name, &why));
+        return Err(ApiError::conflict(group, &resource.kind, key.name(), &why));
     }
     if let Some(version) = &request.version
         && *version != object.version.to_string()
@@ -127,13 +127,13 @@ pub(crate) fn check(
             "the ResourceVersion in the precondition ({version}) does not match the ResourceVersion in record ({}). The object might have been modified",
             object.version
         );
-        return Err(ApiError::conflict(group, &resource.kind, &key.name, &why));
+        return Err(ApiError::conflict(group, &resource.kind, key.name(), &why));
     }
-    if group.is_empty() && plural == "namespaces" && matches!(&*key.name, "default" | "kube-system" | "kube-public") {
+    if group.is_empty() && plural == "namespaces" && matches!(key.name(), "default" | "kube-system" | "kube-public") {
         return Err(ApiError::forbidden(
             group,
             plural,
-            &key.name,
+            key.name(),
             "this namespace may not be deleted",
         ));
     }
@@ -247,7 +247,7 @@ impl Collector<'_> {
                 self.mark(resource, &mut value, 0);
             }
             let last = self.state.remove_as(resource, key, Some(value));
-            let reference = (resource.stored_as.clone(), Arc::new(key.clone()));
+            let reference = (resource.stored_as.clone(), key.clone());
             return Ok(last.map_or(Deleted::Going(object), |last| {
                 self.queue.push_back(Work::Removed(reference, last.clone()));
                 Deleted::Gone(last)
@@ -282,16 +282,14 @@ impl Collector<'_> {
     fn put(&mut self, resource: &Resource, key: &Key, value: Value) -> Arc<Object> {
         let object = self.state.put(resource, key, value);
         self.queue
-            .push_back(Work::Put((resource.stored_as.clone(), Arc::new(key.clone())), false));
+            .push_back(Work::Put((resource.stored_as.clone(), key.clone()), false));
         object
     }
 
     fn take(&mut self, resource: &Resource, key: &Key) -> Option<Arc<Object>> {
         let last = self.state.remove(resource, key)?;
-        self.queue.push_back(Work::Removed(
-            (resource.stored_as.clone(), Arc::new(key.clone())),
-            last.clone(),
-        ));
+        self.queue
+            .push_back(Work::Removed((resource.stored_as.clone(), key.clone()), last.clone()));
         Some(last)
     }
 
@@ -317,7 +315,7 @@ impl Collector<'_> {
                 crd::register(self.state, &object.tree());
             }
             if resource.is() == ("", "namespaces") {
-                give_service_account(self.core, self.state, &key.name);
+                give_service_account(self.core, self.state, key.name());
             }
             if owners_changed && self.core.config.collect_garbage && self.is_abandoned(key, object) {
                 let request = DeleteRequest {
@@ -360,8 +358,8 @@ impl Collector<'_> {
                 self.revisit_owners(key, &last.tree());
             }
         }
-        if !key.namespace.is_empty() {
-            self.revisit(&GroupResource::new("", "namespaces"), &Key::new("", &key.namespace));
+        if !key.namespace().is_empty() {
+            self.revisit(&GroupResource::new("", "namespaces"), &Key::new("", key.namespace()));
         }
         if self.resource(id).is_some_and(|resource| resource.custom) {
             let name = format!("{}.{}", id.resource, id.group);
@@ -375,8 +373,7 @@ impl Collector<'_> {
     /// Looks at an object again if it is being deleted.
     fn revisit(&mut self, id: &GroupResource, key: &Key) {
         if self.state.get(id, key).is_some_and(|object| object.deleting) {
-            self.queue
-                .push_back(Work::Put((id.clone(), Arc::new(key.clone())), false));
+            self.queue.push_back(Work::Put((id.clone(), key.clone()), false));
         }
     }
 
@@ -392,7 +389,7 @@ impl Collector<'_> {
     fn owner(&self, key: &Key, owner: &Value) -> Option<(Arc<Resource>, Key)> {
         let (group, _) = split_api_version(text(owner, &["apiVersion"])?);
         let resource = self.state.registry.find_kind(group, text(owner, &["kind"])?)?;
-        let namespace = if resource.namespaced { &*key.namespace } else { "" };
+        let namespace = if resource.namespaced { key.namespace() } else { "" };
         let owner_key = Key::new(namespace, text(owner, &["name"])?);
         Some((resource, owner_key))
     }
@@ -525,7 +522,10 @@ impl Collector<'_> {
             let wanted = state.collections().filter(|(id, _)| namespaced(id));
             wanted
                 .flat_map(|(id, collection)| {
-                    let keys = collection.objects.keys().filter(|inner| *inner.namespace == *key.name);
+                    let keys = collection
+                        .objects
+                        .keys()
+                        .filter(|inner| inner.namespace() == key.name());
                     keys.map(move |inner| (id.clone(), inner.clone()))
                 })
                 .collect()
@@ -571,7 +571,7 @@ impl Collector<'_> {
         let Some(resource) = self.resource(&id).filter(|resource| resource.custom) else {
             return true;
         };
-        let keys = |state: &State| -> Vec<(Arc<Key>, bool)> {
+        let keys = |state: &State| -> Vec<(Key, bool)> {
             let found = state.collection(&id).map(|collection| collection.objects.iter());
             found
                 .into_iter()

@@ -42,14 +42,14 @@ pub struct Place<'a> {
 #[derive(Debug, Clone)]
 pub struct Stored {
     pub(crate) object: Arc<Object>,
-    pub(crate) key: Arc<Key>,
+    pub(crate) key: Key,
 }
 
 impl Stored {
     /// Namespace (empty for cluster-scoped kinds) and name.
     #[must_use]
     pub fn key(&self) -> (&str, &str) {
-        (&self.key.namespace, &self.key.name)
+        (self.key.namespace(), self.key.name())
     }
 
     /// The object as a tree of one's own. This parses its bytes, or copies a tree that is kept; who only reads takes
@@ -151,13 +151,13 @@ impl Write {
     /// The namespace; empty for cluster-scoped kinds.
     #[must_use]
     pub fn namespace(&self) -> &str {
-        &self.0.key.namespace
+        self.0.key.namespace()
     }
 
     /// The name.
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.0.key.name
+        self.0.key.name()
     }
 
     /// The number of the write.
@@ -256,7 +256,7 @@ impl ApiServer {
     #[must_use]
     pub fn stored(&self, group: &str, resource: &str, namespace: &str, name: &str) -> Option<Stored> {
         let id = GroupResource::new(group, resource);
-        let key = Arc::new(Key::new(namespace, name));
+        let key = Key::new(namespace, name);
         let object = self.core.state().get(&id, &key)?;
         Some(Stored { object, key })
     }
@@ -287,7 +287,7 @@ impl ApiServer {
         collection
             .objects
             .range::<Key, _>(&first..)
-            .take_while(|(key, _)| namespace.is_empty() || *key.namespace == *namespace)
+            .take_while(|(key, _)| namespace.is_empty() || *key.namespace() == *namespace)
             .map(|(key, object)| Stored {
                 object: object.clone(),
                 key: key.clone(),
@@ -301,7 +301,7 @@ impl ApiServer {
         let all = self.core.state().dependents(uid);
         all.iter()
             .filter(|(id, _)| &*id.group == group && &*id.resource == resource)
-            .map(|(_, key)| (key.namespace.to_string(), key.name.to_string()))
+            .map(|(_, key)| (key.namespace().to_string(), key.name().to_string()))
             .collect()
     }
 }
@@ -395,10 +395,7 @@ impl Local {
             drop(tree);
             state.put_status(&resource, &key, status)?
         };
-        Some(Ok(Stored {
-            object,
-            key: Arc::new(key),
-        }))
+        Some(Ok(Stored { object, key }))
     }
 
     /// Changes an object, or its `status` where that is the subresource, by a function from its current to its wanted state.
@@ -422,7 +419,7 @@ impl Local {
         let written = change::change(&mut context, &target, &edit).await?;
         Ok(Stored {
             object: stored_object(written),
-            key: Arc::new(context.key(&target)),
+            key: context.key(&target),
         })
     }
 
@@ -458,10 +455,7 @@ impl Local {
         };
         match deleted {
             Deleted::Gone(_) => Ok(None),
-            Deleted::Going(object) => Ok(Some(Stored {
-                object,
-                key: Arc::new(key),
-            })),
+            Deleted::Going(object) => Ok(Some(Stored { object, key })),
         }
     }
 
@@ -554,6 +548,6 @@ fn stored_object(written: Written) -> Arc<Object> {
 fn stored(written: Written) -> Stored {
     let object = stored_object(written);
     let (namespace, name) = object.place();
-    let key = Arc::new(Key::new(&namespace, &name));
+    let key = Key::new(&namespace, &name);
     Stored { object, key }
 }

@@ -236,7 +236,7 @@ impl ApiServer {
         let objects: Vec<_> = state.collection(&id).map_or_else(Vec::new, |collection| {
             let wanted = collection.objects.iter();
             wanted
-                .filter(|(key, _)| namespace.is_empty() || *key.namespace == *namespace)
+                .filter(|(key, _)| namespace.is_empty() || *key.namespace() == *namespace)
                 .map(|(_, o)| o.clone())
                 .collect()
         });

@@ -37,9 +37,9 @@ pub(crate) struct Filter {
 
 impl Filter {
     pub(crate) fn matches(&self, key: &Key, object: &Object) -> bool {
-        (self.namespace.is_empty() || *self.namespace == *key.namespace)
-            && self.name.as_ref().is_none_or(|name| **name == *key.name)
-            && (self.fields.is_empty() || self.fields.matches(&key.namespace, &key.name, &object.fields))
+        (self.namespace.is_empty() || *self.namespace == *key.namespace())
+            && self.name.as_ref().is_none_or(|name| **name == *key.name())
+            && (self.fields.is_empty() || self.fields.matches(key.namespace(), key.name(), &object.fields))
             && (self.labels.is_empty() || {
                 let labels = object.labels();
                 self.labels.matches(

@@ -123,7 +123,7 @@ fn commit(
     let key = Key::new(value::namespace(&object), value::name(&object));
     check_place(state, resource, &key)?;
     if let Some(there) = state.get(&resource.stored_as, &key) {
-        let error = ApiError::already_exists(resource.group(), resource.plural(), &key.name);
+        let error = ApiError::already_exists(resource.group(), resource.plural(), key.name());
         if there.deleting && text(&object, &["metadata", "generateName"]).is_none() {
             let mut error = error;
             error.message = format!("object is being deleted: {}", error.message);
@@ -147,17 +147,17 @@ pub(crate) fn check_place(state: &State, resource: &Resource, key: &Key) -> Resu
         return Ok(());
     }
     let namespaces = crate::registry::GroupResource::new("", "namespaces");
-    let Some(namespace) = state.get(&namespaces, &Key::new("", &key.namespace)) else {
-        return Err(ApiError::not_found("", "namespaces", &key.namespace));
+    let Some(namespace) = state.get(&namespaces, &Key::new("", key.namespace())) else {
+        return Err(ApiError::not_found("", "namespaces", key.namespace()));
     };
     if namespace.deleting {
         let why = format!(
             "unable to create new content in namespace {} because it is being terminated",
-            key.namespace
+            key.namespace()
         );
-        let cause = format!("namespace {} is being terminated", key.namespace);
+        let cause = format!("namespace {} is being terminated", key.namespace());
         return Err(
-            ApiError::forbidden(resource.group(), resource.plural(), &key.name, &why).cause(
+            ApiError::forbidden(resource.group(), resource.plural(), key.name(), &why).cause(
                 "NamespaceTerminating",
                 cause,
                 "metadata.namespace",

@@ -151,7 +151,7 @@ pub(super) async fn delete_collection(context: &mut Context, target: &Target) ->
             .collection(&target.resource.stored_as)
             .map_or_else(Vec::new, |collection| {
                 read::select(&collection.objects, &filter, None)
-                    .map(|(key, object)| ((**key).clone(), object.clone()))
+                    .map(|(key, object)| (key.clone(), object.clone()))
                     .collect()
             })
     };

@@ -96,7 +96,7 @@ fn grant(core: &Core, state: &mut State, key: &Key, pod: &Object, dry_run: bool)
     {
         return Ok(());
     }
-    let budgets = budgets_of(state, &key.namespace, pod);
+    let budgets = budgets_of(state, key.namespace(), pod);
     let (budget_key, mut budget) = match budgets.as_slice() {
         [] => return Ok(()),
         [one] => one.clone(),
@@ -124,7 +124,7 @@ fn grant(core: &Core, state: &mut State, key: &Key, pod: &Object, dry_run: bool)
     }
     let allowed = int(&budget, &["status", "disruptionsAllowed"]).unwrap_or(0);
     set(&mut budget, &["status", "disruptionsAllowed"], allowed - 1);
-    map_at(&mut budget, &["status", "disruptedPods"]).insert(&key.name, core.now_text().into());
+    map_at(&mut budget, &["status", "disruptedPods"]).insert(key.name().to_string(), core.now_text().into());
     if allowed <= 1 {
         let generation = int(&budget, &["metadata", "generation"]).unwrap_or(0);
         let condition = json!({
@@ -142,7 +142,7 @@ fn budgets_of(state: &State, namespace: &str, pod: &Object) -> Vec<(Key, Value)>
     let id = GroupResource::new("policy", "poddisruptionbudgets");
     let found = state.budgets_of(namespace, &pod.labels()).into_iter();
     found
-        .filter_map(|key| Some(((*key).clone(), state.get(&id, &key)?.value())))
+        .filter_map(|key| Some((key.clone(), state.get(&id, &key)?.value())))
         .collect()
 }
 
@@ -160,11 +160,11 @@ fn refused(message: String) -> ApiError {
 
 fn judge(key: &Key, budget: &Value) -> Result<(), ApiError> {
     let status = |field: &str| int(budget, &["status", field]).unwrap_or(0);
-    let forbidden = |why: &str| Err(ApiError::forbidden("policy", "poddisruptionbudgets", &key.name, why));
+    let forbidden = |why: &str| Err(ApiError::forbidden("policy", "poddisruptionbudgets", key.name(), why));
     if status("observedGeneration") < int(budget, &["metadata", "generation"]).unwrap_or(0) {
         let message = format!(
             "The disruption budget {} is still being processed by the server.",
-            key.name
+            key.name()
         );
         return Err(refused(message).retry_after(10));
     }
@@ -185,12 +185,12 @@ fn judge(key: &Key, budget: &Value) -> Result<(), ApiError> {
         let message = match failed {
             Some(condition) => format!(
                 "The disruption budget {} does not allow evicting pods currently because it failed sync: {}",
-                key.name,
+                key.name(),
                 text(condition, &["message"]).unwrap_or_default()
             ),
             None => format!(
                 "The disruption budget {} needs {} healthy pods and has {} currently",
-                key.name,
+                key.name(),
                 status("desiredHealthy"),
                 status("currentHealthy")
             ),

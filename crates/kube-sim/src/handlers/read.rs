@@ -73,10 +73,10 @@ pub(super) fn filter(context: &Context, target: &Target) -> Result<Filter, ApiEr
 
 /// The objects of a collection that a filter selects, in order of their keys, after a key.
 pub(super) fn select<'c>(
-    objects: &'c std::collections::BTreeMap<Arc<Key>, Arc<Object>>,
+    objects: &'c std::collections::BTreeMap<Key, Arc<Object>>,
     filter: &'c Filter,
     after: Option<&Key>,
-) -> impl Iterator<Item = (&'c Arc<Key>, &'c Arc<Object>)> {
+) -> impl Iterator<Item = (&'c Key, &'c Arc<Object>)> {
     use std::ops::Bound;
     let from = match (after, &filter.name) {
         (Some(key), _) => Bound::Excluded(key.clone()),
@@ -85,12 +85,12 @@ pub(super) fn select<'c>(
     };
     objects
         .range::<Key, _>((from, Bound::Unbounded))
-        .take_while(|(key, _)| filter.namespace.is_empty() || *key.namespace == *filter.namespace)
+        .take_while(|(key, _)| filter.namespace.is_empty() || *key.namespace() == *filter.namespace)
         .filter(|(key, object)| filter.matches(key, object))
 }
 
 /// Objects with their keys, in order of the keys.
-type Selected<'c> = Box<dyn Iterator<Item = (&'c Arc<Key>, &'c Arc<Object>)> + 'c>;
+type Selected<'c> = Box<dyn Iterator<Item = (&'c Key, &'c Arc<Object>)> + 'c>;
 
 /// The same of what a collection has now, by its index where the filter fixes the indexed field.
 fn select_now<'c>(
@@ -104,7 +104,7 @@ fn select_now<'c>(
         Some(value) => Box::new(
             collection
                 .with_field(value)
-                .filter(move |(key, object)| after.is_none_or(|after| ***key > *after) && filter.matches(key, object)),
+                .filter(move |(key, object)| after.is_none_or(|after| *key > after) && filter.matches(key, object)),
         ),
         None => Box::new(select(&collection.objects, filter, after)),
     }
@@ -119,7 +119,7 @@ struct Token {
 impl Token {
     fn encode(&self) -> String {
         let token = json!({
-            "v": "meta.k8s.io/v1", "rv": self.version, "start": format!("{}/{}\u{0}", self.after.namespace, self.after.name)});
+            "v": "meta.k8s.io/v1", "rv": self.version, "start": format!("{}/{}\u{0}", self.after.namespace(), self.after.name())});
         BASE64_URL_SAFE_NO_PAD.encode(token.to_string())
     }
 
@@ -262,7 +262,7 @@ pub(super) fn list(context: &Context, target: &Target) -> Answer {
             "continue",
             Token {
                 version,
-                after: (**last).clone(),
+                after: last.clone(),
             }
             .encode()
             .into(),

@@ -4,7 +4,6 @@
 //! would cost more than the eviction itself; so their selectors are kept as parsed as the budgets were last written.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use json_tree::Value;
 use serde::Deserialize;
@@ -13,17 +12,17 @@ use super::{Key, Object, Reference};
 use crate::selector::LabelSelector;
 
 /// Budgets by the value of a label.
-type ByValue = BTreeMap<Box<str>, BTreeSet<Arc<Key>>>;
+type ByValue = BTreeMap<Box<str>, BTreeSet<Key>>;
 
 /// The selectors of all budgets of a server.
 #[derive(Debug, Default)]
 pub(super) struct Budgets {
     /// By namespace and name.
-    all: BTreeMap<Arc<Key>, LabelSelector>,
+    all: BTreeMap<Key, LabelSelector>,
     /// By a label that the selector needs, key and value, where it needs one.
     anchored: BTreeMap<Box<str>, ByValue>,
     /// Those that need none.
-    others: BTreeSet<Arc<Key>>,
+    others: BTreeSet<Key>,
 }
 
 /// As much of a budget as is read here.
@@ -58,7 +57,7 @@ impl Budgets {
         self.add(key, LabelSelector::from_object(selector.as_ref()));
     }
 
-    fn add(&mut self, key: &Arc<Key>, selector: LabelSelector) {
+    fn add(&mut self, key: &Key, selector: LabelSelector) {
         match selector.anchor() {
             Some((label, value)) => {
                 let values = self.anchored.entry(label.into()).or_default();
@@ -92,7 +91,7 @@ impl Budgets {
     }
 
     /// The budgets of a namespace that find a pod with these labels, in order of their names.
-    pub(super) fn finding(&self, namespace: &str, labels: &BTreeMap<String, String>) -> Vec<Arc<Key>> {
+    pub(super) fn finding(&self, namespace: &str, labels: &BTreeMap<String, String>) -> Vec<Key> {
         let anchored = self.anchored.iter().filter_map(|(label, values)| {
             let value = labels.get(&**label)?;
             values.get(value.as_str())
@@ -100,13 +99,13 @@ impl Budgets {
         let first = Key::new(namespace, "");
         let candidates = anchored.chain([&self.others]).flat_map(|keys| {
             keys.range::<Key, _>(&first..)
-                .take_while(|key| *key.namespace == *namespace)
+                .take_while(|key| *key.namespace() == *namespace)
         });
-        let matches = |key: &&Arc<Key>| {
+        let matches = |key: &&Key| {
             let selector = self.all.get(*key);
             selector.is_some_and(|selector| selector.matches_with(|key| labels.get(key).map(String::as_str)))
         };
-        let mut found: Vec<Arc<Key>> = candidates.filter(matches).cloned().collect();
+        let mut found: Vec<Key> = candidates.filter(matches).cloned().collect();
         found.sort_unstable();
         found
     }
@@ -122,7 +121,7 @@ mod tests {
     fn budgets_are_found_by_labels_as_last_written() {
         let mut budgets = Budgets::default();
         let id = |resource: &str| GroupResource::new("policy", resource);
-        let place = |namespace: &str, name: &str| Arc::new(Key::new(namespace, name));
+        let place = |namespace: &str, name: &str| Key::new(namespace, name);
         let object = |app: &str| {
             Object::new(
                 &json!({"metadata": {}, "spec": {"selector": {"matchLabels": {"app": app}}}}),
@@ -133,7 +132,7 @@ mod tests {
         let found = |budgets: &Budgets, namespace: &str, app: &str| {
             let labels = [("app".to_owned(), app.to_owned())].into();
             let found = budgets.finding(namespace, &labels);
-            found.iter().map(|key| key.name.to_string()).collect::<Vec<_>>()
+            found.iter().map(|key| key.name().to_string()).collect::<Vec<_>>()
         };
         let budget = |namespace: &str, name: &str| (id("poddisruptionbudgets"), place(namespace, name));
         budgets.note(&budget("x", "b"), Some(&object("web")));

@@ -4,17 +4,16 @@
 //! their watch cache; without one each such question would look at every pod of the cluster.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use super::{Key, Object};
 
 /// Keys by the value of the resource's indexed field; objects without a value are not in it.
 #[derive(Debug, Default)]
-pub(super) struct ByField(BTreeMap<Box<str>, BTreeSet<Arc<Key>>>);
+pub(super) struct ByField(BTreeMap<Box<str>, BTreeSet<Key>>);
 
 impl ByField {
     /// Takes in what an object has become (none: it is gone); `place` is where the field is in the resource's table.
-    pub(super) fn note(&mut self, place: usize, key: &Arc<Key>, before: Option<&Object>, after: Option<&Object>) {
+    pub(super) fn note(&mut self, place: usize, key: &Key, before: Option<&Object>, after: Option<&Object>) {
         let (old, new) = (value(before, place), value(after, place));
         if old == new {
             return;
@@ -33,7 +32,7 @@ impl ByField {
     }
 
     /// The keys of the objects with this value, in order.
-    pub(super) fn keys<'i>(&'i self, value: &str) -> impl Iterator<Item = &'i Arc<Key>> + use<'i> {
+    pub(super) fn keys<'i>(&'i self, value: &str) -> impl Iterator<Item = &'i Key> + use<'i> {
         self.0.get(value).into_iter().flatten()
     }
 }
@@ -54,10 +53,11 @@ mod tests {
     fn objects_move_with_their_field() {
         let fields = [SelectableField::plain("spec.nodeName")];
         let pod = |node: &str| Object::new(&json!({"metadata": {}, "spec": {"nodeName": node}}), 1, &fields);
-        let keys = ["a", "b"].map(|name| Arc::new(Key::new("default", name)));
+        let keys = ["a", "b"].map(|name| Key::new("default", name));
         let mut index = ByField::default();
-        let found =
-            |index: &ByField, node: &str| -> Vec<String> { index.keys(node).map(|key| key.name.to_string()).collect() };
+        let found = |index: &ByField, node: &str| -> Vec<String> {
+            index.keys(node).map(|key| key.name().to_string()).collect()
+        };
         // Pods that are not bound yet are on no node.
         index.note(0, &keys[0], None, Some(&pod("")));
         index.note(0, &keys[1], None, Some(&pod("n1")));

@@ -28,30 +28,50 @@ use trees::Trees;
 use crate::registry::{GroupResource, Registry, Resource};
 use crate::value::set;
 
-/// Names an object within its collection; cluster-scoped objects have an empty namespace.
+/// Names an object within its collection; cluster-scoped objects have an empty namespace. Keys are in the order of namespace
+/// and name. A copy is a pointer, and a comparison looks at one text.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Key {
-    pub(crate) namespace: Box<str>,
-    pub(crate) name: Box<str>,
+    /// Namespace and name with [`BETWEEN`] between them.
+    text: Arc<str>,
+    /// How long the namespace is.
+    namespace: usize,
 }
+
+/// Comes before everything that stands in a name.
+const BETWEEN: char = '\0';
 
 impl Key {
     pub(crate) fn new(namespace: &str, name: &str) -> Self {
+        let mut text = String::with_capacity(namespace.len() + name.len() + 1);
+        text.push_str(namespace);
+        text.push(BETWEEN);
+        text.push_str(name);
         Self {
-            namespace: namespace.into(),
-            name: name.into(),
+            text: text.into(),
+            namespace: namespace.len(),
         }
+    }
+
+    /// The namespace; empty for cluster-scoped objects.
+    pub(crate) fn namespace(&self) -> &str {
+        self.text.get(..self.namespace).unwrap_or_default()
+    }
+
+    /// The name.
+    pub(crate) fn name(&self) -> &str {
+        self.text.get(self.namespace + BETWEEN.len_utf8()..).unwrap_or_default()
     }
 }
 
 /// Names an object of a server.
-pub(crate) type Reference = (GroupResource, Arc<Key>);
+pub(crate) type Reference = (GroupResource, Key);
 
 /// One write.
 #[derive(Debug)]
 pub(crate) struct Event {
     pub(crate) version: u64,
-    pub(crate) key: Arc<Key>,
+    pub(crate) key: Key,
     pub(crate) before: Option<Arc<Object>>,
     /// The object after the write; for a deletion its last state, numbered by the deletion.
     pub(crate) object: Arc<Object>,
@@ -68,7 +88,7 @@ pub(crate) struct Slot {
 /// The objects of one resource.
 #[derive(Debug, Default)]
 pub(crate) struct Collection {
-    pub(crate) objects: BTreeMap<Arc<Key>, Arc<Object>>,
+    pub(crate) objects: BTreeMap<Key, Arc<Object>>,
     log: VecDeque<Event>,
     log_bytes: usize,
     /// Events up to this version are forgotten.
@@ -80,10 +100,7 @@ pub(crate) struct Collection {
 
 impl Collection {
     /// The objects whose indexed field has this value, in order of their keys.
-    pub(crate) fn with_field<'c>(
-        &'c self,
-        value: &str,
-    ) -> impl Iterator<Item = (&'c Arc<Key>, &'c Arc<Object>)> + use<'c> {
+    pub(crate) fn with_field<'c>(&'c self, value: &str) -> impl Iterator<Item = (&'c Key, &'c Arc<Object>)> + use<'c> {
         let keys = self.by_field.keys(value);
         keys.filter_map(|key| self.objects.get_key_value(key))
     }
@@ -95,7 +112,7 @@ impl Collection {
     }
 
     /// The objects as they were at a version that is not yet forgotten, in order of their keys.
-    pub(crate) fn at(&self, version: u64) -> BTreeMap<Arc<Key>, Arc<Object>> {
+    pub(crate) fn at(&self, version: u64) -> BTreeMap<Key, Arc<Object>> {
         let mut objects = self.objects.clone();
         for event in self.log.iter().rev().take_while(|event| event.version > version) {
             match &event.before {
@@ -108,7 +125,7 @@ impl Collection {
 
     /// One object as it was at a version, or at the oldest one that is remembered; none if it was not there.
     pub(crate) fn object_at(&self, key: &Key, version: u64) -> Option<Arc<Object>> {
-        let later = self.events_after(version).find(|event| *event.key == *key);
+        let later = self.events_after(version).find(|event| event.key == *key);
         match later {
             Some(event) => event.before.clone(),
             None => self.objects.get(key).cloned(),
@@ -279,10 +296,7 @@ impl State {
         let floor = self.compacted;
         let collection = self.collections.entry(resource.stored_as.clone()).or_default();
         collection.compacted = collection.compacted.max(floor);
-        let key = collection
-            .objects
-            .get_key_value(key)
-            .map_or_else(|| Arc::new(key.clone()), |(key, _)| key.clone());
+        let key = key.clone();
         let before = collection.objects.insert(key.clone(), object.clone());
         if let Some(place) = resource.indexed_field() {
             collection.by_field.note(place, &key, before.as_deref(), Some(&object));
@@ -400,7 +414,7 @@ impl State {
     }
 
     /// The disruption budgets of a namespace that find a pod with these labels, in order of their names.
-    pub(crate) fn budgets_of(&self, namespace: &str, labels: &BTreeMap<String, String>) -> Vec<Arc<Key>> {
+    pub(crate) fn budgets_of(&self, namespace: &str, labels: &BTreeMap<String, String>) -> Vec<Key> {
         self.budgets.finding(namespace, labels)
     }
 

@@ -14,7 +14,7 @@ use crate::registry::GroupResource;
 #[derive(Debug, Clone)]
 pub(crate) struct Tapped {
     pub(crate) id: GroupResource,
-    pub(crate) key: Arc<Key>,
+    pub(crate) key: Key,
     pub(crate) version: u64,
     pub(crate) before: Option<Arc<Object>>,
     /// None for a removal.

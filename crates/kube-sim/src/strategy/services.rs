@@ -124,7 +124,7 @@ fn used(state: &State, own: &Key) -> Used {
         .into_iter()
         .flatten()
     {
-        if **key == *own {
+        if *key == *own {
             continue;
         }
         // The cluster address is a selectable field, so most services need not be parsed.
