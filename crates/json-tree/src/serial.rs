@@ -56,6 +56,16 @@ impl Loose {
             members: Vec::with_capacity(48),
         }
     }
+
+    /// Members in any order; of equal ones the last counts.
+    fn read_map<'de, A: MapAccess<'de>>(&mut self, mut members: A) -> Result<Map, A::Error> {
+        let from = self.members.len();
+        while let Some(key) = members.next_key_seed(Name)? {
+            let value = members.next_value_seed(Reader(self))?;
+            self.members.push((key, value));
+        }
+        Ok(Map::of(self.members.drain(from..)))
+    }
 }
 
 /// Reads one value.
@@ -116,13 +126,8 @@ impl<'de> Visitor<'de> for Reader<'_> {
         Ok(Value::Array(List::of(self.0.items.drain(from..))))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
-        let from = self.0.members.len();
-        while let Some(key) = members.next_key_seed(Name)? {
-            let value = members.next_value_seed(Reader(self.0))?;
-            self.0.members.push((key, value));
-        }
-        Ok(Value::Object(Map::of(self.0.members.drain(from..))))
+    fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<Value, A::Error> {
+        self.0.read_map(members).map(Value::Object)
     }
 }
 
@@ -157,10 +162,19 @@ impl<'de> Deserialize<'de> for Value {
 
 impl<'de> Deserialize<'de> for Map {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match Value::deserialize(deserializer)? {
-            Value::Object(map) => Ok(map),
-            _ => Err(serde::de::Error::custom("expected a map")),
+        struct AnyMap;
+        impl<'de> Visitor<'de> for AnyMap {
+            type Value = Map;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a map")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<Map, A::Error> {
+                Loose::new().read_map(members)
+            }
         }
+        deserializer.deserialize_map(AnyMap)
     }
 }
 

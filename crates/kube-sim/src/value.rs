@@ -85,7 +85,7 @@ pub(crate) fn default(value: &mut Value, path: &[&str], new: impl Into<Value>) {
 pub(crate) fn remove(value: &mut Value, path: &[&str]) -> Option<Value> {
     let (last, parents) = path.split_last()?;
     at(value, path)?;
-    at_mut(value, parents)?.as_object_mut()?.remove(*last)
+    at_mut(value, parents)?.as_object_mut()?.remove(last)
 }
 
 /// Copies the value at a path from one tree to another; absence is copied as well.

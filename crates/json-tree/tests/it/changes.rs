@@ -140,12 +140,7 @@ macro_rules! hand {
                         map.get_mut(name).map(|old| std::mem::replace(old, value.clone().into()))
                     }
                     Change::RetainMembers(length) => {
-                        map.retain(|name, value| {
-                            if value.is_string() {
-                                *value = Value::Null;
-                            }
-                            name.len() < *length
-                        });
+                        map.retain(|name, value| name.len() < *length && !value.is_string());
                         None
                     }
                     Change::SetMembers(value) => {

@@ -1,6 +1,6 @@
 //! What copies have in common, and that they may go to other threads.
 
-use json_tree::{List, Map, Value, json};
+use json_tree::{List, Map, Revision, Value, json};
 use proptest::prelude::*;
 
 use crate::any::{places, tree, value};
@@ -79,4 +79,50 @@ fn copies_live_on_other_threads() {
         assert_eq!(copy["a name that is long 7"], json!([change]));
     }
     assert_eq!(original["a name that is long 7"], json!([7]));
+}
+
+#[test]
+fn a_revision_copies_nothing_until_it_changes_something() {
+    let object = json!({"a": [1, 2], "b": {"c": null}, "d": "x"});
+    let map = object.as_object().unwrap();
+    let revise = |change: &dyn Fn(&str) -> Revision| {
+        let mut new = map.clone();
+        new.revise::<()>(|name, _| Ok(change(name))).unwrap();
+        new
+    };
+    assert!(revise(&|_| Revision::Keep).shares(map));
+    let new = revise(&|name| match name {
+        "a" => Revision::Drop,
+        "d" => Revision::Replace(json!("y")),
+        _ => Revision::Keep,
+    });
+    assert_eq!(Value::from(new.clone()), json!({"b": {"c": null}, "d": "y"}));
+    assert!(new.get("b").unwrap().shares(&object["b"]));
+    assert_eq!(object, json!({"a": [1, 2], "b": {"c": null}, "d": "x"}));
+
+    let list = object["a"].as_array().unwrap();
+    let mut same = list.clone();
+    same.revise::<()>(|_, _| Ok(None)).unwrap();
+    assert!(same.shares(list));
+    let mut other = list.clone();
+    let refused = other.revise(|place, item| {
+        if place == 0 {
+            Ok(Some(json!([item])))
+        } else {
+            Err("no more")
+        }
+    });
+    assert_eq!((refused, Value::from(other)), (Err("no more"), json!([[1], 2])));
+    assert_eq!(object["a"], json!([1, 2]));
+}
+
+#[test]
+fn what_is_kept_whole_stays_shared() {
+    let object = json!({"a": 1, "b": [1, 2]});
+    let mut map = object.as_object().unwrap().clone();
+    map.retain(|_, _| true);
+    assert!(map.shares(object.as_object().unwrap()));
+    map.retain(|name, _| name == "b");
+    assert_eq!(Value::from(map), json!({"b": [1, 2]}));
+    assert_eq!(object, json!({"a": 1, "b": [1, 2]}));
 }

@@ -124,7 +124,7 @@ fn grant(core: &Core, state: &mut State, key: &Key, pod: &Object, dry_run: bool)
     }
     let allowed = int(&budget, &["status", "disruptionsAllowed"]).unwrap_or(0);
     set(&mut budget, &["status", "disruptionsAllowed"], allowed - 1);
-    map_at(&mut budget, &["status", "disruptedPods"]).insert(key.name().to_string(), core.now_text().into());
+    map_at(&mut budget, &["status", "disruptedPods"]).insert(key.name(), core.now_text().into());
     if allowed <= 1 {
         let generation = int(&budget, &["metadata", "generation"]).unwrap_or(0);
         let condition = json!({
