@@ -203,7 +203,7 @@ impl Collector<'_> {
         if is_loose(resource, &object, request) {
             return Ok(self.take(resource, key).map_or(Deleted::Going(object), Deleted::Gone));
         }
-        let tree = object.tree();
+        let tree = self.state.tree(&object);
         let value = &*tree;
         let is_pod = resource.is() == ("", "pods");
         let grace = if is_pod { pod_grace(value, request.grace) } else { 0 };

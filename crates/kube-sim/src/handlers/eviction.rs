@@ -3,6 +3,8 @@
 //! The budget's status is what counts, as the disruption controller last wrote it. Each granted eviction takes one
 //! allowed disruption away and notes the pod, so that two evictions at once cannot both use the last one.
 
+use std::sync::Arc;
+
 use json_tree::{Value, json};
 
 use super::subresources::set_condition;
@@ -64,8 +66,9 @@ pub(super) async fn evict(context: &mut Context, target: &Target) -> Answer {
 }
 
 /// Notes in a pod that is about to be stopped why it is; controllers and people read the condition.
-fn mark_target(core: &Core, state: &mut State, resource: &Resource, key: &Key, pod: &Object) {
-    let tree = pod.tree();
+fn mark_target(core: &Core, state: &mut State, resource: &Resource, key: &Key, pod: &Arc<Object>) {
+    // The tree moves on with the write, to the one that deletes.
+    let tree = state.tree(pod);
     if pod.deleting || text(&tree, &["spec", "nodeName"]).is_none_or(str::is_empty) {
         return;
     }
@@ -86,8 +89,8 @@ fn put_status(state: &mut State, resource: &Resource, key: &Key, mut changed: Va
 }
 
 /// Asks the pod's budget and takes one disruption from it.
-fn grant(core: &Core, state: &mut State, key: &Key, pod: &Object, dry_run: bool) -> Result<(), ApiError> {
-    let tree = pod.tree();
+fn grant(core: &Core, state: &mut State, key: &Key, pod: &Arc<Object>, dry_run: bool) -> Result<(), ApiError> {
+    let tree = state.tree(pod);
     if pod.deleting
         || matches!(
             text(&tree, &["status", "phase"]),
@@ -138,11 +141,14 @@ fn grant(core: &Core, state: &mut State, key: &Key, pod: &Object, dry_run: bool)
     Ok(())
 }
 
-fn budgets_of(state: &State, namespace: &str, pod: &Object) -> Vec<(Key, Value)> {
+fn budgets_of(state: &mut State, namespace: &str, pod: &Object) -> Vec<(Key, Value)> {
     let id = GroupResource::new("policy", "poddisruptionbudgets");
     let found = state.budgets_of(namespace, &pod.labels()).into_iter();
     found
-        .filter_map(|key| Some((key.clone(), state.get(&id, &key)?.value())))
+        .filter_map(|key| {
+            let budget = state.get(&id, &key)?;
+            Some((key, Value::clone(&state.tree(&budget))))
+        })
         .collect()
 }
 
