@@ -49,7 +49,7 @@ pub use metrics::{Exchange, HttpMetrics, build_info, metrics_router, seconds_buc
 pub use request_id::RequestId;
 pub use serve::{Connections, Peer, serve};
 pub use shell::{Actor, Failure, Shell};
-pub use shutdown::Shutdown;
+pub use shutdown::{Shutdown, ignores_hangup};
 pub use tasks::{Task, TaskStatus, Tasks};
 pub use tls::{Tls, TlsError};
 pub use traces::{TraceExporter, TraceLayer, traces};

@@ -62,7 +62,8 @@ impl Shutdown {
 }
 
 /// Whether this process was started with SIGHUP ignored, as `nohup` does it. Only Linux says so; elsewhere it is not.
-fn ignores_hangup() -> bool {
+#[must_use]
+pub fn ignores_hangup() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     ignored_in(&status)
 }
