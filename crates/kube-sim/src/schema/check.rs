@@ -72,7 +72,7 @@ pub(crate) fn check(
     Ok(walk.unknown)
 }
 
-/// The item of a stored list that an item of a changed one came from, if it is the same memory.
+/// Whether an item of a changed list is the same memory as one of the stored list: mostly the one at the same place.
 pub(super) fn is_old(old: &List, place: usize, item: &Value) -> bool {
     old.get(place).is_some_and(|old| old.shares(item)) || old.iter().any(|old| old.shares(item))
 }
