@@ -10,7 +10,7 @@
 //! those of serde_json.
 //!
 //! It deliberately has no parser and no printer of its own (both are serde_json's), keeps no order of insertion, and does not
-//! turn trees into Rust structures except by way of serde_json ([`from_value`], [`to_value`]).
+//! turn trees into Rust structures except by way of serde_json ([`from_value`]). Text is read and written by serde_json's own functions.
 //!
 //! ```
 //! use json_tree::{Value, json};
@@ -41,5 +41,5 @@ pub use index::Index;
 pub use list::List;
 pub use map::{Entry, Map, OccupiedEntry, Revision, VacantEntry};
 pub use serde_json::{Error, Number};
-pub use serial::{from_slice, from_str, from_value, to_string, to_value, to_vec};
+pub use serial::from_value;
 pub use value::Value;

@@ -178,43 +178,6 @@ impl<'de> Deserialize<'de> for Map {
     }
 }
 
-/// Reads JSON.
-///
-/// # Errors
-/// The place and kind of what is no JSON.
-pub fn from_slice(bytes: &[u8]) -> Result<Value, Error> {
-    serde_json::from_slice(bytes)
-}
-
-/// Reads JSON.
-///
-/// # Errors
-/// The place and kind of what is no JSON.
-pub fn from_str(text: &str) -> Result<Value, Error> {
-    serde_json::from_str(text)
-}
-
-/// The value as compact canonical JSON.
-#[must_use]
-pub fn to_vec(value: &Value) -> Vec<u8> {
-    // Trees always serialise: their keys are texts and their numbers finite.
-    serde_json::to_vec(value).unwrap_or_default()
-}
-
-/// The value as compact canonical JSON.
-#[must_use]
-pub fn to_string(value: &Value) -> String {
-    serde_json::to_string(value).unwrap_or_default()
-}
-
-/// Makes a value of anything that serialises, by way of serde_json: for what is not frequent.
-///
-/// # Errors
-/// What cannot be JSON, such as a map whose keys are no texts.
-pub fn to_value(value: impl Serialize) -> Result<Value, Error> {
-    serde_json::to_value(value).map(Value::from)
-}
-
 /// Makes something of a value, by way of serde_json: for what is not frequent.
 ///
 /// # Errors

@@ -46,7 +46,7 @@ fn looking_for_what_is_not_there_copies_nothing() {
 #[test]
 fn equal_values_need_not_share() {
     let text = r#"{"a":{"b":[1]}}"#;
-    let (one, two): (Value, Value) = (json_tree::from_str(text).unwrap(), json_tree::from_str(text).unwrap());
+    let (one, two): (Value, Value) = (serde_json::from_str(text).unwrap(), serde_json::from_str(text).unwrap());
     assert!(one == two && !one.shares(&two) && one.shares(&one.clone()));
     assert!(
         !json!(1).shares(&json!(1)),
