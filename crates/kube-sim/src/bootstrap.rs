@@ -60,12 +60,12 @@ pub(crate) fn add(core: &Core, objects: Vec<Value>) {
 
 fn put(core: &Core, group: &str, plural: &str, mut object: Value) {
     let Some(resource) = builtin(group, plural) else { return };
-    handlers::prepare_create(core, &resource, &mut object);
-    strategy::defaults(&resource, &mut object);
+    handlers::prepare_create(core, resource, &mut object);
+    strategy::defaults(resource, &mut object);
     let mut state = core.state();
     // The ranges are empty at the start, so this cannot be refused.
-    let _ = strategy::allocate(core, &state, &resource, None, &mut object);
+    let _ = strategy::allocate(core, &state, resource, None, &mut object);
     let key = Key::new(crate::value::namespace(&object), crate::value::name(&object));
-    state.put(&resource, &key, object);
-    gc::after_put(core, &mut state, &resource, &key, false);
+    state.put(resource, &key, object);
+    gc::after_put(core, &mut state, resource, &key, false);
 }

@@ -13,7 +13,7 @@ use crate::local::{Local, Place, Stored};
 use crate::registry::{SelectableField, builtin};
 use crate::server::time_text;
 use crate::status::ApiError;
-use crate::store::{Key, Object};
+use crate::store::{Key, Object, written};
 use crate::strategy::names;
 
 /// An Event that somebody records for the first time.
@@ -186,7 +186,7 @@ impl NewEvent<'_> {
             _ => "",
         };
         // Such a structure of texts always serialises.
-        let bytes = serde_json::to_vec(&form).unwrap_or_default();
+        let (bytes, ()) = written(|bytes| serde_json::to_writer(bytes, &form).unwrap_or_default());
         let fields = fields.iter().map(|field| selectable(field).into()).collect();
         Object::plain(bytes, version, fields, uid)
     }
@@ -212,11 +212,11 @@ impl Local {
         let (uid, created) = (core.ids.uuid(), core.now_text());
         let key = Key::new(event.namespace, event.name);
         let mut state = core.state();
-        check_place(&state, &resource, &key)?;
+        check_place(&state, resource, &key)?;
         if state.get(&resource.stored_as, &key).is_some() {
             return Err(ApiError::already_exists("", "events", event.name));
         }
-        let object = state.put_made(&resource, &key, |version| {
+        let object = state.put_made(resource, &key, |version| {
             event.object(&uid, &created, version, &resource.fields)
         });
         Ok(Stored { object, key })

@@ -17,12 +17,12 @@ use json_tree::{ToTree, Value, json};
 
 use crate::auth::UserInfo;
 use crate::gc::{self, DeleteRequest, Deleted};
-use crate::handlers::{self, Target, Written, change};
+use crate::handlers::{self, Binding, Target, Written, assign, change};
 use crate::registry::{GroupResource, Resource};
 use crate::request::{Options, Propagation, RequestInfo};
 use crate::server::{ApiServer, Context};
 use crate::status::ApiError;
-use crate::store::{Key, Object, State, TapBuffer, Tapped};
+use crate::store::{Key, Names, Object, Served, State, TapBuffer, Tapped};
 use crate::view::{Shape, to_bytes};
 
 /// Where an object is: its kind by group, version and plural name, and its namespace (empty for cluster-scoped kinds).
@@ -255,9 +255,8 @@ impl ApiServer {
     /// The current object of a kind, not yet parsed.
     #[must_use]
     pub fn stored(&self, group: &str, resource: &str, namespace: &str, name: &str) -> Option<Stored> {
-        let id = GroupResource::new(group, resource);
-        let key = Key::new(namespace, name);
-        let object = self.core.state().get(&id, &key)?;
+        let (served, names) = (Served { group, resource }, Names { namespace, name });
+        let (key, object) = self.core.state().find(served, names)?;
         Some(Stored { object, key })
     }
 
@@ -265,7 +264,7 @@ impl ApiServer {
     #[must_use]
     pub fn tree(&self, group: &str, resource: &str, namespace: &str, name: &str) -> Option<Arc<Value>> {
         let mut state = self.core.state();
-        let object = state.get(&GroupResource::new(group, resource), &Key::new(namespace, name))?;
+        let (_, object) = state.find(Served { group, resource }, Names { namespace, name })?;
         Some(state.tree(&object))
     }
 
@@ -286,7 +285,7 @@ impl ApiServer {
         let first = Key::new(namespace, "");
         collection
             .objects
-            .range::<Key, _>(&first..)
+            .range(&first..)
             .take_while(|(key, _)| namespace.is_empty() || *key.namespace() == *namespace)
             .map(|(key, object)| Stored {
                 object: object.clone(),
@@ -464,10 +463,11 @@ impl Local {
     /// # Errors
     /// What the API answers: not found, bound already, being deleted.
     pub async fn bind(&self, namespace: &str, pod: &str, node: &str) -> Result<(), ApiError> {
-        let binding = json!({
-            "apiVersion": "v1", "kind": "Binding", "metadata": {"name": pod, "namespace": namespace},
-            "target": {"apiVersion": "v1", "kind": "Node", "name": node}});
-        self.post(namespace, pod, "binding", &binding).await
+        let binding = Binding {
+            node,
+            ..Binding::default()
+        };
+        assign(&self.server.core, &Key::new(namespace, pod), &binding, false)
     }
 
     /// Evicts a pod, as a drain does.

@@ -18,7 +18,7 @@ pub(crate) fn give_service_account(core: &Core, state: &mut State, namespace: &s
     let metadata = json!({
         "name": "default", "namespace": namespace, "uid": core.ids.uuid(), "creationTimestamp": core.now_text()});
     state.put(
-        &resource,
+        resource,
         &key,
         json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}),
     );

@@ -9,7 +9,7 @@ use crate::admission::{Operation, Review};
 use crate::registry::{Resource, api_version};
 use crate::server::{Context, Core, json_response, time_text};
 use crate::status::{ApiError, FieldError};
-use crate::store::{Key, Object, State};
+use crate::store::{Key, Names, Object, Served, State};
 use crate::value::{self, as_map, map_at, remove, set, text};
 use crate::{convert, gc, schema, strategy};
 
@@ -146,8 +146,15 @@ pub(crate) fn check_place(state: &State, resource: &Resource, key: &Key) -> Resu
     if !resource.namespaced {
         return Ok(());
     }
-    let namespaces = crate::registry::GroupResource::new("", "namespaces");
-    let Some(namespace) = state.get(&namespaces, &Key::new("", key.namespace())) else {
+    let namespaces = Served {
+        group: "",
+        resource: "namespaces",
+    };
+    let names = Names {
+        namespace: "",
+        name: key.namespace(),
+    };
+    let Some((_, namespace)) = state.find(namespaces, names) else {
         return Err(ApiError::not_found("", "namespaces", key.namespace()));
     };
     if namespace.deleting {

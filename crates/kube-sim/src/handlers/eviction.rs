@@ -136,7 +136,7 @@ fn grant(core: &Core, state: &mut State, key: &Key, pod: &Arc<Object>, dry_run: 
         set_condition(&mut budget, condition);
     }
     if let Some(resource) = builtin("policy", "poddisruptionbudgets") {
-        put_status(state, &resource, &budget_key, budget);
+        put_status(state, resource, &budget_key, budget);
     }
     Ok(())
 }

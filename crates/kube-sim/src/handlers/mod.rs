@@ -27,6 +27,7 @@ use crate::view::View;
 pub(crate) use create::{Written, create_local, prepare as prepare_create};
 pub(crate) use delete::delete_object;
 pub(crate) use subresources::dispatch as subresource;
+pub(crate) use subresources::{Binding, assign};
 
 /// The answer to a request, or the error that is one.
 pub(crate) type Answer = Result<Response<ReplyBody>, ApiError>;

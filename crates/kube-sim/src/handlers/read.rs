@@ -14,7 +14,7 @@ use crate::registry::Resource;
 use crate::selector::{FieldSelector, LabelSelector};
 use crate::server::{AsOf, Context, json_response};
 use crate::status::{ApiError, FieldError};
-use crate::store::{Collection, Key, Object, State};
+use crate::store::{Collection, Key, Object, Objects, State};
 use crate::view::{Shape, to_bytes};
 use crate::watch::{Filter, Start, WatchStream, too_old};
 
@@ -73,7 +73,7 @@ pub(super) fn filter(context: &Context, target: &Target) -> Result<Filter, ApiEr
 
 /// The objects of a collection that a filter selects, in order of their keys, after a key.
 pub(super) fn select<'c>(
-    objects: &'c std::collections::BTreeMap<Key, Arc<Object>>,
+    objects: &'c Objects,
     filter: &'c Filter,
     after: Option<&Key>,
 ) -> impl Iterator<Item = (&'c Key, &'c Arc<Object>)> {
@@ -84,7 +84,7 @@ pub(super) fn select<'c>(
         _ => Bound::Included(Key::new(&filter.namespace, "")),
     };
     objects
-        .range::<Key, _>((from, Bound::Unbounded))
+        .range((from, Bound::Unbounded))
         .take_while(|(key, _)| filter.namespace.is_empty() || *key.namespace() == *filter.namespace)
         .filter(|(key, object)| filter.matches(key, object))
 }

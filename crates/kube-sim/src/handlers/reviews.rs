@@ -20,7 +20,7 @@ pub(super) async fn create(context: &mut Context, target: &Target) -> Answer {
     let status = match target.resource.is() {
         ("", "bindings") => {
             context.info.name = text(&review, &["metadata", "name"]).unwrap_or_default().to_owned();
-            return subresources::bind(context, &review);
+            return subresources::bind(context, target, &review);
         }
         ("authentication.k8s.io", "selfsubjectreviews") => json!({"userInfo": context.user.to_value()}),
         ("authentication.k8s.io", _) => token(context, &review).await,

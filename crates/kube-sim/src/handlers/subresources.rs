@@ -1,15 +1,15 @@
 //! Subresources: status, scale, binding, token and the smaller ones.
 
-use json_tree::{Value, json};
+use json_tree::{Map, Value, json};
 
 use super::change::{Edited, change, update};
 use super::create::Written;
 use super::{Answer, Target, decode, eviction, patch, read};
 use crate::auth::TokenRequest;
 use crate::registry::builtin;
-use crate::server::{Context, json_response, text_response, time_text};
+use crate::server::{Context, Core, json_response, text_response, time_text};
 use crate::status::{ApiError, FieldError};
-use crate::store::Object;
+use crate::store::{Key, Object};
 use crate::value::{self, at, int, list, list_mut, map_at, set, text};
 use crate::view::to_bytes;
 
@@ -33,7 +33,7 @@ pub(crate) async fn dispatch(context: &mut Context, target: &Target) -> Answer {
         ("eviction", "create") => eviction::evict(context, target).await,
         ("binding", "create") => {
             let body = decode::body(context)?;
-            bind(context, &body)
+            bind(context, target, &body)
         }
         ("token", "create") => token(context, target).await,
         // Nothing runs here, so nothing is printed: the log of every container is empty.
@@ -208,57 +208,70 @@ fn scale_edit(context: &Context, target: &Target, kind: patch::PatchKind, patchi
     })
 }
 
-/// Puts a pod on a node: the scheduler's write.
-pub(super) fn bind(context: &Context, binding: &Value) -> Answer {
-    let resource = builtin("", "pods").ok_or_else(ApiError::unknown_resource)?;
-    let target = Target {
-        resource: resource.clone(),
-    };
+/// What a binding asks for.
+#[derive(Debug, Default)]
+pub(crate) struct Binding<'a> {
+    /// The uid that the pod has to have; empty where it is not named.
+    pub(crate) uid: &'a str,
+    pub(crate) node: &'a str,
+    /// What comes to the annotations of the pod.
+    pub(crate) annotations: Map,
+}
+
+/// Answers a POST to `pods/NAME/binding`.
+pub(super) fn bind(context: &Context, target: &Target, body: &Value) -> Answer {
     let name = context.info.name.as_str();
-    let key = context.key(&target);
-    let node = text(binding, &["target", "name"]).unwrap_or_default();
-    if node.is_empty() {
-        let error = FieldError::required("target.name", "");
-        return Err(ApiError::invalid("", "Binding", name, &[error]));
-    }
-    let kind = text(binding, &["target", "kind"]).unwrap_or_default();
-    if !kind.is_empty() && kind != "Node" {
+    let kind = text(body, &["target", "kind"]).unwrap_or_default();
+    let binding = Binding {
+        uid: value::uid(body),
+        node: text(body, &["target", "name"]).unwrap_or_default(),
+        annotations: at(body, &["metadata", "annotations"])
+            .and_then(Value::as_object)
+            .cloned()
+            .unwrap_or_default(),
+    };
+    if !binding.node.is_empty() && !kind.is_empty() && kind != "Node" {
         let error = FieldError::not_supported("target.kind", kind, &["Node", "<empty>"]);
         return Err(ApiError::invalid("", "Binding", name, &[error]));
     }
-    let core = context.core().clone();
-    let mut state = core.state();
-    let object = state
-        .get(&resource.stored_as, &key)
-        .ok_or_else(|| target.not_found(name))?;
-    let mut pod = object.value();
-    check_binding(&object, &pod, binding, name)?;
-    set(&mut pod, &["spec", "nodeName"], node);
-    let annotations = at(binding, &["metadata", "annotations"])
-        .and_then(Value::as_object)
-        .cloned()
-        .unwrap_or_default();
-    if !annotations.is_empty() {
-        map_at(&mut pod, &["metadata", "annotations"]).extend(annotations);
-    }
-    let scheduled =
-        json!({"type": "PodScheduled", "status": "True", "lastProbeTime": null, "lastTransitionTime": core.now_text()});
-    set_condition(&mut pod, scheduled);
-    if !context.options.dry_run {
-        state.put(&resource, &key, pod);
-    }
-    drop(state);
+    assign(context.core(), &context.key(target), &binding, context.options.dry_run)?;
     let done = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201});
     Ok(json_response(201, to_bytes(&done)))
 }
 
-fn check_binding(object: &Object, pod: &Value, binding: &Value, name: &str) -> Result<(), ApiError> {
+/// Puts a pod on a node: the scheduler's write.
+pub(crate) fn assign(core: &Core, key: &Key, binding: &Binding<'_>, dry_run: bool) -> Result<(), ApiError> {
+    if binding.node.is_empty() {
+        let error = FieldError::required("target.name", "");
+        return Err(ApiError::invalid("", "Binding", key.name(), &[error]));
+    }
+    let resource = builtin("", "pods").ok_or_else(ApiError::unknown_resource)?;
+    let mut state = core.state();
+    let object = state
+        .get(&resource.stored_as, key)
+        .ok_or_else(|| ApiError::not_found("", "pods", key.name()))?;
+    let mut pod = object.value();
+    check_binding(&object, &pod, binding, key.name())?;
+    if dry_run {
+        return Ok(());
+    }
+    set(&mut pod, &["spec", "nodeName"], binding.node);
+    if !binding.annotations.is_empty() {
+        map_at(&mut pod, &["metadata", "annotations"]).extend(binding.annotations.clone());
+    }
+    let scheduled =
+        json!({"type": "PodScheduled", "status": "True", "lastProbeTime": null, "lastTransitionTime": core.now_text()});
+    set_condition(&mut pod, scheduled);
+    state.put(resource, key, pod);
+    Ok(())
+}
+
+fn check_binding(object: &Object, pod: &Value, binding: &Binding<'_>, name: &str) -> Result<(), ApiError> {
     let conflict = |why: String| Err(ApiError::conflict("", "pods/binding", name, &why));
-    let wanted = value::uid(binding);
-    if !wanted.is_empty() && wanted != &*object.uid {
+    if !binding.uid.is_empty() && binding.uid != &*object.uid {
         return conflict(format!(
-            "Precondition failed: UID in precondition: {wanted}, UID in object meta: {}",
-            object.uid
+            "Precondition failed: UID in precondition: {}, UID in object meta: {}",
+            binding.uid, object.uid
         ));
     }
     if object.deleting {

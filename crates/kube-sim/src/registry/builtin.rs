@@ -2,6 +2,9 @@
 
 use std::sync::{Arc, LazyLock, OnceLock};
 
+use hashbrown::HashMap;
+use rustc_hash::FxBuildHasher;
+
 use super::{GroupResource, Resource, Subresource, Version, api_version, fields};
 
 /// One line of the table.
@@ -486,12 +489,13 @@ pub(crate) fn builtins() -> &'static [Arc<Resource>] {
     &RESOURCES
 }
 
+/// The built-in resources by group and plural: every write looks for its own.
+static BY_NAME: LazyLock<HashMap<(&'static str, &'static str), &'static Arc<Resource>, FxBuildHasher>> =
+    LazyLock::new(|| RESOURCES.iter().map(|resource| (resource.is(), resource)).collect());
+
 /// Finds a built-in resource.
-pub(crate) fn builtin(group: &str, plural: &str) -> Option<Arc<Resource>> {
-    let found = RESOURCES
-        .binary_search_by(|resource| resource.is().cmp(&(group, plural)))
-        .ok()?;
-    RESOURCES.get(found).cloned()
+pub(crate) fn builtin(group: &str, plural: &str) -> Option<&'static Arc<Resource>> {
+    BY_NAME.get(&(group, plural)).copied()
 }
 
 /// The place of a group in discovery, as the real server orders them.

@@ -15,7 +15,7 @@ use kubemerge::schema::Schema;
 use crate::crd::CustomVersion;
 
 /// Names a collection of stored objects: group and plural.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct GroupResource {
     /// The API group; empty for the core group.
     pub(crate) group: Arc<str>,
@@ -162,7 +162,9 @@ pub(crate) struct Registry {
 
 impl Registry {
     pub(crate) fn find(&self, group: &str, plural: &str) -> Option<Arc<Resource>> {
-        builtin(group, plural).or_else(|| self.custom.get(&GroupResource::new(group, plural)).cloned())
+        builtin(group, plural)
+            .or_else(|| self.custom.get(&GroupResource::new(group, plural)))
+            .cloned()
     }
 
     /// Finds the resource of a kind, as owner references and scale targets name it.

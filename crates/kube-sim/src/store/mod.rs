@@ -7,7 +7,9 @@
 
 mod budgets;
 mod by_field;
+mod key;
 mod object;
+mod objects;
 mod places;
 mod tap;
 mod trees;
@@ -19,50 +21,19 @@ use std::sync::{Arc, Weak};
 use budgets::Budgets;
 use by_field::ByField;
 use futures::task::AtomicWaker;
+use hashbrown::HashMap;
 use json_tree::Value;
+use rustc_hash::FxBuildHasher;
 
+pub(crate) use key::{Key, Names, Served};
 pub(crate) use object::Object;
+pub(crate) use objects::Objects;
+pub(crate) use places::written;
 pub(crate) use tap::{TapBuffer, Tapped};
 use trees::Trees;
 
 use crate::registry::{GroupResource, Registry, Resource};
 use crate::value::set;
-
-/// Names an object within its collection; cluster-scoped objects have an empty namespace. Keys are in the order of namespace
-/// and name. A copy is a pointer, and a comparison looks at one text.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Key {
-    /// Namespace and name with [`BETWEEN`] between them.
-    text: Arc<str>,
-    /// How long the namespace is.
-    namespace: usize,
-}
-
-/// Comes before everything that stands in a name.
-const BETWEEN: char = '\0';
-
-impl Key {
-    pub(crate) fn new(namespace: &str, name: &str) -> Self {
-        let mut text = String::with_capacity(namespace.len() + name.len() + 1);
-        text.push_str(namespace);
-        text.push(BETWEEN);
-        text.push_str(name);
-        Self {
-            text: text.into(),
-            namespace: namespace.len(),
-        }
-    }
-
-    /// The namespace; empty for cluster-scoped objects.
-    pub(crate) fn namespace(&self) -> &str {
-        self.text.get(..self.namespace).unwrap_or_default()
-    }
-
-    /// The name.
-    pub(crate) fn name(&self) -> &str {
-        self.text.get(self.namespace + BETWEEN.len_utf8()..).unwrap_or_default()
-    }
-}
 
 /// Names an object of a server.
 pub(crate) type Reference = (GroupResource, Key);
@@ -88,7 +59,7 @@ pub(crate) struct Slot {
 /// The objects of one resource.
 #[derive(Debug, Default)]
 pub(crate) struct Collection {
-    pub(crate) objects: BTreeMap<Key, Arc<Object>>,
+    pub(crate) objects: Objects,
     log: VecDeque<Event>,
     log_bytes: usize,
     /// Events up to this version are forgotten.
@@ -112,7 +83,7 @@ impl Collection {
     }
 
     /// The objects as they were at a version that is not yet forgotten, in order of their keys.
-    pub(crate) fn at(&self, version: u64) -> BTreeMap<Key, Arc<Object>> {
+    pub(crate) fn at(&self, version: u64) -> Objects {
         let mut objects = self.objects.clone();
         for event in self.log.iter().rev().take_while(|event| event.version > version) {
             match &event.before {
@@ -162,7 +133,8 @@ pub(crate) struct State {
     version: u64,
     compacted: u64,
     window: Window,
-    collections: BTreeMap<GroupResource, Collection>,
+    /// In no order.
+    collections: HashMap<GroupResource, Collection, FxBuildHasher>,
     pub(crate) registry: Arc<Registry>,
     /// Which objects name an owner, by the owner's uid.
     dependents: BTreeMap<Box<str>, BTreeSet<Reference>>,
@@ -181,7 +153,7 @@ impl State {
             version: 1,
             compacted: 0,
             window,
-            collections: BTreeMap::new(),
+            collections: HashMap::default(),
             registry: Arc::default(),
             dependents: BTreeMap::new(),
             next_watcher: 0,
@@ -207,12 +179,21 @@ impl State {
         self.collections.get(id)
     }
 
+    /// All collections in order of their names.
     pub(crate) fn collections(&self) -> impl Iterator<Item = (&GroupResource, &Collection)> {
-        self.collections.iter()
+        let mut all: Vec<_> = self.collections.iter().collect();
+        all.sort_unstable_by_key(|(id, _)| *id);
+        all.into_iter()
     }
 
     pub(crate) fn get(&self, id: &GroupResource, key: &Key) -> Option<Arc<Object>> {
         self.collections.get(id)?.objects.get(key).cloned()
+    }
+
+    /// An object by its names alone.
+    pub(crate) fn find(&self, served: Served<'_>, names: Names<'_>) -> Option<(Key, Arc<Object>)> {
+        let found = self.collections.get(&served)?.objects.find(names)?;
+        Some((found.0.clone(), found.1.clone()))
     }
 
     /// Everything up to this version of a collection is forgotten.

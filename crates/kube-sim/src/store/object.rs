@@ -53,7 +53,6 @@ struct Names<'a> {
 impl Object {
     pub(crate) fn new(value: &Value, version: u64, fields: &[SelectableField]) -> Self {
         let (bytes, places) = places::write(value);
-        let bytes = Bytes::from(bytes.into_boxed_slice());
         let owners = list(value, &["metadata", "ownerReferences"]);
         Self {
             version,
@@ -76,8 +75,7 @@ impl Object {
     }
 
     /// An object of canonical bytes that has neither labels nor owners, and that nothing holds.
-    pub(crate) fn plain(bytes: Vec<u8>, version: u64, fields: Box<[Box<str>]>, uid: &str) -> Self {
-        let bytes = Bytes::from(bytes.into_boxed_slice());
+    pub(crate) fn plain(bytes: Bytes, version: u64, fields: Box<[Box<str>]>, uid: &str) -> Self {
         Self {
             version,
             places: Places::find(&bytes),
@@ -151,55 +149,59 @@ impl Object {
     pub(crate) fn with_status(&self, status: &Value, version: u64, fields: &[SelectableField]) -> Option<Self> {
         let (number, old) = (self.places.version, self.places.status);
         self.status_bytes()?;
-        let (mut bytes, mut places) = self.numbered(version, 256)?;
-        bytes.extend_from_slice(self.bytes.get(number.to()..old.from())?);
-        let from = bytes.len();
-        serde_json::to_writer(&mut bytes, status).ok()?;
-        places.status = Span::new(from, bytes.len());
-        bytes.extend_from_slice(self.bytes.get(old.to()..)?);
+        let (bytes, places) = places::written(|bytes| {
+            let mut places = self.numbered(bytes, version)?;
+            bytes.extend_from_slice(self.bytes.get(number.to()..old.from())?);
+            let from = bytes.len();
+            serde_json::to_writer(&mut *bytes, status).ok()?;
+            places.status = Span::new(from, bytes.len());
+            bytes.extend_from_slice(self.bytes.get(old.to()..)?);
+            Some(places)
+        });
         let fields = fields
             .iter()
             .zip(&self.fields)
             .map(|(field, old)| field.read_in("status", status).unwrap_or_else(|| old.clone()));
         Some(Self {
             status_only: true,
-            ..self.again(version, bytes, places, fields.collect())
+            ..self.again(version, bytes, places?, fields.collect())
         })
     }
 
     /// The last state of the object when it is taken away under a version: the same but for that number. Put together from its
     /// bytes.
     pub(crate) fn with_version(&self, version: u64) -> Option<Self> {
-        let (mut bytes, mut places) = self.numbered(version, 2)?;
         let before = self.places.version.to();
-        if self.status_bytes().is_some() {
-            let moved = |place: usize| (place + bytes.len()).saturating_sub(before);
-            places.status = Span::new(moved(places.status.from()), moved(places.status.to()));
-        }
-        bytes.extend_from_slice(self.bytes.get(before..)?);
-        Some(self.again(version, bytes, places, self.fields.clone()))
+        let (bytes, places) = places::written(|bytes| {
+            let mut places = self.numbered(bytes, version)?;
+            if self.status_bytes().is_some() {
+                let moved = |place: usize| (place + bytes.len()).saturating_sub(before);
+                places.status = Span::new(moved(places.status.from()), moved(places.status.to()));
+            }
+            bytes.extend_from_slice(self.bytes.get(before..)?);
+            Some(places)
+        });
+        Some(self.again(version, bytes, places?, self.fields.clone()))
     }
 
-    /// The bytes up to the version, with another one, and with room for the rest and so much more.
-    fn numbered(&self, version: u64, more: usize) -> Option<(Vec<u8>, Places)> {
+    /// Writes the bytes up to the version, with another one.
+    fn numbered(&self, bytes: &mut Vec<u8>, version: u64) -> Option<Places> {
         let number = self.places.version;
         number.of(&self.bytes)?;
-        let mut bytes = Vec::with_capacity(self.bytes.len() + more);
         bytes.extend_from_slice(self.bytes.get(..number.from())?);
         write!(bytes, "\"{version}\"").ok()?;
-        let places = Places {
+        Some(Places {
             // Labels and type lie before the version and do not move.
             version: Span::new(number.from(), bytes.len()),
             ..self.places
-        };
-        Some((bytes, places))
+        })
     }
 
     /// The object with other bytes that change nothing else of what is known about it.
-    fn again(&self, version: u64, bytes: Vec<u8>, places: Places, fields: Box<[Box<str>]>) -> Self {
+    fn again(&self, version: u64, bytes: Bytes, places: Places, fields: Box<[Box<str>]>) -> Self {
         Self {
             version,
-            bytes: Bytes::from(bytes.into_boxed_slice()),
+            bytes,
             places,
             fields,
             uid: self.uid.clone(),

@@ -1,6 +1,31 @@
 //! Where the parts of an object are in its bytes, so that a change of one part leaves the others unread.
 
+use std::cell::RefCell;
+
+use bytes::Bytes;
 use json_tree::Value;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+thread_local! {
+    /// Memory to write in; what is in it has no meaning.
+    static DESK: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// More memory than this is not kept for the next one.
+const DESK_KEPT: usize = 256 * 1024;
+
+/// Lets something be written, and returns it in memory of just its size.
+pub(crate) fn written<T>(write: impl FnOnce(&mut Vec<u8>) -> T) -> (Bytes, T) {
+    let mut desk = DESK.take();
+    desk.clear();
+    let told = write(&mut desk);
+    let bytes = Bytes::copy_from_slice(&desk);
+    if desk.capacity() <= DESK_KEPT {
+        DESK.set(desk);
+    }
+    (bytes, told)
+}
 
 /// A piece of the bytes; an empty one stands for nothing.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -40,31 +65,93 @@ pub(super) struct Places {
     pub(super) type_meta: [Span; 2],
 }
 
+/// The parts of an object, unread.
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase")]
+struct Parts<'a> {
+    #[serde(borrow)]
+    api_version: Option<&'a RawValue>,
+    #[serde(borrow)]
+    kind: Option<&'a RawValue>,
+    #[serde(borrow)]
+    metadata: Option<&'a RawValue>,
+    #[serde(borrow)]
+    status: Option<&'a RawValue>,
+}
+
+/// The parts of the metadata, unread.
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase")]
+struct Metadata<'a> {
+    #[serde(borrow)]
+    labels: Option<&'a RawValue>,
+    #[serde(borrow)]
+    resource_version: Option<&'a RawValue>,
+}
+
 impl Places {
-    /// The places in an object that is written already, read anew.
+    /// The places in an object that is written already, canonically.
     pub(super) fn find(bytes: &[u8]) -> Self {
-        serde_json::from_slice(bytes).map_or_else(|_| Self::default(), |value| write(&value).1)
+        let parts: Parts<'_> = serde_json::from_slice(bytes).unwrap_or_default();
+        let metadata = parts.metadata.and_then(|raw| serde_json::from_str(raw.get()).ok());
+        let metadata: Metadata<'_> = metadata.unwrap_or_default();
+        let span = |part: Option<&RawValue>| {
+            part.map_or_else(Span::default, |part| {
+                let from = (part.get().as_ptr() as usize).saturating_sub(bytes.as_ptr() as usize);
+                Span::new(from, from + part.get().len())
+            })
+        };
+        // From the quote before the name to the comma behind the value.
+        let member = |name: &str, part: Option<&RawValue>| {
+            let value = span(part);
+            let whole = Span::new(value.from().saturating_sub(name.len() + 3), value.to() + 1);
+            let is_last = whole.to() == bytes.len();
+            if part.is_none() || is_last {
+                Span::default()
+            } else {
+                whole
+            }
+        };
+        let first = member("apiVersion", parts.api_version);
+        let second = member("kind", parts.kind);
+        Self {
+            labels: span(metadata.labels),
+            version: span(metadata.resource_version),
+            status: span(parts.status),
+            type_meta: [
+                first,
+                if second.to() == 0 {
+                    Span(first.1, first.1)
+                } else {
+                    second
+                },
+            ],
+        }
     }
 }
 
 /// Writes an object canonically and tells where its parts are.
-pub(super) fn write(value: &Value) -> (Vec<u8>, Places) {
-    let (mut out, mut places) = (Vec::with_capacity(512), Places::default());
+pub(super) fn write(value: &Value) -> (Bytes, Places) {
+    written(|out| write_to(out, value))
+}
+
+fn write_to(out: &mut Vec<u8>, value: &Value) -> Places {
+    let mut places = Places::default();
     let Value::Object(map) = value else {
-        put(&mut out, value);
-        return (out, places);
+        put(out, value);
+        return places;
     };
     out.push(b'{');
     let mut left = map.len();
     for (key, member) in map {
         left -= 1;
         let start = out.len();
-        name(&mut out, key);
+        name(out, key);
         let from = out.len();
         if key == "metadata" {
-            metadata(&mut out, member, &mut places);
+            metadata(out, member, &mut places);
         } else {
-            put(&mut out, member);
+            put(out, member);
         }
         let to = out.len();
         match key.as_str() {
@@ -83,7 +170,7 @@ pub(super) fn write(value: &Value) -> (Vec<u8>, Places) {
         // Without a kind nothing is left out at its place: the piece between begins and ends after the first.
         *second = Span(first.1, first.1);
     }
-    (out, places)
+    places
 }
 
 fn metadata(out: &mut Vec<u8>, value: &Value, places: &mut Places) {
@@ -99,6 +186,7 @@ fn metadata(out: &mut Vec<u8>, value: &Value, places: &mut Places) {
         let from = out.len();
         put(out, member);
         match key.as_str() {
+            _ if member.is_null() => {}
             "labels" => places.labels = Span::new(from, out.len()),
             "resourceVersion" => places.version = Span::new(from, out.len()),
             _ => {}
@@ -142,6 +230,17 @@ mod tests {
             let (bytes, places) = write(&other);
             assert_eq!(bytes, serde_json::to_vec(&other).unwrap());
             assert_eq!(places, Places::default(), "{other}");
+            assert_eq!(Places::find(&bytes), places, "{other}");
+        }
+        for other in [
+            json!({"apiVersion": "v1", "kind": "A", "metadata": {"labels": null}, "status": null}),
+            json!({"apiVersion": "v1", "metadata": {"resourceVersion": "1"}}),
+            json!({"apiVersion": "v1"}),
+            json!({"apiVersion": "v1", "kind": "A"}),
+            json!({"kind": "\"kind\":\"A\",", "spec": {"metadata": {"labels": {}}}}),
+        ] {
+            let (bytes, places) = write(&other);
+            assert_eq!(Places::find(&bytes), places, "{other}");
         }
     }
 }
