@@ -3,7 +3,7 @@
 use json_tree::{Value, json};
 
 use crate::cache::NodeView;
-use crate::controllers::support::tree::{flag, list, set, text};
+use crate::controllers::support::tree::{at, flag, list, set, text};
 use crate::scheduler::Node;
 use crate::scheduler::pod::NodeRules;
 use crate::scheduler::taints::{Effect, Taint};
@@ -29,8 +29,16 @@ pub(crate) struct Verdict {
     pub(crate) stay: bool,
 }
 
+/// The spec of a DaemonSet's pods, with the tolerations that daemons have anyway.
+pub(crate) fn spec_of(daemons: &Value) -> Value {
+    let spec = at(daemons, &["spec", "template", "spec"]).cloned();
+    let mut spec = spec.unwrap_or_else(|| json!({}));
+    tolerate(&mut spec);
+    spec
+}
+
 /// Adds the tolerations of daemons to a pod's spec.
-pub(crate) fn tolerate(spec: &mut Value) {
+fn tolerate(spec: &mut Value) {
     let mut tolerations = list(spec, &["tolerations"]).to_vec();
     let network = flag(spec, &["hostNetwork"]).then_some(NETWORK);
     for (key, effect) in TOLERATED.into_iter().chain(network) {

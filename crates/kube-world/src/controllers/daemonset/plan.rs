@@ -1,7 +1,9 @@
 //! What a DaemonSet does in one turn: a pod on every node that should have one, replaced a few at a time.
 
+use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::ops::Range;
 
 use jiff::Timestamp;
 use json_tree::{Value, json};
@@ -26,9 +28,9 @@ const GENERATION_LABEL: &str = "pod-template-generation";
 
 /// A pod and the node that it is on or tied to.
 #[derive(Debug, Clone)]
-pub(crate) struct Daemon {
-    pub(crate) pod: Pod,
-    pub(crate) node: Arc<str>,
+pub(crate) struct Daemon<'a> {
+    pub(crate) pod: &'a Pod,
+    pub(crate) node: Cow<'a, str>,
 }
 
 /// Everything the planner looks at.
@@ -38,20 +40,31 @@ pub(crate) struct Input<'a> {
     /// The set's revisions, oldest first.
     pub(crate) revisions: &'a [&'a Value],
     /// The set's pods.
-    pub(crate) daemons: &'a [Daemon],
+    pub(crate) daemons: &'a [Daemon<'a>],
     /// All nodes in order.
-    pub(crate) nodes: &'a [Arc<NodeView>],
+    pub(crate) nodes: &'a [&'a NodeView],
     pub(crate) now: Timestamp,
+}
+
+/// A node as the daemons see it.
+#[derive(Debug, Clone)]
+struct Site<'a> {
+    name: &'a str,
+    verdict: Verdict,
+    /// Where its pods are among all.
+    pods: Range<usize>,
 }
 
 struct Turn<'a> {
     input: &'a Input<'a>,
     spec: Value,
     hash: String,
-    /// The pods by node, oldest first.
-    by_node: BTreeMap<&'a str, Vec<&'a Pod>>,
-    /// What each node is to the daemons, in the order of the nodes.
-    verdicts: Vec<Verdict>,
+    /// All pods, those of one node together, oldest first.
+    pods: Vec<&'a Pod>,
+    /// The nodes in order.
+    sites: Vec<Site<'a>>,
+    /// Where the pods are that belong to no node that is there.
+    strays: Vec<usize>,
     /// On how many nodes a daemon should run.
     wanted: usize,
     min_ready: i64,
@@ -69,30 +82,18 @@ pub(crate) fn plan(input: &Input<'_>) -> Acts {
         }
         Newest::Is(_) => {}
     }
-    let mut spec = at(input.set, &["spec", "template", "spec"])
-        .cloned()
-        .unwrap_or_else(|| json!({}));
-    placement::tolerate(&mut spec);
-    let placement = Placement::of(&spec);
-    let verdicts: Vec<Verdict> = input.nodes.iter().map(|node| placement.judge(node)).collect();
-    let mut by_node: BTreeMap<&str, Vec<&Pod>> = BTreeMap::new();
-    for daemon in input.daemons {
-        by_node.entry(&daemon.node).or_default().push(&daemon.pod);
-    }
-    for pods in by_node.values_mut() {
-        pods.sort_by(|one, two| {
-            (one.node.is_none(), one.created, &one.name).cmp(&(two.node.is_none(), two.created, &two.name))
-        });
-    }
+    let spec = placement::spec_of(input.set);
+    let (pods, sites, strays) = survey(input, &Placement::of(&spec));
     let hash = hash_of(newest.revision()).to_owned();
     let min_ready = int(input.set, &["spec", "minReadySeconds"]).unwrap_or(0);
-    let wanted = verdicts.iter().filter(|verdict| verdict.run).count();
+    let wanted = sites.iter().filter(|site| site.verdict.run).count();
     let mut turn = Turn {
         input,
         spec,
         hash,
-        by_node,
-        verdicts,
+        pods,
+        sites,
+        strays,
         wanted,
         min_ready,
         acts,
@@ -105,6 +106,39 @@ pub(crate) fn plan(input: &Input<'_>) -> Acts {
         turn.clean();
     }
     turn.acts
+}
+
+/// Finds the pods of each node, and those of none that is there. Most turns look at a thousand nodes for the sake of one, so no
+/// list is made for a node of its own.
+fn survey<'a>(input: &'a Input<'a>, placement: &Placement) -> (Vec<&'a Pod>, Vec<Site<'a>>, Vec<usize>) {
+    let mut daemons: Vec<&Daemon<'_>> = input.daemons.iter().collect();
+    daemons.sort_unstable_by(|one, two| {
+        let age = |pod: &'a Pod| (pod.node.is_none(), pod.created, &pod.name);
+        one.node.cmp(&two.node).then_with(|| age(one.pod).cmp(&age(two.pod)))
+    });
+    let (mut sites, mut strays) = (Vec::with_capacity(input.nodes.len()), Vec::new());
+    let mut next = 0;
+    let is_at = |place: usize, wanted: Ordering, node: &str| {
+        let daemon = daemons.get(place);
+        daemon.is_some_and(|daemon| (*daemon.node).cmp(node) == wanted)
+    };
+    for node in input.nodes {
+        while is_at(next, Ordering::Less, &node.name) {
+            strays.push(next);
+            next += 1;
+        }
+        let first = next;
+        while is_at(next, Ordering::Equal, &node.name) {
+            next += 1;
+        }
+        sites.push(Site {
+            name: &node.name,
+            verdict: placement.judge(node),
+            pods: first..next,
+        });
+    }
+    strays.extend(next..daemons.len());
+    (daemons.into_iter().map(|daemon| daemon.pod).collect(), sites, strays)
 }
 
 impl<'a> Turn<'a> {
@@ -129,25 +163,21 @@ impl<'a> Turn<'a> {
         wish.map_or(default, |wish| wish.of(wanted, round))
     }
 
-    fn pods_on(&self, node: &str) -> &[&'a Pod] {
-        self.by_node.get(node).map_or(&[], Vec::as_slice)
+    fn pods_on(&self, site: &Site<'_>) -> &[&'a Pod] {
+        self.pods.get(site.pods.clone()).unwrap_or_default()
     }
 
     /// Pods where they are missing, none where they do not belong; then, when all are there, the next step of an update.
     fn manage(&mut self) {
         let (mut make, mut delete): (Vec<String>, Vec<&Pod>) = (Vec::new(), Vec::new());
-        let verdicts = std::mem::take(&mut self.verdicts);
-        for (node, verdict) in self.input.nodes.iter().zip(&verdicts) {
-            self.manage_node(&node.name, *verdict, &mut make, &mut delete);
+        let sites = std::mem::take(&mut self.sites);
+        for site in &sites {
+            self.manage_node(site, &mut make, &mut delete);
         }
-        self.verdicts = verdicts;
-        for (node, pods) in &self.by_node {
-            // A pod that waits for a node that is gone would wait for ever.
-            let waits = |pod: &&&Pod| pod.node.is_none() && !pod.is_deleting();
-            if pods.iter().any(|pod| waits(&pod)) && !self.is_known(node) {
-                delete.extend(pods.iter().filter(waits));
-            }
-        }
+        self.sites = sites;
+        // A pod that waits for a node that is gone would wait for ever.
+        let strays = self.strays.iter().filter_map(|place| self.pods.get(*place));
+        delete.extend(strays.filter(|pod| pod.node.is_none() && !pod.is_deleting()));
         if make.is_empty()
             && delete.is_empty()
             && text(self.input.set, &["spec", "updateStrategy", "type"]) != Some("OnDelete")
@@ -168,13 +198,13 @@ impl<'a> Turn<'a> {
         self.make(&make);
     }
 
-    fn is_known(&self, node: &str) -> bool {
-        let nodes = self.input.nodes;
-        nodes.binary_search_by(|known| (*known.name).cmp(node)).is_ok()
-    }
-
-    fn manage_node(&mut self, node: &str, verdict: Verdict, make: &mut Vec<String>, delete: &mut Vec<&'a Pod>) {
-        let pods = self.pods_on(node).to_vec();
+    fn manage_node(&mut self, site: &Site<'a>, make: &mut Vec<String>, delete: &mut Vec<&'a Pod>) {
+        let (node, verdict) = (site.name, site.verdict);
+        let is_well = |pod: &Pod| verdict.stay && !pod.is_deleting() && !pod.phase.is_terminal();
+        let pods = match self.pods_on(site) {
+            [pod] if is_well(pod) => return,
+            pods => pods.to_vec(),
+        };
         if !verdict.stay {
             delete.extend(pods.iter().copied().filter(|pod| !pod.is_deleting()));
             return;
@@ -230,37 +260,26 @@ impl<'a> Turn<'a> {
     fn update(&mut self, make: &mut Vec<String>, delete: &mut Vec<&'a Pod>) {
         // Only pods of an older template have a successor.
         let mut is_current = by_labels(|pod| pod.label(POD_LABEL) == Some(self.hash.as_str()));
-        if self.input.daemons.iter().all(|daemon| is_current(&daemon.pod)) {
+        if self.pods.iter().all(|pod| is_current(pod)) {
             return;
         }
         let (surge, unavailable) = (self.surge(), self.allowance("maxUnavailable", Round::Up, 1));
         // With neither, no update could ever move.
         let unavailable = if surge == 0 { unavailable.max(1) } else { unavailable };
-        let nodes: Vec<OnNode> = self
-            .input
-            .nodes
-            .iter()
-            .zip(&self.verdicts)
-            .filter(|(_, verdict)| verdict.run)
-            .map(|(node, _)| self.on_node(&node.name))
-            .collect();
+        let sites = self.sites.iter().filter(|site| site.verdict.run);
+        let nodes: Vec<OnNode> = sites.map(|site| self.on_node(site)).collect();
         let found = turn(&nodes, surge, unavailable);
-        let pods: BTreeMap<&str, &Pod> = self
-            .input
-            .daemons
-            .iter()
-            .map(|daemon| (&*daemon.pod.name, &daemon.pod))
-            .collect();
+        let pods: BTreeMap<&str, &Pod> = self.pods.iter().map(|pod| (&*pod.name, *pod)).collect();
         delete.extend(found.delete.iter().filter_map(|name| pods.get(name.as_str()).copied()));
         make.extend(found.surge);
     }
 
-    fn on_node(&self, node: &str) -> OnNode {
+    fn on_node(&self, site: &Site<'_>) -> OnNode {
         let mut out = OnNode {
-            node: node.to_owned(),
+            node: site.name.to_owned(),
             ..OnNode::default()
         };
-        for pod in self.pods_on(node) {
+        for pod in self.pods_on(site) {
             let seen = Some((pod.name.to_string(), self.is_available(pod)));
             if self.is_current(pod) {
                 // A new pod on its way out is not a new pod.
@@ -275,14 +294,12 @@ impl<'a> Turn<'a> {
     }
 
     fn make(&mut self, nodes: &[String]) {
+        if nodes.is_empty() {
+            return;
+        }
         let set_name = name(self.input.set);
         let base = format!("{set_name}-");
-        let mut taken: BTreeSet<String> = self
-            .input
-            .daemons
-            .iter()
-            .map(|daemon| daemon.pod.name.to_string())
-            .collect();
+        let mut taken: BTreeSet<String> = self.pods.iter().map(|pod| pod.name.to_string()).collect();
         let template = at(self.input.set, &["spec", "template"]).cloned().unwrap_or_default();
         let moment = self.input.now.to_string();
         for node in nodes {
@@ -309,9 +326,10 @@ impl<'a> Turn<'a> {
 
     fn tell(&mut self) {
         let (mut desired, mut current, mut misplaced, mut ready, mut updated, mut available) = (0_i64, 0, 0, 0, 0, 0);
-        for (node, verdict) in self.input.nodes.iter().zip(&self.verdicts) {
-            let pods = self.pods_on(&node.name);
-            if !verdict.run {
+        let mut is_current = by_labels(|pod| pod.label(POD_LABEL) == Some(self.hash.as_str()));
+        for site in &self.sites {
+            let pods = self.pods_on(site);
+            if !site.verdict.run {
                 misplaced += i64::from(!pods.is_empty());
                 continue;
             }
@@ -323,13 +341,11 @@ impl<'a> Turn<'a> {
                     best = Some(pod);
                 }
             }
-            let Some(pod) = best.filter(|pod| pod.ready) else {
-                updated += i64::from(pods.iter().any(|pod| self.is_current(pod)));
-                continue;
-            };
-            ready += 1;
-            available += i64::from(self.is_available(pod));
-            updated += i64::from(pods.iter().any(|pod| self.is_current(pod)));
+            updated += i64::from(pods.iter().any(|pod| is_current(pod)));
+            if let Some(pod) = best.filter(|pod| pod.ready) {
+                ready += 1;
+                available += i64::from(self.is_available(pod));
+            }
         }
         let mut status = json!({
             "desiredNumberScheduled": desired, "currentNumberScheduled": current, "numberMisscheduled": misplaced,
@@ -349,8 +365,7 @@ impl<'a> Turn<'a> {
             }
         }
         self.acts.status(Kind::DAEMON_SET, self.input.set, &status);
-        let pods = self.input.daemons.iter().map(|daemon| &daemon.pod);
-        if let Some(moment) = next_available(pods, self.min_ready, self.input.now) {
+        if let Some(moment) = next_available(self.pods.iter().copied(), self.min_ready, self.input.now) {
             self.acts.wake(moment);
         }
     }
@@ -360,7 +375,7 @@ impl<'a> Turn<'a> {
         let limit = int(self.input.set, &["spec", "revisionHistoryLimit"]).unwrap_or(10);
         let is_of = |hash: &str| {
             let mut has = by_labels(|pod| pod.label(POD_LABEL) == Some(hash));
-            self.input.daemons.iter().any(|daemon| has(&daemon.pod))
+            self.pods.iter().any(|pod| has(pod))
         };
         let in_use = |revision: &Value| hash_of(revision) == self.hash || is_of(hash_of(revision));
         for revision in revisions::surplus(self.input.revisions, limit, in_use) {
