@@ -167,12 +167,16 @@ impl Cluster {
         }
         let same_zone = before.as_ref().is_some_and(|before| before.zone() == node.zone());
         self.order_stale |= !same_zone;
-        let moved = before
-            .as_ref()
-            .is_none_or(|before| before.labels != node.labels || before.taints != node.taints);
-        if moved {
-            self.lift(id, before.as_ref());
-            self.place(id, &node);
+        match &before {
+            Some(before) if before.labels == node.labels => {
+                if before.taints != node.taints {
+                    self.judge_taints(id, &node);
+                }
+            }
+            _ => {
+                self.lift(id, before.as_ref());
+                self.place(id, &node);
+            }
         }
         self.renew(id, Some(node));
         (id, before)
@@ -213,6 +217,19 @@ impl Cluster {
         self.topologies.enter(id, &node.labels);
         for (_, tally) in self.tallies.iter_mut() {
             let domain = self.topologies.domain(&tally.key.topology_key, id);
+            tally.place(id, node, domain);
+        }
+    }
+
+    /// Counts a node anew, or no more, where that depends on its taints. Its domains follow from its labels alone.
+    fn judge_taints(&mut self, id: NodeId, node: &Node) {
+        let judging = self
+            .tallies
+            .iter_mut()
+            .filter(|(_, tally)| tally.key.scope.judges_taints());
+        for (_, tally) in judging {
+            let domain = tally.domain_of(id);
+            tally.lift(id);
             tally.place(id, node, domain);
         }
     }

@@ -190,7 +190,7 @@ impl Pod {
                 .unwrap_or(Timestamp::UNIX_EPOCH),
             finished: matches!(phase, Some("Succeeded" | "Failed")),
             terminating: read::at(pod, &["metadata", "deletionTimestamp"]).is_some_and(|when| !when.is_null()),
-            preempted: read::list(pod, &["status", "conditions"]).iter().any(is_preemption),
+            preempted: is_preempted(pod),
             name: name.into(),
         }
     }
@@ -210,10 +210,12 @@ fn gates_of(pod: &Value) -> Vec<String> {
         .collect()
 }
 
-fn is_preemption(condition: &Value) -> bool {
-    read::text(condition, &["type"]) == Some("DisruptionTarget")
-        && read::text(condition, &["status"]) == Some("True")
-        && read::text(condition, &["reason"]) == Some("PreemptionByScheduler")
+/// Whether a pod's termination is a scheduler's doing.
+pub(super) fn is_preempted(pod: &Value) -> bool {
+    read::list(pod, &["status", "conditions"]).iter().any(|condition| {
+        let says = |field: &str, word: &str| read::text(condition, &[field]) == Some(word);
+        says("type", "DisruptionTarget") && says("status", "True") && says("reason", "PreemptionByScheduler")
+    })
 }
 
 fn claims_of(pod: &Value, pod_name: &str) -> Vec<(String, bool)> {

@@ -58,6 +58,11 @@ pub(crate) struct Scope {
 }
 
 impl Scope {
+    /// Whether a node's taints decide whether it is among them.
+    pub(crate) fn judges_taints(&self) -> bool {
+        self.tolerations.is_some()
+    }
+
     fn takes(&self, node: &Node) -> bool {
         self.keys.iter().all(|key| node.labels.contains_key(key))
             && self

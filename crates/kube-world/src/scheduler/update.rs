@@ -189,6 +189,36 @@ impl Scheduler {
         self.enter(pod, now);
     }
 
+    /// Notes that the API shows a decision of this scheduler: the pod is bound to the node where it was assumed to be. Answers
+    /// whether it was; of any other pod nothing is noted.
+    pub fn confirm(&mut self, uid: &str, node: &str) -> bool {
+        let Some(id) = self.placed_on(uid, node) else {
+            return false;
+        };
+        let pod = self.cluster.pods.get_mut(id);
+        pod.is_some_and(|pod| std::mem::take(&mut pod.assumed))
+    }
+
+    /// Notes that the deletion of a pod has begun that is bound to a node, with what its status has come to tell: since when it
+    /// is there, and whether its termination is this scheduler's doing. Answers whether the pod is known to be there.
+    pub fn terminate(&mut self, uid: &str, node: &str, since: Timestamp, preempted: bool) -> bool {
+        let Some(id) = self.placed_on(uid, node) else {
+            return false;
+        };
+        if let Some(pod) = self.cluster.pods.get_mut(id) {
+            (pod.since, pod.preempted, pod.assumed) = (since, preempted, false);
+        }
+        self.cluster.set_terminating(id, true);
+        true
+    }
+
+    /// The number of a pod, if it is placed on this node.
+    fn placed_on(&self, uid: &str, node: &str) -> Option<PodId> {
+        let id = *self.cluster.pod_ids.get(uid)?;
+        let place = self.cluster.pods.get(id)?.node?;
+        (*self.cluster.nodes.get(place)?.name == *node).then_some(id)
+    }
+
     /// Forgets a pod, by its uid.
     pub fn remove_pod(&mut self, uid: &str, now: Timestamp) {
         let Some(id) = self.cluster.pod_ids.get(uid).copied() else {

@@ -162,11 +162,7 @@ impl KubeScheduler {
 
 impl engine::Scheduler for KubeScheduler {
     fn observe(&mut self, change: &Change, view: &View<'_>) {
-        if let (true, Some(pod)) = (change.is_removal(), &change.pod_before) {
-            // Of a pod that has gone its uid is all that counts; its tree was let go long ago.
-            self.drop_waiting(&pod.uid);
-            self.scheduler.remove_pod(&pod.uid, view.now);
-        } else if observe::is_news(change) {
+        if observe::is_news(change) && !self.follow(change, view.now) {
             // The old tree tells only which object went; parsing it is spared where it is the same one still.
             let same = change.pod_before.as_ref().map(|pod| &pod.uid) == change.pod_after.as_ref().map(|pod| &pod.uid);
             let before = if same && !change.is_removal() {

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use json_tree::Value;
 
+use super::super::pod::is_preempted;
 use super::super::read::{self, Labels};
 use super::super::{Budget, Claim, Node, Pod, Selector, StorageClass, Volume, default_selector};
 use super::{KubeScheduler, Objects};
@@ -41,6 +42,39 @@ pub(super) fn is_news(change: &Change) -> bool {
 }
 
 impl KubeScheduler {
+    /// Takes in what the views of a pod tell, without its tree. Most news are of this sort: a decision of this scheduler comes
+    /// back, the deletion of a bound pod begins, a pod has ended or gone. Answers whether that was all.
+    pub(super) fn follow(&mut self, change: &Change, now: Timestamp) -> bool {
+        let Some(before) = &change.pod_before else { return false };
+        let after = match &change.pod_after {
+            None => return self.let_go(&before.uid, now),
+            Some(after) if after.uid != before.uid => return false,
+            Some(after) if after.phase.is_terminal() => return self.let_go(&after.uid, now),
+            Some(after) => after,
+        };
+        let Some(node) = after.node.as_deref().filter(|_| before.labels == after.labels) else {
+            return false;
+        };
+        match (before.node.as_deref(), before.deleting_by, after.deleting_by) {
+            // The write that binds a pod does nothing else.
+            (None, None, None) => self.scheduler.confirm(&after.uid, node),
+            (Some(old), None, Some(_)) if old == node => {
+                let since = after.started.unwrap_or(after.created);
+                let preempted = change.after().is_some_and(is_preempted);
+                self.drop_waiting(&after.uid);
+                self.scheduler.terminate(&after.uid, node, since, preempted)
+            }
+            _ => false,
+        }
+    }
+
+    /// Forgets a pod that has ended or gone.
+    fn let_go(&mut self, uid: &str, now: Timestamp) -> bool {
+        self.drop_waiting(uid);
+        self.scheduler.remove_pod(uid, now);
+        true
+    }
+
     /// Takes one write in: the object of a key before and after it.
     pub(super) fn take_in(
         &mut self,

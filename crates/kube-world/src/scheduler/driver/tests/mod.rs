@@ -1,5 +1,7 @@
 //! The scheduler's actions, against a few objects in a map.
 
+mod follow;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
