@@ -9,8 +9,8 @@
 //! [`Value::pointer`], [`Map::entry`]. Members are always in the order of their names, which makes all text canonical. Numbers are
 //! those of serde_json.
 //!
-//! It deliberately has no parser and no printer of its own (both are serde_json's), keeps no order of insertion, and does not
-//! turn trees into Rust structures except by way of serde_json ([`from_value`]). Text is read and written by serde_json's own functions.
+//! It deliberately has no parser and no printer of its own (both are serde_json's) and keeps no order of insertion. Text is read and
+//! written by serde_json's own functions; [`from_value`] makes Rust structures of trees.
 //!
 //! ```
 //! use json_tree::{Value, json};
@@ -32,6 +32,7 @@ mod macros;
 mod map;
 mod names;
 mod number;
+mod read;
 mod serial;
 mod value;
 
@@ -40,6 +41,6 @@ pub use ecow::EcoString as Text;
 pub use index::Index;
 pub use list::List;
 pub use map::{Entry, Map, OccupiedEntry, Revision, VacantEntry};
+pub use read::from_value;
 pub use serde_json::{Error, Number};
-pub use serial::from_value;
 pub use value::Value;

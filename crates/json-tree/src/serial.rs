@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-use serde::de::{DeserializeOwned, DeserializeSeed, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use serde::ser::{SerializeMap as _, SerializeSeq as _};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::names::name;
-use crate::{Error, List, Map, Text, Value};
+use crate::{List, Map, Text, Value};
 
 impl Serialize for Value {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -176,12 +176,4 @@ impl<'de> Deserialize<'de> for Map {
         }
         deserializer.deserialize_map(AnyMap)
     }
-}
-
-/// Makes something of a value, by way of serde_json: for what is not frequent.
-///
-/// # Errors
-/// What does not fit.
-pub fn from_value<T: DeserializeOwned>(value: impl Into<serde_json::Value>) -> Result<T, Error> {
-    serde_json::from_value(value.into())
 }

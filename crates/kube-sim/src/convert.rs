@@ -172,8 +172,8 @@ mod tests {
             "spec": {"maxReplicas": 3, "metrics": [
                 {"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 50}}},
                 {"type": "External", "external": {"metric": {"name": "q"}}}]}});
-        let v1 = convert(v2.clone(), &resource, "v1");
+        let v1 = convert(v2.clone(), resource, "v1");
         assert_eq!(int(&v1, &["spec", "targetCPUUtilizationPercentage"]), Some(50));
-        assert_eq!(to_storage(v1, &resource), v2);
+        assert_eq!(to_storage(v1, resource), v2);
     }
 }

@@ -65,6 +65,12 @@ impl Stored {
         self.object.tree()
     }
 
+    /// The tree that the server keeps, if it keeps one.
+    #[must_use]
+    pub fn kept(&self) -> Option<Arc<Value>> {
+        self.object.kept()
+    }
+
     /// The object as canonical JSON.
     #[must_use]
     pub fn bytes(&self) -> &Bytes {

@@ -315,7 +315,7 @@ mod tests {
     #[test]
     fn items_of_a_pool_become_labels_and_taints() {
         let pool: NodePool = json_tree::from_value(
-            json!({"name": "gpu", "profile": "worker-combined", "instance_types": ["g5.xlarge"],
+            &json!({"name": "gpu", "profile": "worker-combined", "instance_types": ["g5.xlarge"],
             "discount_strategy": "spot_max_price", "min_size": 1, "max_size": 4,
             "config_items": {"labels": "dedicated=gpu, a=b", "taints": "dedicated=gpu:NoExecute"}}),
         )

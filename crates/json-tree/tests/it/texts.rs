@@ -126,3 +126,57 @@ fn structures_come_and_go_by_way_of_serde() {
     assert_eq!(Tree::from(serde_json::to_value(&node).unwrap()), tree);
     assert!(json_tree::from_value::<Node>(&tree["labels"]).is_err());
 }
+
+/// What of a tree is read in every way that serde has.
+#[derive(Debug, PartialEq, serde::Deserialize)]
+struct Every<'t> {
+    #[serde(borrow)]
+    text: &'t str,
+    kinds: std::collections::BTreeMap<String, Kind>,
+    pair: (i64, f64),
+    wrapped: Wrapped,
+    missing: Option<bool>,
+    #[serde(default)]
+    nothing: (),
+}
+
+#[derive(Debug, PartialEq, serde::Deserialize)]
+struct Wrapped(u8);
+
+#[derive(Debug, PartialEq, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum Kind {
+    Unit,
+    Holding(u64),
+    With { name: String },
+}
+
+#[test]
+fn structures_borrow_from_trees() {
+    let tree = json_tree::json!({
+        "text": "a text that does not lie in the value itself", "pair": [-3, 0.5], "wrapped": 7, "ignored": {"a": [1]},
+        "kinds": {"a": "unit", "b": {"holding": 4}, "c": {"with": {"name": "n"}}}, "nothing": null});
+    let every: Every<'_> = json_tree::from_value(&tree).unwrap();
+    assert!(std::ptr::eq(every.text, tree["text"].as_str().unwrap()));
+    let text = tree.to_string();
+    assert_eq!(every, serde_json::from_str::<Every<'_>>(&text).unwrap());
+    for (name, wrong) in [
+        ("pair", tree["text"].clone()),
+        ("wrapped", 256.into()),
+        ("kinds", tree["pair"].clone()),
+    ] {
+        let mut tree = tree.clone();
+        tree[name] = wrong;
+        assert!(json_tree::from_value::<Every<'_>>(&tree).is_err(), "{tree}");
+    }
+    let long = json_tree::json!([1, 2, 3]);
+    assert!(json_tree::from_value::<(u8, u8)>(&long).is_err());
+}
+
+proptest! {
+    #[test]
+    fn a_tree_is_read_as_its_text_is(plain in value()) {
+        let tree = tree(&plain);
+        prop_assert_eq!(json_tree::from_value::<Plain>(&tree).unwrap(), plain);
+    }
+}

@@ -22,7 +22,7 @@ async fn typed_calls_work() {
 
 async fn typed_calls(client: Client) {
     let maps: Api<ConfigMap> = Api::default_namespaced(client.clone());
-    let map: ConfigMap = json_tree::from_value(config_map("a", "1")).unwrap();
+    let map: ConfigMap = json_tree::from_value(&config_map("a", "1")).unwrap();
     let made = maps.create(&PostParams::default(), &map).await.unwrap();
     assert!(made.uid().is_some());
     assert!(maps.get_opt("missing").await.unwrap().is_none());
@@ -71,7 +71,7 @@ async fn apply_scale_and_evict(client: Client) {
         .unwrap();
     assert_eq!(scale.spec.unwrap().replicas, Some(5));
     let pods: Api<Pod> = Api::default_namespaced(client);
-    let pod: Pod = json_tree::from_value(pod("p")).unwrap();
+    let pod: Pod = json_tree::from_value(&pod("p")).unwrap();
     pods.create(&PostParams::default(), &pod).await.unwrap();
     pods.evict("p", &EvictParams::default()).await.unwrap();
     assert!(pods.get_opt("p").await.unwrap().is_none());
@@ -92,7 +92,7 @@ async fn watchers_resume_and_reflectors_follow() {
                 .applied_objects()
         );
         let name = format!("m{}", server.resource_version());
-        let map: ConfigMap = json_tree::from_value(config_map(&name, "1")).unwrap();
+        let map: ConfigMap = json_tree::from_value(&config_map(&name, "1")).unwrap();
         maps.create(&PostParams::default(), &map).await.unwrap();
         while let Some(seen) = events.try_next().await.unwrap() {
             if seen.name_any() == name {
@@ -103,7 +103,7 @@ async fn watchers_resume_and_reflectors_follow() {
         let late = format!("{name}-late");
         let writer = async {
             tokio::time::sleep(std::time::Duration::from_secs(90)).await;
-            let map: ConfigMap = json_tree::from_value(config_map(&late, "1")).unwrap();
+            let map: ConfigMap = json_tree::from_value(&config_map(&late, "1")).unwrap();
             maps.create(&PostParams::default(), &map).await.unwrap();
         };
         let (seen, ()) = futures::join!(events.next(), writer);
@@ -112,7 +112,7 @@ async fn watchers_resume_and_reflectors_follow() {
         // After a compaction the watcher lists again and goes on.
         server.compact();
         let after = format!("{name}-after");
-        let map: ConfigMap = json_tree::from_value(config_map(&after, "1")).unwrap();
+        let map: ConfigMap = json_tree::from_value(&config_map(&after, "1")).unwrap();
         maps.create(&PostParams::default(), &map).await.unwrap();
         loop {
             match events.next().await.unwrap() {

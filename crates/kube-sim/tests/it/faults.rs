@@ -34,7 +34,7 @@ fn with(rule: FaultRule) -> (ApiServer, FaultyApi<ApiServer>, Api<ConfigMap>) {
 }
 
 fn map(name: &str) -> ConfigMap {
-    json_tree::from_value(config_map(name, "v")).unwrap()
+    json_tree::from_value(&config_map(name, "v")).unwrap()
 }
 
 async fn create(maps: &Api<ConfigMap>, name: &str) -> kube::Result<ConfigMap> {

@@ -15,7 +15,7 @@ use crate::support::*;
 async fn use_it(config: Config) {
     let client = Client::try_from(config).unwrap();
     let maps: Api<ConfigMap> = Api::default_namespaced(client.clone());
-    let map: ConfigMap = json_tree::from_value(config_map("a", "1")).unwrap();
+    let map: ConfigMap = json_tree::from_value(&config_map("a", "1")).unwrap();
     maps.create(&PostParams::default(), &map).await.unwrap();
     assert_eq!(
         maps.get("a").await.unwrap().data.unwrap().get("k").map(String::as_str),

@@ -5,6 +5,7 @@ mod objects;
 mod pod;
 mod pods;
 mod postings;
+mod raw;
 mod resources;
 
 use std::collections::BTreeMap;
@@ -81,9 +82,7 @@ impl Caches {
     pub(crate) fn take_in(&mut self, change: &mut Change) {
         match change.key.kind {
             Kind::POD => {
-                let (before, after) = self
-                    .pods
-                    .put(&change.key.namespace, &change.key.name, change.stored_after());
+                let (before, after) = self.pods.put(change);
                 (change.pod_before, change.pod_after) = (before, after);
             }
             Kind::NODE => {

@@ -1,15 +1,15 @@
 //! A pod, compact: what controllers, kubelets and the checks of invariants ask all the time.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use json_tree::{Text, Value};
 use kube_sim::Stored;
-use serde::Deserialize;
 
-use super::resources::{Amounts, List};
+use super::raw::{RawFate, RawMetadata, RawOwner, RawPod, RawSpec, RawStatus};
+use super::resources::Amounts;
 
 /// The phases of a pod.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -182,15 +182,30 @@ impl PodView {
                     .is_some_and(|since| now.duration_since(since) >= min_ready))
     }
 
-    /// Reads a pod; none if the bytes are no pod, which a server does not store.
+    /// Reads a pod; none if it is no pod, which a server does not store.
     pub(super) fn read(stored: &Stored, pool: &mut Pool) -> Option<Self> {
-        let raw: RawPod<'_> = serde_json::from_slice(stored.bytes()).ok()?;
+        let tree = stored.kept();
+        let raw = match &tree {
+            Some(tree) => json_tree::from_value(tree).ok()?,
+            None => serde_json::from_slice(stored.bytes()).ok()?,
+        };
+        Some(Self::of_raw(stored, raw, pool))
+    }
+
+    /// The same by the bytes alone: what the shorter ways are held against.
+    #[cfg(test)]
+    pub(super) fn read_bytes(stored: &Stored, pool: &mut Pool) -> Option<Self> {
+        let raw = serde_json::from_slice(stored.bytes()).ok()?;
+        Some(Self::of_raw(stored, raw, pool))
+    }
+
+    fn of_raw(stored: &Stored, raw: RawPod<'_>, pool: &mut Pool) -> Self {
         let RawPod { metadata, spec, status } = raw;
         let told = Told::of(&status);
         let controller = metadata.owner_references.iter().find(|owner| owner.controller);
         pool.sweep();
         let family = pool.family(controller, &metadata, &spec);
-        Some(Self {
+        Self {
             namespace: pool.text(&metadata.namespace),
             name: (*metadata.name).into(),
             uid: stored.uid().into(),
@@ -213,14 +228,38 @@ impl PodView {
             ip: told.ip,
             mirror: metadata.annotations.contains_key("kubernetes.io/config.mirror"),
             restarts: told.restarts,
-        })
+        }
     }
 
     /// Reads a pod of which nothing but the status is new since `before`.
     pub(super) fn read_status(stored: &Stored, before: &Self) -> Option<Self> {
-        let status: RawStatus<'_> = serde_json::from_slice(stored.status_bytes()?).ok()?;
-        let told = Told::of(&status);
-        Some(Self {
+        let tree = stored.kept();
+        let status: RawStatus<'_> = match &tree {
+            Some(tree) => json_tree::from_value(tree.get("status")?).ok()?,
+            None => serde_json::from_slice(stored.status_bytes()?).ok()?,
+        };
+        Some(before.clone().with_status(stored, &status))
+    }
+
+    /// Reads a pod of which nothing that siblings share is new since `before`: it was bound, its deletion began, its status moved.
+    /// None where more than that is new, or where one of the two trees is not at hand.
+    pub(super) fn read_fate(stored: &Stored, before: &Self, old: &Stored, pool: &mut Pool) -> Option<Self> {
+        let (new, old) = (stored.kept()?, old.kept()?);
+        if !same_but(&old["metadata"], &new["metadata"], &FATE) || !same_but(&old["spec"], &new["spec"], &["nodeName"])
+        {
+            return None;
+        }
+        let fate: RawFate<'_> = json_tree::from_value(&new).ok()?;
+        let mut after = before.clone().with_status(stored, &fate.status);
+        after.node = (!fate.spec.node_name.is_empty()).then(|| pool.text(&fate.spec.node_name));
+        after.deleting_by = fate.metadata.deletion_timestamp;
+        after.deletion_grace = fate.metadata.deletion_grace_period_seconds.unwrap_or(0);
+        Some(after)
+    }
+
+    fn with_status(self, stored: &Stored, status: &RawStatus<'_>) -> Self {
+        let told = Told::of(status);
+        Self {
             version: stored.version(),
             phase: told.phase,
             ready: told.ready,
@@ -228,9 +267,26 @@ impl PodView {
             started: told.started,
             ip: told.ip,
             restarts: told.restarts,
-            ..before.clone()
-        })
+            ..self
+        }
     }
+}
+
+/// The metadata that tell a pod's fate, and what the server notes with each write.
+const FATE: [&str; 4] = [
+    "deletionGracePeriodSeconds",
+    "deletionTimestamp",
+    "generation",
+    "resourceVersion",
+];
+
+/// Whether two maps have the same members, but for some.
+fn same_but(one: &Value, two: &Value, but: &[&str]) -> bool {
+    fn others<'v>(value: &'v Value, but: &[&str]) -> impl Iterator<Item = (&'v Text, &'v Value)> {
+        let members = value.as_object().into_iter().flatten();
+        members.filter(|(name, _)| !but.contains(&name.as_str()))
+    }
+    others(one, but).eq(others(two, but))
 }
 
 /// What a status tells.
@@ -377,216 +433,4 @@ fn share<T: Ord + Default>(pool: &mut BTreeSet<Arc<T>>, likely: Arc<T>, value: T
     }
     pool.insert(new.clone());
     new
-}
-
-#[derive(Deserialize)]
-struct RawPod<'a> {
-    #[serde(borrow)]
-    metadata: RawMetadata<'a>,
-    #[serde(borrow)]
-    spec: RawSpec<'a>,
-    #[serde(borrow, default)]
-    status: RawStatus<'a>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct RawMetadata<'a> {
-    #[serde(borrow)]
-    namespace: Cow<'a, str>,
-    #[serde(borrow)]
-    name: Cow<'a, str>,
-    #[serde(borrow, default)]
-    labels: BTreeMap<Cow<'a, str>, Cow<'a, str>>,
-    #[serde(borrow, default)]
-    annotations: BTreeMap<Cow<'a, str>, Cow<'a, str>>,
-    #[serde(borrow, default)]
-    owner_references: Vec<RawOwner<'a>>,
-    creation_timestamp: Option<Timestamp>,
-    deletion_timestamp: Option<Timestamp>,
-    deletion_grace_period_seconds: Option<i64>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct RawOwner<'a> {
-    #[serde(borrow)]
-    api_version: Cow<'a, str>,
-    #[serde(borrow)]
-    kind: Cow<'a, str>,
-    #[serde(borrow)]
-    name: Cow<'a, str>,
-    #[serde(borrow)]
-    uid: Cow<'a, str>,
-    #[serde(default)]
-    controller: bool,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct RawSpec<'a> {
-    #[serde(borrow, default)]
-    node_name: Cow<'a, str>,
-    #[serde(default)]
-    priority: i32,
-    #[serde(borrow, default)]
-    containers: Vec<RawContainer<'a>>,
-    #[serde(borrow, default)]
-    init_containers: Vec<RawContainer<'a>>,
-    #[serde(borrow, default)]
-    overhead: List<'a>,
-    #[serde(borrow, default)]
-    hostname: Cow<'a, str>,
-    #[serde(borrow, default)]
-    subdomain: Cow<'a, str>,
-    #[serde(borrow, default)]
-    volumes: Vec<RawVolume<'a>>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct RawVolume<'a> {
-    #[serde(borrow)]
-    persistent_volume_claim: Option<RawClaim<'a>>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct RawClaim<'a> {
-    #[serde(borrow)]
-    claim_name: Cow<'a, str>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct RawPort<'a> {
-    #[serde(borrow, default)]
-    name: Cow<'a, str>,
-    #[serde(borrow, default)]
-    protocol: Cow<'a, str>,
-    #[serde(default)]
-    container_port: i64,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct RawContainer<'a> {
-    #[serde(borrow, default)]
-    name: Cow<'a, str>,
-    #[serde(borrow, default)]
-    resources: RawResources<'a>,
-    #[serde(borrow)]
-    restart_policy: Option<Cow<'a, str>>,
-    #[serde(borrow, default)]
-    ports: Vec<RawPort<'a>>,
-}
-
-#[derive(Deserialize, Default)]
-struct RawResources<'a> {
-    #[serde(borrow, default)]
-    requests: List<'a>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "camelCase")]
-struct RawStatus<'a> {
-    #[serde(borrow, default)]
-    phase: Cow<'a, str>,
-    #[serde(borrow, default)]
-    conditions: Vec<RawCondition<'a>>,
-    start_time: Option<Timestamp>,
-    #[serde(borrow, default, rename = "podIP")]
-    pod_ip: Cow<'a, str>,
-    #[serde(default)]
-    container_statuses: Vec<RawContainerStatus>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct RawCondition<'a> {
-    #[serde(borrow)]
-    r#type: Cow<'a, str>,
-    #[serde(borrow)]
-    status: Cow<'a, str>,
-    last_transition_time: Option<Timestamp>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct RawContainerStatus {
-    #[serde(default)]
-    restart_count: u32,
-}
-
-impl RawSpec<'_> {
-    fn claims(&self) -> Box<[Box<str>]> {
-        let claims = self
-            .volumes
-            .iter()
-            .filter_map(|volume| volume.persistent_volume_claim.as_ref());
-        claims.map(|claim| (*claim.claim_name).into()).collect()
-    }
-
-    fn measures(&self, annotations: &List<'_>) -> PodMeasures {
-        let own = |list: &List<'_>| {
-            let text = |text: &Cow<'_, str>| Box::<str>::from(&**text);
-            list.iter()
-                .map(|(key, value)| (text(key), text(value)))
-                .collect::<BTreeMap<_, _>>()
-        };
-        let mut annotations = own(annotations);
-        annotations.retain(|key, _| key.starts_with(crate::annotations::PREFIX));
-        let container = |container: &RawContainer<'_>| ContainerRequests {
-            name: (*container.name).into(),
-            requests: own(&container.resources.requests),
-        };
-        PodMeasures {
-            annotations,
-            containers: self.containers.iter().map(container).collect(),
-        }
-    }
-
-    fn network(&self) -> PodNetwork {
-        let ports = self.containers.iter().flat_map(|container| &container.ports);
-        let named = ports.filter(|port| !port.name.is_empty()).map(|port| NamedPort {
-            name: (*port.name).into(),
-            protocol: if port.protocol.is_empty() {
-                "TCP"
-            } else {
-                &port.protocol
-            }
-            .into(),
-            number: port.container_port,
-        });
-        PodNetwork {
-            hostname: (*self.hostname).into(),
-            subdomain: (*self.subdomain).into(),
-            ports: named.collect(),
-        }
-    }
-
-    /// The larger of what runs together and what an init container asks for alone, and the overhead on top.
-    fn requests(&self) -> Amounts {
-        let mut running = Amounts::default();
-        for container in &self.containers {
-            running.add(&Amounts::read(&container.resources.requests));
-        }
-        // Init containers with restart policy Always stay: they count for those after them and while the pod runs.
-        let (mut sidecars, mut peak) = (Amounts::default(), Amounts::default());
-        for container in &self.init_containers {
-            let own = Amounts::read(&container.resources.requests);
-            if container.restart_policy.as_deref() == Some("Always") {
-                sidecars.add(&own);
-                peak.raise_to(&sidecars);
-            } else {
-                let mut alone = sidecars.clone();
-                alone.add(&own);
-                peak.raise_to(&alone);
-            }
-        }
-        running.add(&sidecars);
-        running.raise_to(&peak);
-        running.add(&Amounts::read(&self.overhead));
-        running
-    }
 }

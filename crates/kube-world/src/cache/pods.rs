@@ -6,10 +6,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use kube_sim::{LabelSelector, Stored};
+use kube_sim::LabelSelector;
 
 use super::pod::{PodView, Pool};
 use super::postings::Postings;
+use crate::engine::Change;
 
 /// Namespace and name of a pod.
 type PodKey = (Arc<str>, Arc<str>);
@@ -160,21 +161,34 @@ impl Pods {
         self.ended
     }
 
-    /// Takes a pod's new state in (none: it is gone) and returns its old and new view.
-    pub(super) fn put(
-        &mut self,
-        namespace: &str,
-        name: &str,
-        after: Option<&Stored>,
-    ) -> (Option<Arc<PodView>>, Option<Arc<PodView>>) {
+    /// Takes a pod's new state in and returns its old and new view.
+    pub(super) fn put(&mut self, change: &Change) -> (Option<Arc<PodView>>, Option<Arc<PodView>>) {
+        let (namespace, name) = (&*change.key.namespace, &*change.key.name);
         let slot = self.slot(namespace, name);
         let before = slot.and_then(|slot| self.views.get(slot)).cloned();
-        let after = after
-            .and_then(|stored| match before.as_deref().filter(|_| stored.is_status_only()) {
-                Some(before) => PodView::read_status(stored, before),
-                None => PodView::read(stored, &mut self.pool),
-            })
-            .map(Arc::new);
+        let after = change.stored_after().and_then(|stored| {
+            let known = before.as_deref().zip(change.stored_before());
+            known
+                .filter(|(before, old)| before.version == old.version())
+                .and_then(|(before, old)| {
+                    if stored.is_status_only() {
+                        PodView::read_status(stored, before)
+                    } else {
+                        PodView::read_fate(stored, before, old, &mut self.pool)
+                    }
+                })
+                .or_else(|| PodView::read(stored, &mut self.pool))
+                .map(Arc::new)
+        });
+        #[cfg(test)]
+        assert_eq!(
+            after.as_deref(),
+            change
+                .stored_after()
+                .and_then(|stored| PodView::read_bytes(stored, &mut self.pool))
+                .as_ref(),
+            "every way to read a pod says the same"
+        );
         let has_ended =
             |pod: &Option<Arc<PodView>>| usize::from(pod.as_ref().is_some_and(|pod| pod.phase.is_terminal()));
         self.ended = self.ended.saturating_sub(has_ended(&before)) + has_ended(&after);

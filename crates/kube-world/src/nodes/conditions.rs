@@ -40,10 +40,9 @@ pub(crate) fn list(object: &Value) -> &[Value] {
 
 /// Makes a condition say this; its transition time moves with its status only. Returns whether anything changed.
 pub(crate) fn set(conditions: &mut Vec<Value>, wanted: Wanted<'_>, heartbeat: bool, now: Timestamp) -> bool {
-    let text = |condition: &Value, field: &str| {
-        let found = condition.get(field).and_then(Value::as_str);
-        found.unwrap_or_default().to_owned()
-    };
+    fn text<'v>(condition: &'v Value, field: &str) -> &'v str {
+        condition.get(field).and_then(Value::as_str).unwrap_or_default()
+    }
     let place = conditions
         .iter()
         .position(|condition| text(condition, "type") == wanted.r#type);
@@ -53,8 +52,8 @@ pub(crate) fn set(conditions: &mut Vec<Value>, wanted: Wanted<'_>, heartbeat: bo
         return false;
     }
     let since = match old {
-        Some(old) if text(old, "status") == wanted.status => text(old, "lastTransitionTime"),
-        _ => seconds(now),
+        Some(old) if text(old, "status") == wanted.status => old["lastTransitionTime"].clone(),
+        _ => seconds(now).into(),
     };
     let mut new = json!({"type": wanted.r#type, "status": wanted.status, "lastTransitionTime": since});
     for (field, value) in [("reason", wanted.reason), ("message", wanted.message)] {

@@ -131,7 +131,7 @@ fn budgets(cluster: &Cluster, seed: u64) {
     let pods = cluster.server().read_all("", "pods", "");
     for budget in cluster.server().read_all("policy", "poddisruptionbudgets", "") {
         let wanted: BTreeMap<String, Value> =
-            json_tree::from_value(budget["spec"]["selector"]["matchLabels"].clone()).unwrap();
+            json_tree::from_value(&budget["spec"]["selector"]["matchLabels"]).unwrap();
         let disrupted = &budget["status"]["disruptedPods"];
         let healthy = pods.iter().filter(|pod| {
             let conditions = pod["status"]["conditions"].as_array();
