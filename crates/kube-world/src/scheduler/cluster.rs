@@ -95,6 +95,8 @@ pub(crate) struct Cluster {
     pub(crate) budgets: Budgets,
     /// Placed pods by priority: whether there is anyone to preempt.
     pub(crate) priorities: BTreeMap<i32, usize>,
+    /// For how many pods room is being made somewhere.
+    pub(crate) nominations: usize,
 }
 
 impl Cluster {
@@ -122,11 +124,6 @@ impl Cluster {
 
     pub(crate) fn node_id(&self, name: &str) -> Option<NodeId> {
         self.node_ids.get(name).copied()
-    }
-
-    /// How many nodes there are.
-    pub(crate) fn node_count(&self) -> usize {
-        self.nodes.iter().filter(|(_, slot)| slot.info.is_some()).count()
     }
 
     fn slot_for(&mut self, name: &str) -> NodeId {
@@ -423,6 +420,7 @@ impl Cluster {
             return;
         };
         let before = std::mem::replace(&mut pod.nominated, node);
+        self.nominations = self.nominations + usize::from(node.is_some()) - usize::from(before.is_some());
         self.generation += 1;
         if let Some(slot) = node.and_then(|node| self.nodes.get_mut(node)) {
             slot.nominated.insert(id);

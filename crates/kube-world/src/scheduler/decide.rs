@@ -69,7 +69,7 @@ impl Scheduler {
         if plain && let Some((message, why)) = self.remembered(class) {
             return self.refuse(id, message, why, None, now);
         }
-        let total = self.cluster.node_count();
+        let total = self.cluster.order().len();
         if total == 0 {
             let why = Why {
                 everywhere: true,
@@ -174,6 +174,9 @@ impl Scheduler {
 
     /// Nodes that would take the pod by themselves, but not beside the pods for which room is being made there.
     fn disputed(&mut self, id: PodId, class: ClassId, demand: &Demand) -> BTreeMap<NodeId, Rejection> {
+        if self.cluster.nominations == 0 {
+            return BTreeMap::new();
+        }
         let nominated = |node: &&NodeId| {
             self.cluster
                 .nodes

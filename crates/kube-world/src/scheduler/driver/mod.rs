@@ -43,8 +43,8 @@ struct Waiting {
 #[derive(Debug)]
 pub struct KubeScheduler {
     scheduler: Scheduler,
-    /// Selectors of services, by namespace and name.
-    services: BTreeMap<(String, String), Labels>,
+    /// Selectors of services, by namespace, then by name.
+    services: BTreeMap<String, BTreeMap<String, Labels>>,
     /// Selectors of replica sets, stateful sets and replication controllers, by uid.
     owners: BTreeMap<String, Selector>,
     /// Unbound claims that pods wait for, by the pod's uid.

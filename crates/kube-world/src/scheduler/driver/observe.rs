@@ -84,10 +84,13 @@ impl KubeScheduler {
         now: Timestamp,
         objects: &dyn Objects,
     ) {
-        let (namespace, name) = (key.namespace.to_string(), key.name.to_string());
         let scheduler = &mut self.scheduler;
+        let (namespace, name) = match key.kind {
+            Kind::POD => return self.take_pod(before, after, now, objects),
+            kind if OWNERS.contains(&kind) => return self.take_owner(kind, before, after),
+            _ => (key.namespace.to_string(), key.name.to_string()),
+        };
         match key.kind {
-            Kind::POD => self.take_pod(before, after, now, objects),
             Kind::NODE => match after {
                 Some(node) => {
                     let csi = objects.object(&Key::new(Kind::CSI_NODE, "", &name));
@@ -112,22 +115,26 @@ impl KubeScheduler {
                 self.claims_changed(|claim| is_bound(claim, objects));
             }
             Kind::SERVICE => {
+                let services = self.services.entry(namespace).or_default();
                 match after {
-                    Some(service) => self
-                        .services
-                        .insert((namespace, name), read::labels(service, &["spec", "selector"])),
-                    None => self.services.remove(&(namespace, name)),
+                    Some(service) => services.insert(name, read::labels(service, &["spec", "selector"])),
+                    None => services.remove(&name),
                 };
+                if services.is_empty() {
+                    self.services.remove(&*key.namespace);
+                }
             }
-            kind if OWNERS.contains(&kind) => self.take_owner(kind, before, after),
             _ => {}
         }
     }
 
     fn take_owner(&mut self, kind: Kind, before: Option<&Value>, after: Option<&Value>) {
         if let Some(owner) = after {
-            let uid = read::text(owner, &["metadata", "uid"]).unwrap_or_default().to_owned();
-            self.owners.insert(uid, selector_of(kind, owner));
+            let uid = read::text(owner, &["metadata", "uid"]).unwrap_or_default();
+            // Selectors of the newer kinds are never changed.
+            if kind == Kind::REPLICATION_CONTROLLER || !self.owners.contains_key(uid) {
+                self.owners.insert(uid.to_owned(), selector_of(kind, owner));
+            }
         } else if let Some(uid) = before.and_then(|owner| read::text(owner, &["metadata", "uid"])) {
             self.owners.remove(uid);
         }
@@ -155,12 +162,10 @@ impl KubeScheduler {
             return None;
         }
         let namespace = read::text(pod, &["metadata", "namespace"]).unwrap_or_default();
-        let first = (namespace.to_owned(), String::new());
-        let of_namespace = self
+        let services: Vec<Labels> = self
             .services
-            .range(first..)
-            .take_while(|((other, _), _)| other == namespace);
-        let services: Vec<Labels> = of_namespace.map(|(_, selector)| selector.clone()).collect();
+            .get(namespace)
+            .map_or_else(Vec::new, |services| services.values().cloned().collect());
         let labels = read::labels(pod, &["metadata", "labels"]);
         default_selector(
             &labels,
