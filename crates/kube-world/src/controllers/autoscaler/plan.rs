@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use json_tree::{Value, json};
+use serde::Deserialize;
 
 use super::behaviour::{History, Limits, Rules, normalise};
 use super::metrics::{Metrics, millis, of_map};
@@ -69,34 +70,34 @@ pub(crate) fn plan(input: &Input<'_>) -> Acts {
             turn.acts.warn(KIND, input.autoscaler, "FailedGetScale", why.clone());
             turn.tell();
         }
-        Ok(target) => {
-            let message = "the HPA controller was able to get the target's current scale";
-            turn.says("AbleToScale", "True", "SucceededGetScale", message);
-            turn.scale(target);
-        }
+        Ok(target) => turn.scale(target),
     }
     turn.acts
 }
 
 /// Reads the history from its annotation.
 fn history(autoscaler: &Value) -> History {
-    let kept: Value = annotation(autoscaler, HISTORY)
+    let kept: Kept = annotation(autoscaler, HISTORY)
         .and_then(|text| serde_json::from_str(text).ok())
         .unwrap_or_default();
-    let read = |field: &str| -> Vec<(Timestamp, i64)> {
-        let pairs = list(&kept, &[field]).iter();
-        let pair = |pair: &Value| {
-            Some((
-                Timestamp::from_second(pair.get(0)?.as_i64()?).ok()?,
-                pair.get(1)?.as_i64()?,
-            ))
-        };
-        pairs.filter_map(pair).collect()
+    let read = |pairs: Vec<(i64, i64)>| -> Vec<(Timestamp, i64)> {
+        let pairs = pairs.into_iter();
+        pairs
+            .filter_map(|(when, number)| Some((Timestamp::from_second(when).ok()?, number)))
+            .collect()
     };
     History {
-        recommendations: read("recommendations"),
-        changes: read("changes"),
+        recommendations: read(kept.recommendations),
+        changes: read(kept.changes),
     }
+}
+
+/// A history as the annotation has it: moments in seconds, each with its number.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Kept {
+    recommendations: Vec<(i64, i64)>,
+    changes: Vec<(i64, i64)>,
 }
 
 fn print(history: &History) -> String {
@@ -121,6 +122,11 @@ impl Turn<'_> {
         );
     }
 
+    fn has_scale(&mut self) {
+        let message = "the HPA controller was able to get the target's current scale";
+        self.says("AbleToScale", "True", "SucceededGetScale", message);
+    }
+
     fn tell(&mut self) {
         self.acts.status(KIND, self.input.autoscaler, &self.status);
     }
@@ -132,7 +138,12 @@ impl Turn<'_> {
             max: int(autoscaler, &["spec", "maxReplicas"]).unwrap_or(1),
         };
         set(&mut self.status, &["currentReplicas"], target.actual);
+        // Where it can scale already, what it does will say so in other words, and hardly ever in these.
+        if !conditions::is_true(&self.status, "AbleToScale") {
+            self.has_scale();
+        }
         if target.wanted == 0 && limits.min != 0 {
+            self.has_scale();
             let message = "scaling is disabled since the replica count of the target is zero";
             self.says("ScalingActive", "False", "ScalingDisabled", message);
             set(&mut self.status, &["desiredReplicas"], 0);
@@ -153,6 +164,7 @@ impl Turn<'_> {
             match self.by_metrics(target, limits) {
                 Some(found) => found,
                 None => {
+                    self.has_scale();
                     set(&mut self.status, &["desiredReplicas"], target.wanted);
                     self.tell();
                     return;
