@@ -7,24 +7,26 @@ use std::sync::Arc;
 use json_tree::{List, Value};
 use kube_sim::LabelSelector;
 
-use super::postings::Postings;
+use super::postings::Labelled;
 use crate::engine::Change;
 use crate::kind::{Key, Kind};
 
 /// Namespace and name.
 type Place = (Arc<str>, Arc<str>);
 
+/// Names in order, by what they have in common.
+type Groups<K> = BTreeMap<K, BTreeSet<Arc<str>>>;
+
 /// Indexes over the objects of a cluster.
 #[derive(Debug, Default)]
 pub(crate) struct Objects {
-    selectors: BTreeMap<Kind, Selectors>,
-    /// Autoscalers by what they scale.
-    scalers: BTreeMap<Key, BTreeSet<Arc<str>>>,
+    /// By kind and namespace.
+    selectors: BTreeMap<Kind, BTreeMap<Arc<str>, Selectors>>,
+    /// Autoscalers of a namespace by the kind and the name of what they scale.
+    scalers: BTreeMap<Arc<str>, BTreeMap<Kind, Groups<Arc<str>>>>,
     targets: BTreeMap<Place, Key>,
-    /// How many autoscalers of a namespace scale something of a kind.
-    scaled: BTreeMap<Arc<str>, BTreeMap<Kind, usize>>,
     /// Volumes by the claim that they name, and those that name none.
-    volumes: BTreeMap<Option<Place>, BTreeSet<Arc<str>>>,
+    volumes: Groups<Option<Place>>,
     claims: BTreeMap<Arc<str>, Option<Place>>,
     /// Claims without a volume.
     pending: BTreeSet<Place>,
@@ -32,58 +34,52 @@ pub(crate) struct Objects {
     ownerless: BTreeSet<Place>,
 }
 
-/// The selectors of one kind's objects.
+/// The selectors of one kind's objects in one namespace. A pod is held against them at each of its writes, so all that belongs to
+/// a namespace is found with one look for it.
 #[derive(Debug, Default)]
 struct Selectors {
-    by_place: BTreeMap<Arc<str>, BTreeMap<Arc<str>, LabelSelector>>,
+    by_name: BTreeMap<Arc<str>, LabelSelector>,
     /// By a label that a pod must have to be found.
-    by_label: Postings,
+    by_label: Labelled,
     /// Selectors that name no such label.
-    loose: BTreeMap<Arc<str>, BTreeSet<Arc<str>>>,
+    loose: BTreeSet<Arc<str>>,
 }
 
 impl Selectors {
-    fn set(&mut self, namespace: &Arc<str>, name: &Arc<str>, selector: Option<LabelSelector>) {
-        let known = self.by_place.get(namespace).and_then(|names| names.get(name));
+    fn set(&mut self, name: &Arc<str>, selector: Option<LabelSelector>) {
+        let known = self.by_name.get(name);
         if known == selector.as_ref() {
             return;
         }
         if let Some(old) = known {
             match old.equalities().next() {
-                Some((key, value)) => self.by_label.remove(namespace, key, value, name),
-                None => drop_from(&mut self.loose, namespace, name),
+                Some((key, value)) => self.by_label.remove(key, value, name),
+                None => drop(self.loose.remove(name)),
             }
-            if let Some(names) = self.by_place.get_mut(namespace) {
-                names.remove(name);
-            }
+            self.by_name.remove(name);
         }
         let Some(new) = selector else { return };
         match new.equalities().next() {
-            Some((key, value)) => self.by_label.add(namespace, key, value, name, ()),
-            None => {
-                self.loose.entry(namespace.clone()).or_default().insert(name.clone());
-            }
+            Some((key, value)) => self.by_label.add(key, value, name, ()),
+            None => drop(self.loose.insert(name.clone())),
         }
-        let names = self.by_place.entry(namespace.clone()).or_default();
-        names.insert(name.clone(), new);
+        self.by_name.insert(name.clone(), new);
     }
 
     /// The names, in order, of those that find a pod with these labels.
-    fn finding<'a>(&'a self, namespace: &str, labels: &BTreeMap<Box<str>, Box<str>>) -> BTreeSet<&'a Arc<str>> {
-        let Some(names) = self.by_place.get(namespace) else {
-            return BTreeSet::new();
-        };
-        let by_label = self.by_label.of_labels(namespace, labels);
-        let loose = self.loose.get(namespace).into_iter().flatten();
-        let candidates = by_label.flat_map(BTreeMap::keys).chain(loose);
+    fn finding(&self, labels: &BTreeMap<Box<str>, Box<str>>) -> BTreeSet<&Arc<str>> {
+        let by_label = self.by_label.of_labels(labels).flat_map(BTreeMap::keys);
+        let candidates = by_label.chain(&self.loose);
         let label = |key: &str| labels.get(key).map(|value| &**value);
-        candidates
-            .filter(|name| names.get(*name).is_some_and(|selector| selector.matches_with(label)))
-            .collect()
+        let finds = |name: &&Arc<str>| {
+            let selector = self.by_name.get(*name);
+            selector.is_some_and(|selector| selector.matches_with(label))
+        };
+        candidates.filter(finds).collect()
     }
 }
 
-fn drop_from<K: Ord>(map: &mut BTreeMap<K, BTreeSet<Arc<str>>>, key: &K, name: &str) {
+fn drop_from<K: Ord>(map: &mut Groups<K>, key: &K, name: &str) {
     if let Some(names) = map.get_mut(key) {
         names.remove(name);
         if names.is_empty() {
@@ -133,8 +129,12 @@ impl Objects {
                     self.put_set(key, after);
                 }
                 let selector = after.and_then(|object| selector_of(kind, object));
-                let selectors = self.selectors.entry(kind).or_default();
-                selectors.set(&key.namespace, &key.name, selector);
+                let spaces = self.selectors.entry(kind).or_default();
+                let selectors = spaces.entry(key.namespace.clone()).or_default();
+                selectors.set(&key.name, selector);
+                if selectors.by_name.is_empty() {
+                    spaces.remove(&key.namespace);
+                }
             }
         }
     }
@@ -152,8 +152,7 @@ impl Objects {
     fn put_scaler(&mut self, key: &Key, after: Option<&Value>) {
         let place = (key.namespace.clone(), key.name.clone());
         if let Some(old) = self.targets.remove(&place) {
-            drop_from(&mut self.scalers, &old, &key.name);
-            self.count_scaled(&key.namespace, old.kind, false);
+            self.drop_scaler(&old, &key.name);
         }
         let part = |field: &str| {
             let target = after.and_then(|scaler| scaler.pointer("/spec/scaleTargetRef"));
@@ -163,21 +162,25 @@ impl Objects {
         };
         if let Some(kind) = Kind::named(part("apiVersion"), part("kind")) {
             let target = Key::new(kind, &key.namespace, part("name"));
-            self.scalers.entry(target.clone()).or_default().insert(key.name.clone());
+            let kinds = self.scalers.entry(key.namespace.clone()).or_default();
+            let scaled = kinds.entry(kind).or_default().entry(target.name.clone());
+            scaled.or_default().insert(key.name.clone());
             self.targets.insert(place, target);
-            self.count_scaled(&key.namespace, kind, true);
         }
     }
 
-    fn count_scaled(&mut self, namespace: &Arc<str>, kind: Kind, up: bool) {
-        let kinds = self.scaled.entry(namespace.clone()).or_default();
-        let count = kinds.entry(kind).or_default();
-        *count = if up { *count + 1 } else { count.saturating_sub(1) };
-        if *count == 0 {
-            kinds.remove(&kind);
+    fn drop_scaler(&mut self, target: &Key, scaler: &str) {
+        let Some(kinds) = self.scalers.get_mut(&target.namespace) else {
+            return;
+        };
+        if let Some(targets) = kinds.get_mut(&target.kind) {
+            drop_from(targets, &target.name, scaler);
+            if targets.is_empty() {
+                kinds.remove(&target.kind);
+            }
         }
         if kinds.is_empty() {
-            self.scaled.remove(namespace);
+            self.scalers.remove(&target.namespace);
         }
     }
 
@@ -197,8 +200,8 @@ impl Objects {
 
     /// The selector of an object of a kind that has one, as its specification says.
     pub(crate) fn selector(&self, key: &Key) -> Option<&LabelSelector> {
-        let selectors = self.selectors.get(&key.kind)?;
-        selectors.by_place.get(&key.namespace)?.get(&key.name)
+        let selectors = self.selectors.get(&key.kind)?.get(&key.namespace)?;
+        selectors.by_name.get(&key.name)
     }
 
     /// The objects of a kind whose selectors find a pod with these labels, in order of their names.
@@ -208,8 +211,8 @@ impl Objects {
         namespace: &str,
         labels: &BTreeMap<Box<str>, Box<str>>,
     ) -> BTreeSet<&'a Arc<str>> {
-        let selectors = self.selectors.get(&kind);
-        selectors.map_or_else(BTreeSet::new, |selectors| selectors.finding(namespace, labels))
+        let selectors = self.selectors.get(&kind).and_then(|spaces| spaces.get(namespace));
+        selectors.map_or_else(BTreeSet::new, |selectors| selectors.finding(labels))
     }
 
     /// The ReplicaSets of a namespace that name no owner, in order of their names.
@@ -221,12 +224,27 @@ impl Objects {
 
     /// The autoscalers of a workload.
     pub(crate) fn scalers(&self, target: &Key) -> impl Iterator<Item = &Arc<str>> {
-        self.scalers.get(target).into_iter().flatten()
+        let kinds = self.scalers.get(&target.namespace);
+        let targets = kinds.and_then(|kinds| kinds.get(&target.kind));
+        targets
+            .and_then(|targets| targets.get(&target.name))
+            .into_iter()
+            .flatten()
     }
 
-    /// The kinds of which something is scaled in a namespace, in order.
-    pub(crate) fn scaled_kinds(&self, namespace: &str) -> impl Iterator<Item = Kind> {
-        self.scaled.get(namespace).into_iter().flat_map(BTreeMap::keys).copied()
+    /// The autoscalers, in order of their names, of everything in a namespace whose selector finds a pod with these labels.
+    pub(crate) fn scalers_of_pods(
+        &self,
+        namespace: &str,
+        labels: &BTreeMap<Box<str>, Box<str>>,
+    ) -> BTreeSet<&Arc<str>> {
+        let kinds = self.scalers.get(namespace).into_iter().flatten();
+        // Most autoscalers have targets of one kind: the selectors of the others need no look.
+        let scalers = kinds.flat_map(|(kind, targets)| {
+            let found = self.selecting(*kind, namespace, labels).into_iter();
+            found.filter_map(|target| targets.get(target)).flatten()
+        });
+        scalers.collect()
     }
 
     /// The volumes that name a claim and those that name none, in order of their names.
@@ -309,11 +327,19 @@ mod tests {
         objects.put(&scaler, Some(&aims("two")));
         let scaled = |name: &str| objects.scalers(&Key::new(Kind::DEPLOYMENT, "x", name)).count();
         assert_eq!((scaled("one"), scaled("two")), (0, 1));
-        let kinds = |objects: &Objects, namespace: &str| objects.scaled_kinds(namespace).collect::<Vec<_>>();
-        assert_eq!(kinds(&objects, "x"), [Kind::DEPLOYMENT]);
-        assert_eq!(kinds(&objects, "w"), []);
+        let selector = |app: &str| json!({"spec": {"selector": {"matchLabels": {"app": app}}}});
+        objects.put(&Key::new(Kind::DEPLOYMENT, "x", "one"), Some(&selector("1")));
+        objects.put(&Key::new(Kind::DEPLOYMENT, "x", "two"), Some(&selector("2")));
+        let of_pods = |objects: &Objects, namespace: &str, app: &str| {
+            let labels = BTreeMap::from([("app".into(), app.into())]);
+            let names = objects.scalers_of_pods(namespace, &labels);
+            names.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(of_pods(&objects, "x", "1"), Vec::<String>::new());
+        assert_eq!(of_pods(&objects, "x", "2"), ["web"]);
+        assert_eq!(of_pods(&objects, "w", "2"), Vec::<String>::new());
         objects.put(&scaler, None);
-        assert_eq!(kinds(&objects, "x"), []);
-        assert!(objects.scaled.is_empty());
+        assert_eq!(of_pods(&objects, "x", "2"), Vec::<String>::new());
+        assert!(objects.scalers.is_empty());
     }
 }

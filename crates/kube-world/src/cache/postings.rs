@@ -7,9 +7,19 @@ use std::sync::Arc;
 type Names<V> = BTreeMap<Arc<str>, V>;
 type Values<V> = BTreeMap<Box<str>, Names<V>>;
 
+/// For each key and value the names of one namespace that have it.
+#[derive(Debug)]
+pub(crate) struct Labelled<V = ()>(BTreeMap<Box<str>, Values<V>>);
+
 /// For each namespace, key and value the names that have it.
 #[derive(Debug)]
-pub(crate) struct Postings<V = ()>(BTreeMap<Arc<str>, BTreeMap<Box<str>, Values<V>>>);
+pub(crate) struct Postings<V = ()>(BTreeMap<Arc<str>, Labelled<V>>);
+
+impl<V> Default for Labelled<V> {
+    fn default() -> Self {
+        Self(BTreeMap::new())
+    }
+}
 
 impl<V> Default for Postings<V> {
     fn default() -> Self {
@@ -17,16 +27,12 @@ impl<V> Default for Postings<V> {
     }
 }
 
-impl<V> Postings<V> {
+impl<V> Labelled<V> {
     /// Puts a name in, or gives it something else to be found under it.
-    pub(crate) fn add(&mut self, namespace: &Arc<str>, key: &str, value: &str, name: &Arc<str>, found: V) {
-        let keys = match self.0.get_mut(namespace) {
-            Some(keys) => keys,
-            None => self.0.entry(namespace.clone()).or_default(),
-        };
-        let values = match keys.get_mut(key) {
+    pub(crate) fn add(&mut self, key: &str, value: &str, name: &Arc<str>, found: V) {
+        let values = match self.0.get_mut(key) {
             Some(values) => values,
-            None => keys.entry(key.into()).or_default(),
+            None => self.0.entry(key.into()).or_default(),
         };
         match values.get_mut(value) {
             Some(names) => names.insert(name.clone(), found),
@@ -34,9 +40,8 @@ impl<V> Postings<V> {
         };
     }
 
-    pub(crate) fn remove(&mut self, namespace: &str, key: &str, value: &str, name: &str) {
-        let Some(keys) = self.0.get_mut(namespace) else { return };
-        let Some(values) = keys.get_mut(key) else { return };
+    pub(crate) fn remove(&mut self, key: &str, value: &str, name: &str) {
+        let Some(values) = self.0.get_mut(key) else { return };
         let Some(names) = values.get_mut(value) else { return };
         names.remove(name);
         // Nothing is kept for what is gone: values such as hashes of templates come and go for ever.
@@ -44,26 +49,39 @@ impl<V> Postings<V> {
             values.remove(value);
         }
         if values.is_empty() {
-            keys.remove(key);
+            self.0.remove(key);
         }
-        if keys.is_empty() {
+    }
+
+    /// The names that have one of these labels, in the order of the labels' keys.
+    pub(crate) fn of_labels<'a>(&'a self, labels: &BTreeMap<Box<str>, Box<str>>) -> impl Iterator<Item = &'a Names<V>> {
+        // Fewer keys are asked for than pods have labels.
+        self.0.iter().filter_map(|(key, values)| values.get(labels.get(key)?))
+    }
+}
+
+impl<V> Postings<V> {
+    /// Puts a name in, or gives it something else to be found under it.
+    pub(crate) fn add(&mut self, namespace: &Arc<str>, key: &str, value: &str, name: &Arc<str>, found: V) {
+        let labelled = match self.0.get_mut(namespace) {
+            Some(labelled) => labelled,
+            None => self.0.entry(namespace.clone()).or_default(),
+        };
+        labelled.add(key, value, name, found);
+    }
+
+    pub(crate) fn remove(&mut self, namespace: &str, key: &str, value: &str, name: &str) {
+        let Some(labelled) = self.0.get_mut(namespace) else {
+            return;
+        };
+        labelled.remove(key, value, name);
+        if labelled.0.is_empty() {
             self.0.remove(namespace);
         }
     }
 
-    /// The names in a namespace that have one of these labels, in the order of the labels' keys.
-    pub(crate) fn of_labels<'a>(
-        &'a self,
-        namespace: &str,
-        labels: &BTreeMap<Box<str>, Box<str>>,
-    ) -> impl Iterator<Item = &'a Names<V>> {
-        // Fewer keys are asked for than pods have labels.
-        let keys = self.0.get(namespace).into_iter().flatten();
-        keys.filter_map(|(key, values)| values.get(labels.get(key)?))
-    }
-
     pub(crate) fn names(&self, namespace: &str, key: &str, value: &str) -> Option<&Names<V>> {
-        self.0.get(namespace)?.get(key)?.get(value)
+        self.0.get(namespace)?.0.get(key)?.get(value)
     }
 }
 

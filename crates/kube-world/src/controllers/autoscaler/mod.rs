@@ -11,13 +11,11 @@ mod replicas;
 pub use metrics::{METRICS_CONFIG_MAP, Metrics};
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use json_tree::Value;
 use kube_sim::LabelSelector;
 
-use crate::controllers::support::interest::{is_numbered, selecting};
+use crate::controllers::support::interest::{is_numbered, keys_for};
 use crate::controllers::support::scale;
 use crate::controllers::support::tree::{at, int, text};
 use crate::engine::{Action, Change, Controller, View};
@@ -51,18 +49,7 @@ impl Controller for Autoscalers {
             }
             Kind::CONFIG_MAP if &*change.key.name == METRICS_CONFIG_MAP => view.keys(KIND, namespace),
             Kind::POD if is_measured(change) => {
-                // Most autoscalers have targets of one kind: the selectors of the others need no look.
-                let kinds = objects.scaled_kinds(namespace).filter(|kind| SCALED.contains(kind));
-                let targets = kinds.flat_map(|kind| selecting(change, view, kind));
-                let scalers: BTreeSet<Arc<str>> = targets
-                    .flat_map(|target| objects.scalers(&target).cloned().collect::<Vec<_>>())
-                    .collect();
-                let key = |name| Key {
-                    kind: KIND,
-                    namespace: namespace.clone(),
-                    name,
-                };
-                scalers.into_iter().map(key).collect()
+                keys_for(change, KIND, |pod| objects.scalers_of_pods(namespace, &pod.labels))
             }
             kind if SCALED.contains(&kind) => {
                 let news = |key: &Key| !is_known(change, view, key);

@@ -1,5 +1,6 @@
 //! Whom a write concerns: owners of pods, owners of objects, objects whose selector finds a pod.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use json_tree::Value;
@@ -90,17 +91,21 @@ pub(crate) fn is_numbered(change: &Change) -> bool {
 /// The objects of a kind in a pod's namespace whose selector finds the pod as it was or is, in order of their names.
 pub(crate) fn selecting(change: &Change, view: &View<'_>, kind: Kind) -> Vec<Key> {
     let namespace = &change.key.namespace;
-    let pods: Vec<&Pod> = [&change.pod_before, &change.pod_after].into_iter().flatten().collect();
-    let found = |pod: &Pod| view.caches.objects.selecting(kind, namespace, &pod.labels);
-    let names = match pods.as_slice() {
+    let objects = &view.caches.objects;
+    keys_for(change, kind, |pod| objects.selecting(kind, namespace, &pod.labels))
+}
+
+/// The objects of a kind in a pod's namespace that are found by the labels that the pod has or had, in order of their names.
+pub(crate) fn keys_for<'a>(change: &Change, kind: Kind, found: impl Fn(&Pod) -> BTreeSet<&'a Arc<str>>) -> Vec<Key> {
+    let names = match (&change.pod_before, &change.pod_after) {
         // Most writes of a pod leave its labels alone.
-        [before, after] if before.labels != after.labels => &found(before) | &found(after),
-        [pod, ..] => found(pod),
-        [] => return Vec::new(),
+        (Some(before), Some(after)) if before.labels != after.labels => &found(before) | &found(after),
+        (Some(pod), _) | (_, Some(pod)) => found(pod),
+        (None, None) => return Vec::new(),
     };
     let key = |name: &Arc<str>| Key {
         kind,
-        namespace: namespace.clone(),
+        namespace: change.key.namespace.clone(),
         name: name.clone(),
     };
     names.into_iter().map(key).collect()
