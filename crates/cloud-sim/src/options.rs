@@ -54,6 +54,9 @@ pub struct Timings {
     pub launch_retry: Duration,
     /// Time of a stack's resources, in percent of what the type usually takes.
     pub stack_percent: u32,
+    /// Time that a bridge which boots nodes itself gives a running instance to become a ready node, in percent of what it
+    /// usually gives.
+    pub node_percent: u32,
 }
 
 impl Default for Timings {
@@ -72,6 +75,7 @@ impl Default for Timings {
             dns_propagation: Span::seconds(20, 60),
             launch_retry: Duration::from_secs(30),
             stack_percent: 100,
+            node_percent: 100,
         }
     }
 }

@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use crate::event::{Event, What};
 use crate::faults::{CallFault, FaultPlan};
 use crate::groups::{GroupSpec, LaunchTemplateSpec};
-use crate::options::WorldOptions;
+use crate::options::{Timings, WorldOptions};
 use crate::world::World;
 
 /// One simulated account in one region; clones are the same account.
@@ -285,6 +285,12 @@ impl CloudSim {
             .values()
             .map(|record| Instance::clone(&record.view))
             .collect()
+    }
+
+    /// How long things take here.
+    #[must_use]
+    pub fn timings(&self) -> Timings {
+        self.lock().options.timings.clone()
     }
 
     /// What machines of an instance type are like.

@@ -28,5 +28,6 @@ mod replicas;
 mod server;
 mod shadowing;
 mod sim;
+mod touring;
 mod transcript;
 mod up;

@@ -16,7 +16,7 @@ pub(crate) struct Up {
     out: Option<BufReader<ChildStdout>>,
     pub(crate) url: String,
     /// What it printed so far.
-    said: String,
+    pub(crate) said: String,
 }
 
 impl Drop for Up {
@@ -69,7 +69,7 @@ impl Up {
     }
 
     /// The commit that a cluster is at; empty while an update of it is under way.
-    fn commit(&self, alias: &str) -> String {
+    pub(crate) fn commit(&self, alias: &str) -> String {
         let clusters = self.clusters();
         let cluster = clusters.iter().find(|one| one["alias"] == alias).unwrap();
         let text = |key: &str| cluster["status"][key].as_str().unwrap_or_default();
@@ -81,7 +81,7 @@ impl Up {
     }
 
     /// Asks until something holds; commands take their own time, so nobody sleeps here.
-    fn until(&self, what: &str, holds: impl Fn(&Self) -> bool) {
+    pub(crate) fn until(&self, what: &str, holds: impl Fn(&Self) -> bool) {
         let end = SystemClock.now() + SignedDuration::from_mins(4);
         while !holds(self) {
             assert!(SystemClock.now() < end, "{what}: not in time; {:#?}", self.clusters());

@@ -92,7 +92,8 @@ fn capacity(sim: &CloudSim, instance_type: &str) -> Vec<(&'static str, String)> 
     })
 }
 
-/// The node that an instance becomes. Its kubelet takes half a minute to a minute, drawn from the instance's id.
+/// The node that an instance becomes. Its kubelet takes half a minute to a minute, drawn from the instance's id, where the
+/// cloud has its usual pace.
 pub(super) fn node(sim: &CloudSim, region: &str, instance: &Instance) -> NodeSpec {
     let mut node = NodeSpec::new(&instance.private_dns);
     let group = instance.group.as_ref().and_then(|name| sim.group_now(name));
@@ -106,8 +107,10 @@ pub(super) fn node(sim: &CloudSim, region: &str, instance: &Instance) -> NodeSpe
     let draw = SeededIds::child(0, &instance.id.to_string()).next_u64();
     node.provider_id = instance.provider_id();
     node.internal_ip = instance.private_ip.parse().ok();
-    node.boot_delay = Duration::from_secs(20 + draw % 30);
-    node.ready_delay = (!sim.is_never_ready(&instance.id)).then(|| Duration::from_secs(5 + draw % 10));
+    let percent = sim.timings().node_percent;
+    let paced = |seconds: u64| Duration::from_secs(seconds) * percent / 100;
+    node.boot_delay = paced(20 + draw % 30);
+    node.ready_delay = (!sim.is_never_ready(&instance.id)).then(|| paced(5 + draw % 10));
     node
 }
 

@@ -93,7 +93,7 @@ impl Stands<'_> {
         let drain = match &self.drain {
             None => String::new(),
             Some((cluster, node)) => format!(
-                "3. Drain a node, and see its pods go elsewhere:\n\
+                "3. Drain a node: its pods go elsewhere, and the autoscaler adds a node where there is too little room:\n\
                  \u{20} kubectl --context {cluster} drain {node} --ignore-daemonsets --delete-emptydir-data --force\n\
                  \u{20} kubectl --context {cluster} get nodes\n\
                  \u{20} kubectl --context {cluster} uncordon {node}\n\n"

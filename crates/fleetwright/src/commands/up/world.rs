@@ -15,6 +15,7 @@ use git_source::GitSource;
 use json_tree::Value;
 use kube_access::{Access, Context};
 use kube_sim::{ApiServer, FaultyApi};
+use kube_world::autoscaler::Options;
 use lifecycle::connect::{CloudSource, Connector, Trouble};
 use lifecycle::queue::Limits;
 use lifecycle::{Configuration, Manager, Pace, Policies, Reach, Settings};
@@ -178,7 +179,7 @@ fn fleet_spec(clusters: &[&Cluster]) -> FleetSpec {
             .alias(cluster.alias.as_str())
             .place(account, &cluster.region)
             .pods_per_node(demo::PODS_PER_NODE)
-            .on_cloud();
+            .autoscaler(autoscaler());
         one.webhooks = false;
         spec = spec.cluster(one);
     }
@@ -190,6 +191,16 @@ fn fleet_spec(clusters: &[&Cluster]) -> FleetSpec {
     spec
 }
 
+/// Pools over zones stay even. Only nodes with next to nothing on them are taken away: moving pods is what rollouts do, under
+/// the contract, and a node that they drain must not be drained by another rule meanwhile.
+fn autoscaler() -> Options {
+    Options {
+        balance_similar: true,
+        utilization_threshold: 0.1,
+        ..Options::default()
+    }
+}
+
 /// A brisk cloud: at the speed of 1 somebody sits before it and waits.
 fn timings() -> Timings {
     Timings {
@@ -199,6 +210,7 @@ fn timings() -> Timings {
         reaction: Span::seconds(1, 2),
         health_check: Span::seconds(5, 15),
         stack_percent: 20,
+        node_percent: 20,
         ..Timings::default()
     }
 }
