@@ -7,7 +7,7 @@ use json_tree::Value;
 
 use crate::registry::GroupResource;
 use crate::server::ApiServer;
-use crate::store::{Key, Object};
+use crate::store::{Key, Object, Served};
 
 /// The objects of one resource in a form made from them, remembered until the object changes.
 ///
@@ -83,11 +83,9 @@ fn entry<T>(
     made
 }
 
-/// Whether the server stores any object of a resource.
-pub(crate) fn any(server: &ApiServer, id: &GroupResource) -> bool {
-    server
-        .core
-        .state()
-        .collection(id)
-        .is_some_and(|collection| !collection.objects.is_empty())
+/// Whether the server stores any object of a resource. Every write asks.
+pub(crate) fn any(server: &ApiServer, group: &str, resource: &str) -> bool {
+    let state = server.core.state();
+    let collection = state.served(Served { group, resource });
+    collection.is_some_and(|collection| !collection.objects.is_empty())
 }

@@ -203,7 +203,7 @@ impl Kind {
 }
 
 /// Names an object, and with it what a controller has to look at again.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key {
     /// The kind.
     pub kind: Kind,

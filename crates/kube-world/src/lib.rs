@@ -41,6 +41,7 @@
 
 pub mod annotations;
 pub mod autoscaler;
+mod by_hash;
 mod cache;
 mod controllers;
 mod engine;

@@ -74,7 +74,7 @@ impl Binding {
 #[async_trait]
 impl Admission for Policies {
     fn active(&self, server: &ApiServer, group: &str) -> bool {
-        group != GROUP && any(server, &GroupResource::new(GROUP, "validatingadmissionpolicybindings"))
+        group != GROUP && any(server, GROUP, "validatingadmissionpolicybindings")
     }
 
     async fn mutate(&self, _server: &ApiServer, _review: &mut Review) -> Result<(), ApiError> {

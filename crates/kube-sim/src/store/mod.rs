@@ -137,7 +137,7 @@ pub(crate) struct State {
     collections: HashMap<GroupResource, Collection, FxBuildHasher>,
     pub(crate) registry: Arc<Registry>,
     /// Which objects name an owner, by the owner's uid.
-    dependents: BTreeMap<Box<str>, BTreeSet<Reference>>,
+    dependents: HashMap<Box<str>, BTreeSet<Reference>, FxBuildHasher>,
     next_watcher: u64,
     watchers: usize,
     taps: Vec<Weak<TapBuffer>>,
@@ -155,7 +155,7 @@ impl State {
             window,
             collections: HashMap::default(),
             registry: Arc::default(),
-            dependents: BTreeMap::new(),
+            dependents: HashMap::default(),
             next_watcher: 0,
             watchers: 0,
             taps: Vec::new(),
@@ -190,9 +190,14 @@ impl State {
         self.collections.get(id)?.objects.get(key).cloned()
     }
 
+    /// A collection by its names alone.
+    pub(crate) fn served(&self, served: Served<'_>) -> Option<&Collection> {
+        self.collections.get(&served)
+    }
+
     /// An object by its names alone.
     pub(crate) fn find(&self, served: Served<'_>, names: Names<'_>) -> Option<(Key, Arc<Object>)> {
-        let found = self.collections.get(&served)?.objects.find(names)?;
+        let found = self.served(served)?.objects.find(names)?;
         Some((found.0.clone(), found.1.clone()))
     }
 

@@ -184,7 +184,7 @@ impl Webhooks {
 #[async_trait]
 impl Admission for Webhooks {
     fn active(&self, server: &ApiServer, group: &str) -> bool {
-        let configured = |plural: &str| any(server, &GroupResource::new(GROUP, plural));
+        let configured = |plural: &str| any(server, GROUP, plural);
         group != GROUP && (configured("mutatingwebhookconfigurations") || configured("validatingwebhookconfigurations"))
     }
 

@@ -10,6 +10,7 @@ use kube_sim::Stored;
 
 use super::raw::{RawFate, RawMetadata, RawOwner, RawPod, RawSpec, RawStatus};
 use super::resources::Amounts;
+use crate::by_hash::{Found, Known};
 
 /// The phases of a pod.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -330,10 +331,10 @@ struct Family {
 /// Values that many pods share, each kept once.
 #[derive(Debug, Default)]
 pub(super) struct Pool {
-    texts: BTreeSet<Arc<str>>,
+    texts: Known<Arc<str>>,
     labels: BTreeSet<Arc<BTreeMap<Box<str>, Box<str>>>>,
     /// The newest pod of each owner: the next one has most in common with it, and is compared with it first.
-    families: BTreeMap<Box<str>, Family>,
+    families: Found<Box<str>, Family>,
     amounts: BTreeSet<Arc<Amounts>>,
     networks: BTreeSet<Arc<PodNetwork>>,
     measures: BTreeSet<Arc<PodMeasures>>,

@@ -10,6 +10,7 @@ use kube_sim::LabelSelector;
 
 use super::pod::{PodView, Pool};
 use super::postings::Postings;
+use crate::by_hash::{Found, Names};
 use crate::engine::Change;
 
 /// Namespace and name of a pod.
@@ -28,9 +29,11 @@ const CLAIM: &str = "claim";
 #[derive(Debug, Default)]
 pub(super) struct Pods {
     views: Views,
+    slots: Found<PodKey, Slot>,
+    /// The same in order.
     all: BTreeMap<Arc<str>, BTreeMap<Arc<str>, Slot>>,
-    by_node: BTreeMap<Arc<str>, Slots>,
-    by_owner: BTreeMap<Arc<str>, Slots>,
+    by_node: Found<Arc<str>, Slots>,
+    by_owner: Found<Arc<str>, Slots>,
     by_label: Postings<Slot>,
     /// Pods by the claims that they name.
     by_claim: Postings<Slot>,
@@ -87,7 +90,7 @@ pub(crate) fn by_labels<'a>(judge: impl Fn(&PodView) -> bool) -> impl FnMut(&'a 
 
 impl Pods {
     fn slot(&self, namespace: &str, name: &str) -> Option<Slot> {
-        self.all.get(namespace)?.get(name).copied()
+        self.slots.get(&Names(namespace, name)).copied()
     }
 
     pub(super) fn get(&self, namespace: &str, name: &str) -> Option<&Arc<PodView>> {
@@ -200,10 +203,12 @@ impl Pods {
             (Some(slot), Some(old), None) => {
                 self.reindex(slot, Some(old), None);
                 self.views.set(slot, None);
+                self.slots.remove(&Names(namespace, name));
                 take_from(&mut self.all, namespace, name);
             }
             (_, _, Some(new)) => {
                 let slot = self.views.add(new.clone());
+                self.slots.insert((new.namespace.clone(), new.name.clone()), slot);
                 let pods = self.all.entry(new.namespace.clone()).or_default();
                 pods.insert(new.name.clone(), slot);
                 self.reindex(slot, None, Some(new));
@@ -258,7 +263,7 @@ impl Pods {
 
 /// Moves a pod from one group of an index to another one; nothing is done where it stays.
 fn moved(
-    index: &mut BTreeMap<Arc<str>, Slots>,
+    index: &mut Found<Arc<str>, Slots>,
     slot: Slot,
     (before, old): (Option<&PodView>, Option<Arc<str>>),
     (after, new): (Option<&PodView>, Option<Arc<str>>),

@@ -8,7 +8,7 @@ use crate::kind::{Key, Kind};
 use crate::path::Path as _;
 
 /// Whether an event tells of the normal course or of trouble.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum EventType {
     /// The normal course.
     Normal,

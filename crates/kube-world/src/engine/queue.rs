@@ -1,10 +1,11 @@
 //! What is to be looked at: now, in the order in which it was named, and later, by time.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::by_hash::{Found, Known};
 use crate::kind::Key;
 
 /// A key with the place of the controller that looks at it.
@@ -16,10 +17,10 @@ const BACK_OFF: (Duration, Duration) = (Duration::from_millis(5), Duration::from
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     ready: VecDeque<Item>,
-    queued: BTreeSet<Item>,
+    queued: Known<Item>,
     timers: BTreeMap<(Timestamp, u64), Item>,
-    wakes: BTreeMap<Item, (Timestamp, u64)>,
-    failures: BTreeMap<Item, u32>,
+    wakes: Found<Item, (Timestamp, u64)>,
+    failures: Found<Item, u32>,
     sequence: u64,
 }
 

@@ -1,6 +1,6 @@
 //! Kubernetes Events: equal ones are counted in one object, and all are forgotten after an hour, as on a real server.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -9,13 +9,14 @@ use kube_sim::{NewEvent, Stored, Subject};
 
 use super::action::EventType;
 use super::seconds;
+use crate::by_hash::Found;
 use crate::kind::{Key, Kind};
 
 /// How long events are kept after they last happened.
 const KEPT: SignedDuration = SignedDuration::from_hours(1);
 
 /// What makes events equal.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct Same {
     about: Key,
     uid: Box<str>,
@@ -35,10 +36,10 @@ struct Recorded {
 /// Remembers the events of the last hour.
 #[derive(Debug, Default)]
 pub(super) struct Recorder {
-    known: BTreeMap<Arc<Same>, Recorded>,
+    known: Found<Arc<Same>, Recorded>,
     expiry: BTreeSet<(Timestamp, Arc<Same>)>,
     /// The events by their objects.
-    objects: BTreeMap<Key, Arc<Same>>,
+    objects: Found<Key, Arc<Same>>,
     made: u64,
 }
 

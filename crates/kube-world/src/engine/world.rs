@@ -1,6 +1,5 @@
 //! A cluster that lives: its API, the machines behind its nodes, and everything that acts on them.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -16,6 +15,7 @@ use super::queue::{Item, Queue};
 use super::recorder::Recorder;
 use super::step_clock::StepClock;
 use super::view::View;
+use crate::by_hash::Found;
 use crate::cache::Caches;
 use crate::kind::{Key, Kind};
 use crate::kubelet::{self, Profile, Settled};
@@ -116,7 +116,7 @@ impl WorldBuilder {
             queue: Queue::default(),
             recorder: Recorder::default(),
             log: EventLog::new(self.sink.map(|slot| slot.0)),
-            turns: BTreeMap::new(),
+            turns: Found::default(),
             steps: 0,
             kubelets,
             seed: self.seed,
@@ -140,7 +140,7 @@ pub struct World {
     recorder: Recorder,
     log: EventLog,
     /// How often each key had its turn since time last moved or a run began.
-    turns: BTreeMap<Item, u32>,
+    turns: Found<Item, u32>,
     steps: u64,
     /// The place of the kubelets among the controllers.
     kubelets: Option<usize>,
