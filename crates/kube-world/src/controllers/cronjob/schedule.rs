@@ -31,10 +31,13 @@ enum Rhythm {
 }
 
 /// A schedule that was understood.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Schedule {
     rhythm: Rhythm,
     zone: TimeZone,
+    /// A moment that was asked about, and the first one of the pattern after it: the answer for all moments in between as well.
+    /// A CronJob asks several times from one start to the next, and so do all that have its schedule.
+    known: Mutex<Option<(Timestamp, Timestamp)>>,
 }
 
 /// How many schedules are kept before all are forgotten: more than a cluster has different ones of.
@@ -81,6 +84,7 @@ impl Schedule {
         Ok(Self {
             rhythm: rhythm(pattern.trim())?,
             zone: find_zone(zone)?,
+            known: Mutex::default(),
         })
     }
 
@@ -92,10 +96,14 @@ impl Schedule {
                 whole.checked_add(*step).ok()
             }
             Rhythm::Pattern(cron) => {
+                let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+                if let Some((_, next)) = known.filter(|(from, next)| (*from..*next).contains(&after)) {
+                    return Some(next);
+                }
                 let start = after.to_zoned(self.zone.clone());
-                cron.find_next_occurrence(&start, false)
-                    .ok()
-                    .map(|found| found.timestamp())
+                let next = cron.find_next_occurrence(&start, false).ok()?.timestamp();
+                *known = Some((after, next));
+                Some(next)
             }
         }
     }
@@ -232,6 +240,27 @@ mod tests {
         check("@midnight", None, "2026-01-01T00:30:00Z", &["2026-01-02T00:00:00Z"]);
         check("@every 90m", None, "2026-01-01T00:30:00Z", &["2026-01-01T02:00:00Z"]);
         check("? ? * * *", None, "2026-01-01T00:30:00Z", &["2026-01-01T00:31:00Z"]);
+    }
+
+    #[test]
+    fn what_was_asked_before_changes_no_answer() {
+        // The clock is set forward and back in between.
+        let begin: Timestamp = "2026-03-28T20:00:00Z".parse().unwrap();
+        for pattern in ["*/20 * * * *", "0 */2 * * *", "30 2 * * *", "15 1-3 * * 0", "0 6 1 * *"] {
+            let schedule = Schedule::parse(pattern, Some("Europe/Berlin")).unwrap();
+            for step in 0..500 {
+                let seconds = i64::from(step * 7_919 % 900_000) + if step % 2 == 0 { 0 } else { 18_230_400 };
+                let after = begin + SignedDuration::from_secs(seconds);
+                for moment in [after, after + SignedDuration::from_secs(i64::from(step % 5) * 60)] {
+                    let fresh = Schedule::parse(pattern, Some("Europe/Berlin")).unwrap();
+                    assert_eq!(
+                        schedule.next_after(moment),
+                        fresh.next_after(moment),
+                        "{pattern} after {moment}"
+                    );
+                }
+            }
+        }
     }
 
     #[test]

@@ -25,17 +25,16 @@ pub(crate) fn deadline(spec: &Value) -> Option<i64> {
 
 /// Sets `Progressing`; without a deadline the condition does not exist.
 pub(crate) fn says(status: &mut Value, word: &str, reason: &str, message: &str, now: Timestamp) {
-    conditions::put(
+    conditions::put(status, progressing(word, reason, message), HABIT, now);
+}
+
+fn progressing<'a>(status: &'a str, reason: &'a str, message: &'a str) -> Says<'a> {
+    Says {
+        kind: PROGRESSING,
         status,
-        Says {
-            kind: PROGRESSING,
-            status: word,
-            reason,
-            message,
-        },
-        HABIT,
-        now,
-    );
+        reason,
+        message,
+    }
 }
 
 /// The reason of the current `Progressing` condition.
@@ -90,21 +89,9 @@ pub(crate) fn update(spec: &Value, desired: i64, subject: &str, before: &Value, 
             now,
         );
     } else if is_progressing(before, after) {
-        // Progress renews the time even where the reason stays, so the old condition makes room for a new one.
-        let since = conditions::find(after, PROGRESSING)
-            .filter(|old| text(old, &["status"]) == Some("True"))
-            .and_then(|old| time(old, &["lastTransitionTime"]));
-        conditions::drop(after, PROGRESSING);
-        says(
-            after,
-            "True",
-            "ReplicaSetUpdated",
-            &format!("{subject} is progressing."),
-            now,
-        );
-        if let Some(since) = since {
-            keep_transition(after, since);
-        }
+        // Progress renews the time even where the reason stays.
+        let message = format!("{subject} is progressing.");
+        conditions::renew(after, progressing("True", "ReplicaSetUpdated", &message), HABIT, now);
     } else if stuck_at(spec, after).is_some_and(|end| end <= now) {
         says(
             after,
@@ -113,19 +100,6 @@ pub(crate) fn update(spec: &Value, desired: i64, subject: &str, before: &Value, 
             &format!("{subject} has timed out progressing."),
             now,
         );
-    }
-}
-
-fn keep_transition(status: &mut Value, since: Timestamp) {
-    let list = status.get_mut("conditions").and_then(Value::as_array_mut);
-    for condition in list.into_iter().flatten() {
-        if text(condition, &["type"]) == Some(PROGRESSING) {
-            crate::controllers::support::tree::set(
-                condition,
-                &["lastTransitionTime"],
-                crate::controllers::support::tree::stamp(since),
-            );
-        }
     }
 }
 

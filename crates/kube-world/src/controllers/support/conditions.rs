@@ -39,18 +39,23 @@ pub(crate) struct Habit {
 
 /// Sets a condition; the transition time stays when only the reason changes. Returns whether anything changed.
 pub(crate) fn put(status: &mut Value, says: Says<'_>, habit: Habit, now: Timestamp) -> bool {
-    let old = find(status, says.kind).cloned();
-    let same = |field: &str, value: &str| old.as_ref().and_then(|old| text(old, &[field])).unwrap_or_default() == value;
-    let settled = same("status", says.status) && same("reason", says.reason);
-    if old.is_some() && settled && (!habit.messages || same("message", says.message)) {
+    let is_said = |old: &Value| {
+        let same = |field: &str, value: &str| text(old, &[field]).unwrap_or_default() == value;
+        same("status", says.status) && same("reason", says.reason) && (!habit.messages || same("message", says.message))
+    };
+    if find(status, says.kind).is_some_and(is_said) {
         return false;
     }
-    let since = match &old {
-        Some(old) if same("status", says.status) => {
-            text(old, &["lastTransitionTime"]).map_or_else(|| stamp(now), str::to_owned)
-        }
-        _ => stamp(now),
-    };
+    renew(status, says, habit, now);
+    true
+}
+
+/// Sets a condition anew, even where it says so already; the transition time stays when the status does.
+pub(crate) fn renew(status: &mut Value, says: Says<'_>, habit: Habit, now: Timestamp) {
+    let same = find(status, says.kind).filter(|old| text(old, &["status"]).unwrap_or_default() == says.status);
+    let since = same
+        .and_then(|old| text(old, &["lastTransitionTime"]))
+        .map_or_else(|| stamp(now), str::to_owned);
     let mut condition = Map::new();
     for (field, value) in [
         ("type", says.kind),
@@ -68,7 +73,6 @@ pub(crate) fn put(status: &mut Value, says: Says<'_>, habit: Habit, now: Timesta
         condition.insert(habit.touched, stamp(now).into());
     }
     replace(status, says.kind, Value::Object(condition), habit.to_end);
-    true
 }
 
 fn replace(status: &mut Value, kind: &str, condition: Value, to_end: bool) {
