@@ -299,7 +299,7 @@ impl<'a> Turn<'a> {
         }
         let set_name = name(self.input.set);
         let base = format!("{set_name}-");
-        let mut taken: BTreeSet<String> = self.pods.iter().map(|pod| pod.name.to_string()).collect();
+        let mut made: BTreeSet<String> = BTreeSet::new();
         let template = at(self.input.set, &["spec", "template"]).cloned().unwrap_or_default();
         let moment = self.input.now.to_string();
         for node in nodes {
@@ -312,7 +312,9 @@ impl<'a> Turn<'a> {
             if let Some(number) = annotation(self.input.set, GENERATION) {
                 set(&mut pod, &["metadata", "labels", GENERATION_LABEL], number);
             }
-            let generated = generate_name(&base, &[uid(self.input.set), &moment, node], &mut taken);
+            let is_taken = |name: &str| made.contains(name) || self.pods.iter().any(|pod| *pod.name == *name);
+            let generated = generate_name(&base, &[uid(self.input.set), &moment, node], is_taken);
+            made.insert(generated.clone());
             set_generated_name(&mut pod, &base, generated.clone());
             self.acts.create(Kind::POD, pod);
             self.acts.event(

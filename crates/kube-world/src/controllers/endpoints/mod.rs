@@ -74,11 +74,11 @@ impl Controller for EndpointSlices {
         };
         let backend = |pod: &Pod| {
             let node = pod.node.as_deref()?;
-            let zone = view.node(node).and_then(|node| node.label(ZONE)).map(str::to_owned);
+            let zone = view.node(node).and_then(|node| node.label(ZONE));
             let pod = pod.clone();
             Some(plan::Backend { pod, zone })
         };
-        let backends: Vec<plan::Backend> = pods.into_iter().filter_map(backend).collect();
+        let backends: Vec<plan::Backend<'_>> = pods.into_iter().filter_map(backend).collect();
         let slices = controlled(view, Kind::ENDPOINT_SLICE, uid(&service));
         let moment = view.now.to_string();
         let mut ports = plan::Ports::default();

@@ -29,7 +29,13 @@ struct Subset {
 }
 
 /// Plans what becomes of the object; `found` is the one that is there.
-pub(super) fn plan(service: &Value, backends: &[Backend], found: Option<&Value>, ports: &mut Ports, acts: &mut Acts) {
+pub(super) fn plan(
+    service: &Value,
+    backends: &[Backend<'_>],
+    found: Option<&Value>,
+    ports: &mut Ports,
+    acts: &mut Acts,
+) {
     let (subsets, cut) = subsets(service, backends, found, ports);
     let subsets = (!subsets.is_empty()).then(|| Value::from(subsets));
     let Some(found) = found else {
@@ -71,7 +77,7 @@ pub(super) fn plan(service: &Value, backends: &[Backend], found: Option<&Value>,
 }
 
 /// The subsets, and whether addresses had to be left out.
-fn subsets(service: &Value, backends: &[Backend], found: Option<&Value>, ports: &mut Ports) -> (Vec<Value>, bool) {
+fn subsets(service: &Value, backends: &[Backend<'_>], found: Option<&Value>, ports: &mut Ports) -> (Vec<Value>, bool) {
     let mut groups: BTreeMap<String, Subset> = BTreeMap::new();
     let there = found.into_iter().flat_map(|found| list(found, &["subsets"]));
     let there = there.flat_map(|subset| {
@@ -174,7 +180,7 @@ mod tests {
             "clusterIP": "10.5.0.9", "ports": [{"name": "http", "port": 80, "targetPort": 8080, "protocol": "TCP"}]}})
     }
 
-    fn backend(number: usize, ready: bool) -> Backend {
+    fn backend(number: usize, ready: bool) -> Backend<'static> {
         let mut pod = crate::controllers::support::testing::running(&format!("p{number:04}"), ready);
         pod["status"]["podIP"] = json!(format!("10.2.{}.{}", number / 250, number % 250));
         let pod = crate::controllers::support::testing::pod(&pod);
@@ -212,7 +218,7 @@ mod tests {
 
     #[test]
     fn a_thousand_addresses_are_all_it_holds() {
-        let backends: Vec<Backend> = (0..1_001).map(|number| backend(number, true)).collect();
+        let backends: Vec<Backend<'_>> = (0..1_001).map(|number| backend(number, true)).collect();
         let object = made(&backends);
         assert_eq!(list(&object["subsets"][0], &["addresses"]).len(), MOST);
         assert_eq!(object["metadata"]["annotations"][OVER_CAPACITY], "truncated");

@@ -1,7 +1,7 @@
 //! The EndpointSlices of a Service, from its pods.
 
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
@@ -27,9 +27,9 @@ pub(crate) const HEADLESS: &str = "service.kubernetes.io/headless";
 
 /// A pod of the Service, with the zone of its node.
 #[derive(Debug)]
-pub(crate) struct Backend {
+pub(crate) struct Backend<'a> {
     pub(crate) pod: Pod,
-    pub(crate) zone: Option<String>,
+    pub(crate) zone: Option<&'a str>,
 }
 
 /// Everything the planner looks at.
@@ -37,7 +37,7 @@ pub(crate) struct Backend {
 pub(crate) struct Input<'a> {
     pub(crate) service: &'a Value,
     /// The pods that the Service's selector finds, in order of their names.
-    pub(crate) backends: &'a [Backend],
+    pub(crate) backends: &'a [Backend<'a>],
     /// The Service's slices that this controller keeps.
     pub(crate) slices: &'a [Arc<Value>],
     /// Makes the names of new slices differ from those of earlier ones.
@@ -56,7 +56,7 @@ pub(crate) fn plan(input: &Input<'_>, ports: &mut Ports) -> Acts {
     let mut acts = Acts::default();
     let slices = input.slices.iter().map(|slice| &**slice);
     let mut left: Vec<&Value> = slices.filter(|slice| !deleting(slice)).collect();
-    let mut taken: BTreeSet<String> = input.slices.iter().map(|slice| name(slice).to_owned()).collect();
+    let mut made = Vec::new();
     for (number, wanted) in wanted(input, ports).into_iter().enumerate() {
         // Slices keep their names: one with the same ports is filled anew.
         let place = left
@@ -64,7 +64,7 @@ pub(crate) fn plan(input: &Input<'_>, ports: &mut Ports) -> Acts {
             .position(|slice| at(slice, &["ports"]).unwrap_or(&json!([])) == &wanted.ports);
         match place.map(|place| left.remove(place)) {
             Some(slice) => update(input, slice, wanted, &mut acts),
-            None => make(input, wanted, number, &mut taken, &mut acts),
+            None => make(input, wanted, number, &mut made, &mut acts),
         }
     }
     for slice in left {
@@ -176,7 +176,7 @@ struct Told<'a> {
 
 impl<'a> Told<'a> {
     /// What the endpoint of a pod has to tell; none if it has none.
-    fn of(service: &'a Value, backend: &'a Backend) -> Option<Self> {
+    fn of(service: &'a Value, backend: &'a Backend<'_>) -> Option<Self> {
         let pod = &*backend.pod;
         let address = pod.ip.filter(|_| !pod.phase.is_terminal())?;
         let (serving, terminating) = (pod.ready, pod.deleting_by.is_some());
@@ -193,7 +193,7 @@ impl<'a> Told<'a> {
             ],
             places: [
                 ("nodeName", pod.node.as_deref()),
-                ("zone", backend.zone.as_deref()),
+                ("zone", backend.zone),
                 ("hostname", named.then_some(host)),
             ],
         })
@@ -358,10 +358,13 @@ fn update(input: &Input<'_>, slice: &Value, wanted: Wanted, acts: &mut Acts) {
     }
 }
 
-fn make(input: &Input<'_>, wanted: Wanted, number: usize, taken: &mut BTreeSet<String>, acts: &mut Acts) {
+fn make(input: &Input<'_>, wanted: Wanted, number: usize, made: &mut Vec<String>, acts: &mut Acts) {
     let service = input.service;
     let base = format!("{}-", name(service));
-    let made = generate_name(&base, &[uid(service), &input.moment, &number.to_string()], taken);
+    let is_taken =
+        |new: &str| made.iter().any(|made| made == new) || input.slices.iter().any(|slice| name(slice) == new);
+    let new = generate_name(&base, &[uid(service), &input.moment, &number.to_string()], is_taken);
+    made.push(new.clone());
     let family = match list(service, &["spec", "ipFamilies"]).first().and_then(Value::as_str) {
         Some("IPv6") => "IPv6",
         _ => "IPv4",
@@ -369,7 +372,7 @@ fn make(input: &Input<'_>, wanted: Wanted, number: usize, taken: &mut BTreeSet<S
     acts.create(
         Kind::ENDPOINT_SLICE,
         json!({
-            "metadata": {"name": made, "generateName": base, "namespace": namespace(service), "labels": labels(service, &own_labels(service)),
+            "metadata": {"name": new, "generateName": base, "namespace": namespace(service), "labels": labels(service, &own_labels(service)),
                 "ownerReferences": [controller_ref(Kind::SERVICE, service)]},
             "addressType": family, "endpoints": wanted.endpoints, "ports": wanted.ports}),
     );
@@ -384,13 +387,13 @@ mod tests {
             "ports": [{"name": "http", "port": 80, "targetPort": "web", "protocol": "TCP"}]}})
     }
 
-    fn backend(number: usize, ready: bool) -> Backend {
+    fn backend(number: usize, ready: bool) -> Backend<'static> {
         let mut pod = crate::controllers::support::testing::running(&format!("p{number:03}"), ready);
         pod["status"]["podIP"] = json!(format!("10.2.0.{number}"));
         pod["spec"]["containers"] = json!([{"ports": [{"name": "web", "containerPort": 8080}]}]);
         Backend {
             pod: crate::controllers::support::testing::pod(&pod),
-            zone: Some("eu-central-1a".to_owned()),
+            zone: Some("eu-central-1a"),
         }
     }
 
@@ -398,7 +401,7 @@ mod tests {
         slices.iter().cloned().map(Arc::new).collect()
     }
 
-    fn made(backends: &[Backend], slices: &[Value]) -> Vec<Value> {
+    fn made(backends: &[Backend<'_>], slices: &[Value]) -> Vec<Value> {
         let service = service();
         let input = Input {
             service: &service,
@@ -434,7 +437,7 @@ mod tests {
 
     #[test]
     fn a_slice_holds_a_hundred() {
-        let backends: Vec<Backend> = (0..205).map(|number| backend(number, true)).collect();
+        let backends: Vec<Backend<'_>> = (0..205).map(|number| backend(number, true)).collect();
         let sizes: Vec<usize> = made(&backends, &[])
             .iter()
             .map(|slice| list(slice, &["endpoints"]).len())
@@ -462,9 +465,9 @@ mod tests {
     #[test]
     fn what_is_still_true_is_taken_over() {
         let service = service();
-        let before: Vec<Backend> = (1..4).map(|number| backend(number, true)).collect();
+        let before: Vec<Backend<'_>> = (1..4).map(|number| backend(number, true)).collect();
         let slices = made(&before, &[]);
-        let mut after: Vec<Backend> = (0..4).map(|number| backend(number, number != 2)).collect();
+        let mut after: Vec<Backend<'_>> = (0..4).map(|number| backend(number, number != 2)).collect();
         after.remove(3);
         let input = Input {
             service: &service,

@@ -38,7 +38,8 @@ pub(crate) fn pod(job: &Value, which: Which, now: Timestamp, number: usize, take
         None => format!("{}-", name(job)),
     };
     let parts = [uid(job), &now.to_string(), &number.to_string()];
-    let generated = generate_name(&base, &parts, taken);
+    let generated = generate_name(&base, &parts, |name| taken.contains(name));
+    taken.insert(generated.clone());
     set_generated_name(&mut pod, &base, generated);
     if let Some(index) = which.index {
         set(&mut pod, &["metadata", "annotations", INDEX], index.to_string());

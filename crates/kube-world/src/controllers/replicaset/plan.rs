@@ -110,14 +110,16 @@ fn make(input: &Input<'_>, missing: usize, acts: &mut Acts) {
     } else {
         missing.min(BURST)
     };
-    let mut taken: BTreeSet<String> = input.pods.iter().map(|pod| pod.name.to_string()).collect();
+    let mut made: BTreeSet<String> = BTreeSet::new();
     let template = at(input.set, &["spec", "template"]).cloned().unwrap_or_default();
     let base = format!("{}-", name(input.set));
     let moment = input.now.to_string();
     for number in 0..count {
         let reference = controller_ref(input.kind, input.set);
         let mut pod = pod_from_template(input.set, reference, &template);
-        let generated = generate_name(&base, &[uid(input.set), &moment, &number.to_string()], &mut taken);
+        let is_taken = |name: &str| made.contains(name) || input.pods.iter().any(|pod| *pod.name == *name);
+        let generated = generate_name(&base, &[uid(input.set), &moment, &number.to_string()], is_taken);
+        made.insert(generated.clone());
         set_generated_name(&mut pod, &base, generated.clone());
         acts.create(Kind::POD, pod);
         acts.event(

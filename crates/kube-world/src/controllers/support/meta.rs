@@ -1,7 +1,5 @@
 //! Ownership of objects, and pods made from templates.
 
-use std::collections::BTreeSet;
-
 use json_tree::{Map, Value, json};
 
 use super::hash;
@@ -34,16 +32,15 @@ pub(crate) fn is_controlled_by(object: &Value, owner: &str) -> bool {
 
 /// A name of the form that servers generate: base and five letters.
 ///
-/// It is drawn from what it is for, so that the same world makes the same names; a name in `taken` is drawn anew and
-/// the new one joins them.
-pub(crate) fn generate_name(base: &str, parts: &[&str], taken: &mut BTreeSet<String>) -> String {
+/// It is drawn from what it is for, so that the same world makes the same names; a name that is taken is drawn anew.
+pub(crate) fn generate_name(base: &str, parts: &[&str], is_taken: impl Fn(&str) -> bool) -> String {
     let base = base.get(..LONGEST_BASE).unwrap_or(base);
     let mut attempt = 0_u32;
     loop {
         let number = attempt.to_string();
         let all: Vec<&str> = parts.iter().copied().chain([number.as_str()]).collect();
         let name = format!("{base}{}", hash::suffix(&all));
-        if taken.insert(name.clone()) {
+        if !is_taken(&name) {
             return name;
         }
         attempt = attempt.saturating_add(1);
@@ -82,13 +79,12 @@ mod tests {
 
     #[test]
     fn generated_names_repeat_and_avoid_each_other() {
-        let mut taken = BTreeSet::new();
-        let first = generate_name("web-", &["uid", "1"], &mut taken);
-        let second = generate_name("web-", &["uid", "1"], &mut taken);
+        let first = generate_name("web-", &["uid", "1"], |_| false);
+        let second = generate_name("web-", &["uid", "1"], |name| name == first);
         assert_ne!(first, second);
-        assert_eq!(first, generate_name("web-", &["uid", "1"], &mut BTreeSet::new()));
+        assert_eq!(first, generate_name("web-", &["uid", "1"], |name| name == second));
         assert_eq!(first.len(), 9);
-        assert_eq!(generate_name(&"x".repeat(80), &[], &mut taken).len(), 63);
+        assert_eq!(generate_name(&"x".repeat(80), &[], |_| false).len(), 63);
     }
 
     #[test]
