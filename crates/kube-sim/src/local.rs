@@ -300,14 +300,13 @@ impl ApiServer {
             .collect()
     }
 
-    /// The namespaces and names of the objects of one kind that name this uid as an owner, in order.
+    /// The objects of one kind that name this uid as an owner, in order: what a function makes of their namespaces and names.
     #[must_use]
-    pub fn dependents(&self, group: &str, resource: &str, uid: &str) -> Vec<(String, String)> {
-        let all = self.core.state().dependents(uid);
-        all.iter()
-            .filter(|(id, _)| &*id.group == group && &*id.resource == resource)
-            .map(|(_, key)| (key.namespace().to_string(), key.name().to_string()))
-            .collect()
+    pub fn dependents<T>(&self, group: &str, resource: &str, uid: &str, make: impl FnMut((&str, &str)) -> T) -> Vec<T> {
+        let id = GroupResource::new(group, resource);
+        let state = self.core.state();
+        let keys = state.dependents_in(&id, uid);
+        keys.map(|key| (key.namespace(), key.name())).map(make).collect()
     }
 }
 

@@ -58,7 +58,12 @@ impl Behaviour {
     }
 
     fn of(annotations: &Map) -> Self {
-        let text = |name: &str| annotations.get(&format!("{PREFIX}{name}")).and_then(Value::as_str);
+        let own = |name: &str| {
+            annotations
+                .iter()
+                .find(|(key, _)| key.strip_prefix(PREFIX) == Some(name))
+        };
+        let text = |name: &str| own(name).and_then(|(_, value)| value.as_str());
         let time = |name: &str| text(name).and_then(|text| text.parse::<GoDuration>().ok()?.to_std());
         let number = |name: &str| text(name).and_then(|text| text.parse::<i64>().ok());
         let flag = |name: &str| text(name) == Some("true");

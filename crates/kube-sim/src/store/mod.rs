@@ -399,6 +399,14 @@ impl State {
             .unwrap_or_default()
     }
 
+    /// Those of one collection, in order.
+    pub(crate) fn dependents_in<'s>(&'s self, id: &'s GroupResource, uid: &str) -> impl Iterator<Item = &'s Key> {
+        let first = (id.clone(), Key::new("", ""));
+        let found = self.dependents.get(uid).map(|set| set.range(first..));
+        let own = found.into_iter().flatten().take_while(move |(found, _)| found == id);
+        own.map(|(_, key)| key)
+    }
+
     /// The disruption budgets of a namespace that find a pod with these labels, in order of their names.
     pub(crate) fn budgets_of(&self, namespace: &str, labels: &BTreeMap<String, String>) -> Vec<Key> {
         self.budgets.finding(namespace, labels)

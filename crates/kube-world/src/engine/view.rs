@@ -75,10 +75,8 @@ impl<'a> View<'a> {
     /// The keys of the objects of a kind that name this uid as an owner, in order.
     #[must_use]
     pub fn dependents(&self, kind: Kind, uid: &str) -> Vec<Key> {
-        let all = self.server.dependents(kind.group, kind.resource, uid);
-        all.iter()
-            .map(|(namespace, name)| Key::new(kind, namespace, name))
-            .collect()
+        let key = |(namespace, name): (&str, &str)| Key::new(kind, namespace, name);
+        self.server.dependents(kind.group, kind.resource, uid, key)
     }
 
     /// A pod.
